@@ -1,0 +1,203 @@
+//! What each event carries in `data`, one struct a routing key. `docs/events/asyncapi.yaml` describes the same.
+//!
+//! Fields are only ever added, and optional when they are; a new meaning is a new routing key.
+
+use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ConversationType, EscalationStatus, EscalationType, ModelRiskLevel, RiskLabel, SenderRole, Trend, Urgency,
+};
+
+/// A contract: the data of one routing key.
+pub trait Contract: Serialize + DeserializeOwned {
+    /// The routing key, `<service>.<noun>.<past verb>`.
+    const TYPE: &'static str;
+}
+
+/// An account was made.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UserCreated {
+    /// The account.
+    pub user_id: String,
+    /// `client` or `staff`.
+    pub kind: String,
+    /// When, UTC.
+    pub created_at: DateTime<Utc>,
+}
+
+impl Contract for UserCreated {
+    const TYPE: &'static str = "core.user.created";
+}
+
+/// A message was stored. The text stays in core.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MessageCreated {
+    /// The message.
+    pub message_id: i64,
+    /// Its author's account (the client of the conversation).
+    pub user_id: String,
+    /// When it was written, UTC.
+    pub timestamp: DateTime<Utc>,
+    /// In what kind of conversation.
+    pub conversation_type: ConversationType,
+    /// Who wrote it.
+    pub sender_role: SenderRole,
+}
+
+impl Contract for MessageCreated {
+    const TYPE: &'static str = "core.message.created";
+}
+
+/// A pipeline's scores of one message were stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PredictionRecorded {
+    /// The prediction.
+    pub prediction_id: i64,
+    /// The message it scores.
+    pub message_id: i64,
+    /// The message's author.
+    pub user_id: String,
+    /// When the message was written, UTC: what every window counts by.
+    pub message_timestamp: DateTime<Utc>,
+    /// Which model scored it.
+    pub model_version: String,
+    /// In 0..=1, six decimals.
+    pub risk_score: f64,
+    /// In 0..=1, six decimals.
+    pub p_isolation: f64,
+}
+
+impl Contract for PredictionRecorded {
+    const TYPE: &'static str = "social.prediction.recorded";
+}
+
+/// The rules decided what to do for a client, also to do nothing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ActionDecided {
+    /// The row in `social.actions`.
+    pub action_id: i64,
+    /// For whom.
+    pub user_id: String,
+    /// When, UTC.
+    pub decided_at: DateTime<Utc>,
+    /// The label at that moment.
+    pub risk_label: RiskLabel,
+    /// What was chosen; `none` where nothing was.
+    pub chosen: String,
+    /// What could have been chosen.
+    pub eligible: Vec<String>,
+    /// With what probability it was chosen; absent where nothing was randomised.
+    pub probability: Option<f64>,
+    /// Which policy decided.
+    pub policy_version: String,
+}
+
+impl Contract for ActionDecided {
+    const TYPE: &'static str = "social.action.decided";
+}
+
+/// A client's label or trend changed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ProfileChanged {
+    /// Whose.
+    pub user_id: String,
+    /// The label now.
+    pub current_risk_label: RiskLabel,
+    /// The label before.
+    pub previous_risk_label: RiskLabel,
+    /// The trend now.
+    pub risk_trend: Trend,
+    /// Mean risk of the last 7 days in 0..=1; absent without data.
+    pub short_avg_risk_score: Option<f64>,
+    /// When it was computed, UTC.
+    pub computed_at: DateTime<Utc>,
+}
+
+impl Contract for ProfileChanged {
+    const TYPE: &'static str = "social.profile.changed";
+}
+
+/// An escalation changed its state; the routing key says how.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EscalationChanged {
+    /// The episode.
+    pub escalation_id: i64,
+    /// About whom.
+    pub user_id: String,
+    /// Of which type.
+    pub escalation_type: EscalationType,
+    /// How urgent it is now.
+    pub urgency: Urgency,
+    /// Its state now.
+    pub status: EscalationStatus,
+    /// How many triggers it has gathered.
+    pub trigger_count: i32,
+}
+
+/// Routing keys of [`EscalationChanged`].
+pub mod escalation {
+    /// A new episode was opened.
+    pub const RAISED: &str = "social.escalation.raised";
+    /// Somebody was told.
+    pub const NOTIFIED: &str = "social.escalation.notified";
+    /// Somebody took it.
+    pub const ACKNOWLEDGED: &str = "social.escalation.acknowledged";
+    /// It ended with an outcome.
+    pub const RESOLVED: &str = "social.escalation.resolved";
+    /// It ended without one.
+    pub const CANCELLED: &str = "social.escalation.cancelled";
+}
+
+/// A nudge changed its state; the routing key says how.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NudgeChanged {
+    /// The nudge.
+    pub nudge_id: i64,
+    /// For whom.
+    pub user_id: String,
+    /// Its category.
+    pub nudge_type: String,
+    /// Its state now.
+    pub status: String,
+    /// The client's answer, where there is one.
+    pub user_response: Option<String>,
+}
+
+/// Routing keys of [`NudgeChanged`].
+pub mod nudge {
+    /// The rules or a person made it.
+    pub const CREATED: &str = "social.nudge.created";
+    /// It was delivered.
+    pub const SENT: &str = "social.nudge.sent";
+    /// The client saw it.
+    pub const VIEWED: &str = "social.nudge.viewed";
+    /// The client answered it.
+    pub const RESPONDED: &str = "social.nudge.responded";
+}
+
+/// A model's prediction of a client's risk was stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ModelPredictionRecorded {
+    /// The prediction.
+    pub prediction_id: i64,
+    /// About whom.
+    pub user_id: String,
+    /// Which model.
+    pub model_name: String,
+    /// Which version of it.
+    pub model_version: String,
+    /// `shadow`, `live` or `retired`; only a live model acts.
+    pub stage: String,
+    /// In 0..=1.
+    pub probability: f64,
+    /// By the version's thresholds.
+    pub risk_level: ModelRiskLevel,
+    /// When the model said so, UTC.
+    pub predicted_at: DateTime<Utc>,
+}
+
+impl Contract for ModelPredictionRecorded {
+    const TYPE: &'static str = "risk.prediction.recorded";
+}

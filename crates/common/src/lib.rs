@@ -1,0 +1,17 @@
+//! The domain types and event contracts that cross a service border. Serde only: no I/O, no clock.
+
+#![warn(missing_docs)]
+
+pub mod contracts;
+mod event;
+mod principal;
+mod probability;
+mod words;
+
+pub use event::{DecodeError, Event, MAX_EVENT_BYTES};
+pub use principal::PrincipalKind;
+pub use probability::{MICROS, Probability};
+pub use words::{
+    ContactOutcome, ConversationType, EscalationStatus, EscalationType, ModelRiskLevel, RiskLabel,
+    SenderRole, Trend, UnknownWord, Urgency,
+};

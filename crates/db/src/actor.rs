@@ -1,0 +1,19 @@
+//! Who is asking, as row-level security knows it.
+
+/// The person whose rows a transaction may touch; `core.visible_clients()` reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// A client, or an app on behalf of one: sees that client.
+    Client(String),
+    /// A staff user: sees caseload, team and temporary access.
+    Staff(String),
+}
+
+impl std::fmt::Display for Actor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Client(id) => write!(f, "client:{id}"),
+            Self::Staff(id) => write!(f, "staff:{id}"),
+        }
+    }
+}

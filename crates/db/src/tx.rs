@@ -1,0 +1,223 @@
+//! A transaction that owns its connection and knows whose rows it may see.
+
+use deadpool_postgres::Object;
+use deadpool_postgres::tokio_postgres::{Row, Statement, types::ToSql};
+use futures::future::{join_all, try_join_all};
+
+use crate::{Actor, Error};
+
+/// Statement parameters.
+pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// Statements that are sent together, at most.
+const MAX_PIPELINED_STATEMENTS: usize = 16;
+
+/// `true`: the setting ends with the transaction, so that no connection keeps an actor.
+const SET_ACTOR: &str = "select set_config('recoverly.actor', $1, true)";
+
+/// An open transaction. Its `&self` methods may be polled together and then share a round trip.
+///
+/// Dropped without [`Tx::commit`] or [`Tx::rollback`] it closes its connection, and Postgres rolls back: a
+/// request that is cancelled half-way leaves nothing behind and no open transaction in the pool.
+pub struct Tx {
+    connection: Option<Object>,
+    schema: &'static str,
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        if let Some(open) = self.connection.take() {
+            drop(Object::take(open));
+        }
+    }
+}
+
+impl Tx {
+    fn new(connection: Object, schema: &'static str) -> Self {
+        Self {
+            connection: Some(connection),
+            schema,
+        }
+    }
+
+    pub(crate) async fn begin(connection: Object, schema: &'static str) -> Result<Self, Error> {
+        let tx = Self::new(connection, schema);
+        tx.connection()?.batch_execute("begin").await?;
+        Ok(tx)
+    }
+
+    pub(crate) async fn begin_as(
+        connection: Object,
+        schema: &'static str,
+        actor: &Actor,
+    ) -> Result<Self, Error> {
+        let statements: [(&str, Params<'_>); 1] = [(SET_ACTOR, &[&actor.to_string()])];
+        let (tx, _) = Self::begin_with(connection, schema, &statements).await?;
+        Ok(tx)
+    }
+
+    pub(crate) async fn begin_with(
+        connection: Object,
+        schema: &'static str,
+        statements: &[(&str, Params<'_>)],
+    ) -> Result<(Self, Vec<Vec<Row>>), Error> {
+        let prepared = prepare_all(&connection, statements).await?;
+        let tx = Self::new(connection, schema);
+        let client = tx.connection()?;
+        let queries = prepared
+            .iter()
+            .zip(statements)
+            .map(|(statement, (_, params))| client.query(statement, params));
+        let (begun, results) = futures::join!(client.batch_execute("begin"), join_all(queries));
+        begun?;
+        let rows = results.into_iter().collect::<Result<_, _>>()?;
+        Ok((tx, rows))
+    }
+
+    pub(crate) async fn read(
+        connection: Object,
+        actor: &Actor,
+        sql: &str,
+        params: Params<'_>,
+    ) -> Result<Vec<Row>, Error> {
+        let set_actor = connection.prepare_cached(SET_ACTOR).await?;
+        let statement = connection.prepare_cached(sql).await?;
+        let tx = Self::new(connection, "");
+        let client = tx.connection()?;
+        let actor = actor.to_string();
+        let actor_params: [&(dyn ToSql + Sync); 1] = [&actor];
+        // Four messages, one wait. Should one fail, the commit behind it is a rollback.
+        let (begun, set, rows, committed) = futures::join!(
+            client.batch_execute("begin read only"),
+            client.query(&set_actor, &actor_params),
+            client.query(&statement, params),
+            client.batch_execute("commit"),
+        );
+        let rows = begun
+            .and(set)
+            .and(rows)
+            .and_then(|rows| committed.map(|()| rows))?;
+        tx.close();
+        Ok(rows)
+    }
+
+    /// The schema of the service this transaction belongs to.
+    #[must_use]
+    pub fn schema(&self) -> &'static str {
+        self.schema
+    }
+
+    /// Runs a query; the prepared statement is kept with the connection.
+    ///
+    /// # Errors
+    /// What Postgres refused, by constraint where one did.
+    pub async fn query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Error> {
+        let client = self.connection()?;
+        let statement = client.prepare_cached(sql).await?;
+        Ok(client.query(&statement, params).await?)
+    }
+
+    /// As [`Self::query`], for at most one row.
+    ///
+    /// # Errors
+    /// As [`Self::query`]; [`Error::Row`] where there are several.
+    pub async fn query_opt(&self, sql: &str, params: Params<'_>) -> Result<Option<Row>, Error> {
+        let mut rows = self.query(sql, params).await?;
+        if rows.len() > 1 {
+            return Err(Error::Row(format!(
+                "{} rows where at most one was expected",
+                rows.len()
+            )));
+        }
+        Ok(rows.pop())
+    }
+
+    /// As [`Self::query`], for exactly one row.
+    ///
+    /// # Errors
+    /// As [`Self::query_opt`]; [`Error::Row`] where there is none.
+    pub async fn query_one(&self, sql: &str, params: Params<'_>) -> Result<Row, Error> {
+        self.query_opt(sql, params)
+            .await?
+            .ok_or_else(|| Error::Row("no row where one was expected".into()))
+    }
+
+    /// Runs a statement and returns how many rows it touched.
+    ///
+    /// # Errors
+    /// As [`Self::query`].
+    pub async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64, Error> {
+        let client = self.connection()?;
+        let statement = client.prepare_cached(sql).await?;
+        Ok(client.execute(&statement, params).await?)
+    }
+
+    /// Runs statements without parameters by the simple protocol.
+    ///
+    /// # Errors
+    /// As [`Self::query`].
+    pub async fn batch(&self, sql: &str) -> Result<(), Error> {
+        Ok(self.connection()?.batch_execute(sql).await?)
+    }
+
+    /// Ends the transaction and keeps what it did. An [`Error::Unavailable`] leaves the outcome unknown.
+    ///
+    /// # Errors
+    /// When the connection is lost, or a deferred constraint refuses.
+    pub async fn commit(self) -> Result<(), Error> {
+        self.connection()?.batch_execute("commit").await?;
+        self.close();
+        Ok(())
+    }
+
+    /// Runs the last statements and commits, in one round trip; returns the rows of each.
+    ///
+    /// # Errors
+    /// The first statement's that failed: nothing is then committed.
+    pub async fn commit_with(self, statements: &[(&str, Params<'_>)]) -> Result<Vec<Vec<Row>>, Error> {
+        let client = self.connection()?;
+        let prepared = prepare_all(client, statements).await?;
+        let queries = prepared
+            .iter()
+            .zip(statements)
+            .map(|(statement, (_, params))| client.query(statement, params));
+        let (results, committed) = futures::join!(join_all(queries), client.batch_execute("commit"));
+        let rows = results.into_iter().collect::<Result<Vec<_>, _>>()?;
+        committed?;
+        self.close();
+        Ok(rows)
+    }
+
+    /// Ends the transaction and undoes what it did.
+    ///
+    /// # Errors
+    /// When the connection is lost; Postgres then rolls back by itself.
+    pub async fn rollback(self) -> Result<(), Error> {
+        self.connection()?.batch_execute("rollback").await?;
+        self.close();
+        Ok(())
+    }
+
+    fn connection(&self) -> Result<&Object, Error> {
+        self.connection
+            .as_ref()
+            .ok_or_else(|| Error::Unavailable("the transaction has ended".to_owned()))
+    }
+
+    /// Gives the connection back to its pool: the transaction has ended.
+    fn close(mut self) {
+        drop(self.connection.take());
+    }
+}
+
+/// Prepares statements before any is sent, and waits for it: one that still had to be prepared would be sent
+/// behind the statement that follows it, even behind the commit.
+async fn prepare_all(client: &Object, statements: &[(&str, Params<'_>)]) -> Result<Vec<Statement>, Error> {
+    // `join_all` keeps the order of sending only for a short list.
+    if statements.len() > MAX_PIPELINED_STATEMENTS {
+        return Err(Error::Settings(format!(
+            "at most {MAX_PIPELINED_STATEMENTS} statements share a round trip"
+        )));
+    }
+    Ok(try_join_all(statements.iter().map(|(sql, _)| client.prepare_cached(sql))).await?)
+}

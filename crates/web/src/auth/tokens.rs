@@ -1,0 +1,167 @@
+//! Looking tokens up, and remembering the answers for as long as we would hear of a revocation.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use chrono::Utc;
+use db::Db;
+use futures::future::{Either, select};
+use moka::sync::Cache;
+use sha2::{Digest, Sha256};
+
+use super::principal::Principal;
+use crate::problem::Problem;
+
+/// Remembered tokens, of all callers together.
+const MAX_CACHED_TOKENS: u64 = 10_000;
+
+/// How long a token is remembered, in seconds: the bound on a revocation that is lost on a dead line.
+const REMEMBERED_SECONDS: u64 = 30;
+
+/// How long to wait before listening again after the connection was lost, in milliseconds.
+const RECONNECT_PAUSE_MILLISECONDS: u64 = 500;
+
+/// Every token of ours begins so, which lets leaked ones be found.
+const TOKEN_PREFIX: &str = "rcv_";
+
+/// No token of ours is longer, in bytes.
+const MAX_TOKEN_BYTES: usize = 256;
+
+/// Where `core` announces revocations: the hash in hex, or nothing for all.
+const CHANNEL: &str = "recoverly_tokens";
+
+/// SHA-256 of a token; the token itself is stored nowhere.
+pub(crate) type TokenHash = [u8; 32];
+
+/// The hash of what may be a token of ours.
+pub(crate) fn hash(token: &str) -> Option<TokenHash> {
+    let plausible = token.len() <= MAX_TOKEN_BYTES && token.starts_with(TOKEN_PREFIX);
+    plausible.then(|| Sha256::digest(token.as_bytes()).into())
+}
+
+/// The tokens of the programme. Cloning is cheap and shares the memory.
+///
+/// A token is remembered only while [`Tokens::run`] hears of revocations; until then, and whenever its connection is
+/// lost, every request asks Postgres.
+#[derive(Clone)]
+pub struct Tokens(Arc<Inner>);
+
+struct Inner {
+    source: Source,
+    remembered: Cache<TokenHash, Arc<Principal>>,
+    listening: AtomicBool,
+    /// Counts what was heard, so that an answer read before a revocation is not remembered after it.
+    heard: AtomicU64,
+}
+
+enum Source {
+    Postgres(Db),
+    #[cfg(test)]
+    Fixed(std::collections::HashMap<TokenHash, Principal>),
+}
+
+impl Tokens {
+    /// Tokens as `core.authenticate` knows them.
+    pub fn new(db: Db) -> Self {
+        Self::from_source(Source::Postgres(db))
+    }
+
+    /// Tokens of a test, without a database.
+    #[cfg(test)]
+    pub(crate) fn fixed(principals: impl IntoIterator<Item = (&'static str, Principal)>) -> Self {
+        let known = principals.into_iter().filter_map(|(token, principal)| Some((hash(token)?, principal)));
+        Self::from_source(Source::Fixed(known.collect()))
+    }
+
+    fn from_source(source: Source) -> Self {
+        let remembered = Cache::builder()
+            .max_capacity(MAX_CACHED_TOKENS)
+            .time_to_live(Duration::from_secs(REMEMBERED_SECONDS))
+            .build();
+        Self(Arc::new(Inner { source, remembered, listening: AtomicBool::new(false), heard: AtomicU64::new(0) }))
+    }
+
+    /// Listens for revocations until `stop` is done. Until it runs, nothing is remembered.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let Source::Postgres(db) = &self.0.source else { return };
+        let listening = std::pin::pin!(self.listen(db));
+        if let Either::Right(_) = select(std::pin::pin!(stop), listening).await {
+            tracing::error!("listening for revoked tokens has ended");
+        }
+        self.0.listening.store(false, Ordering::SeqCst);
+        self.forget_all();
+    }
+
+    async fn listen(&self, db: &Db) {
+        loop {
+            match db.listen(CHANNEL).await {
+                Ok(mut revocations) => {
+                    self.0.listening.store(true, Ordering::SeqCst);
+                    while let Some(payload) = revocations.recv().await {
+                        self.forget(&payload);
+                    }
+                    // What was revoked while nobody listened is unknown, so nothing may be remembered from before.
+                    self.0.listening.store(false, Ordering::SeqCst);
+                    self.forget_all();
+                    tracing::warn!("the connection that tells of revoked tokens was lost");
+                }
+                Err(error) => tracing::warn!(%error, "cannot listen for revoked tokens"),
+            }
+            tokio::time::sleep(Duration::from_millis(RECONNECT_PAUSE_MILLISECONDS)).await;
+        }
+    }
+
+    /// The holder of a token that was looked up a short time ago.
+    pub(super) fn remembered(&self, hash: &TokenHash) -> Option<Arc<Principal>> {
+        let principal = self.0.remembered.get(hash)?;
+        let current = self.0.listening.load(Ordering::SeqCst) && !principal.is_expired(Utc::now());
+        current.then_some(principal)
+    }
+
+    /// Asks Postgres; `None` for a token that is not valid now, whatever the reason.
+    pub(super) async fn authenticate(&self, hash: TokenHash) -> Result<Option<Arc<Principal>>, Problem> {
+        let heard_before = self.0.heard.load(Ordering::SeqCst);
+        let principal = match &self.0.source {
+            Source::Postgres(db) => look_up(db, &hash).await?,
+            #[cfg(test)]
+            Source::Fixed(known) => known.get(&hash).cloned(),
+        };
+        let Some(principal) = principal.map(Arc::new) else { return Ok(None) };
+        if self.0.listening.load(Ordering::SeqCst) {
+            self.0.remembered.insert(hash, Arc::clone(&principal));
+            // A revocation heard between asking and remembering may have been of this token.
+            if self.0.heard.load(Ordering::SeqCst) != heard_before {
+                self.0.remembered.invalidate(&hash);
+            }
+        }
+        Ok(Some(principal))
+    }
+
+    fn forget(&self, payload: &str) {
+        let mut hash = TokenHash::default();
+        if hex::decode_to_slice(payload, &mut hash).is_err() {
+            return self.forget_all();
+        }
+        self.0.heard.fetch_add(1, Ordering::SeqCst);
+        self.0.remembered.invalidate(&hash);
+    }
+
+    fn forget_all(&self) {
+        self.0.heard.fetch_add(1, Ordering::SeqCst);
+        self.0.remembered.invalidate_all();
+    }
+}
+
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tokens")
+    }
+}
+
+async fn look_up(db: &Db, hash: &TokenHash) -> Result<Option<Principal>, Problem> {
+    let sql = "select principal_id, kind, roles, scopes, expires_at from core.authenticate($1)";
+    let rows = db.worker_query(sql, &[&hash.as_slice()]).await?;
+    Ok(rows.first().map(Principal::from_row).transpose()?)
+}

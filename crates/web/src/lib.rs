@@ -1,0 +1,35 @@
+//! Everything between a socket and a handler: problem details, strict JSON, queries and pages, callers, idempotent
+//! writes, and the server with its health, metrics and documentation.
+#![warn(missing_docs)]
+
+mod auth;
+mod body;
+mod fault;
+mod fields;
+mod idempotency;
+mod page;
+mod path;
+mod problem;
+mod query;
+mod rate;
+pub mod read;
+mod request_id;
+mod serve;
+#[cfg(test)]
+mod tests;
+mod value;
+mod write;
+
+pub use auth::{Allowed, Caller, Holder, Principal, Tokens};
+pub use body::{Body, BodyTimeout, parse};
+pub use fault::{Fault, Faults};
+pub use fields::{Fields, Item, Read, all};
+pub use idempotency::{Answer, IdempotencyKey, write};
+pub use page::{CursorKey, DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS, Page, Paging};
+pub use path::Identifier;
+pub use problem::{Code, FieldError, Problem, ProblemDetails};
+pub use query::{Params, Query, ReadQuery};
+pub use rate::{RateLimits, RateSettings};
+pub use request_id::RequestId;
+pub use value::{MAX_DEPTH, Value};
+pub use write::{Granted, Write};

@@ -1,0 +1,112 @@
+//! Rate limits: a bucket for each principal, and one for each address that comes without a good token.
+//!
+//! A live session never pays for what others try from the same address: requests with a good token are charged to the
+//! principal alone, requests without one to the address alone.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use moka::sync::Cache;
+
+use crate::auth::{Holder, Principal};
+use crate::problem::Problem;
+
+/// Buckets kept at once; the least used go first.
+const MAX_BUCKETS: u64 = 100_000;
+
+/// A bucket that was not touched for so long is full again, in seconds.
+const BUCKET_IDLE_SECONDS: u64 = 60;
+
+/// How many requests a second each caller may make, and twice as many at once.
+#[derive(Debug, Clone, Copy)]
+pub struct RateSettings {
+    /// For a client or a member of staff.
+    pub person_per_second: NonZeroU32,
+    /// For an app, a pipeline or a service, which speak for many.
+    pub machine_per_second: NonZeroU32,
+    /// For an address, of requests without a good token.
+    pub address_per_second: NonZeroU32,
+    /// Whether `Forwarded` and `X-Forwarded-For` are believed, because only our gateway can reach us.
+    pub behind_gateway: bool,
+}
+
+impl Default for RateSettings {
+    fn default() -> Self {
+        let per_second = |requests| NonZeroU32::new(requests).unwrap_or(NonZeroU32::MIN);
+        Self {
+            person_per_second: per_second(200),
+            machine_per_second: per_second(20_000),
+            address_per_second: per_second(200),
+            behind_gateway: false,
+        }
+    }
+}
+
+/// The buckets of one application. Cloning is cheap and shares them.
+#[derive(Clone)]
+pub struct RateLimits {
+    settings: RateSettings,
+    principals: Cache<String, Arc<DefaultDirectRateLimiter>>,
+    addresses: Cache<IpAddr, Arc<DefaultDirectRateLimiter>>,
+}
+
+impl RateLimits {
+    /// Full buckets of these sizes.
+    pub fn new(settings: RateSettings) -> Self {
+        let idle = Duration::from_secs(BUCKET_IDLE_SECONDS);
+        Self {
+            settings,
+            principals: Cache::builder().max_capacity(MAX_BUCKETS).time_to_idle(idle).build(),
+            addresses: Cache::builder().max_capacity(MAX_BUCKETS).time_to_idle(idle).build(),
+        }
+    }
+
+    pub(crate) fn charge_principal(&self, principal: &Principal) -> Result<(), Problem> {
+        let per_second = match principal.holder {
+            Holder::Client | Holder::Staff => self.settings.person_per_second,
+            Holder::App | Holder::Pipeline | Holder::Service => self.settings.machine_per_second,
+        };
+        let known = self.principals.get(principal.id.as_str());
+        charge(&known.unwrap_or_else(|| self.principals.get_with(principal.id.clone(), || bucket(per_second))))
+    }
+
+    pub(crate) fn charge_address(&self, request: &HttpRequest) -> Result<(), Problem> {
+        match self.address(request) {
+            Some(address) => {
+                charge(&self.addresses.get_with(address, || bucket(self.settings.address_per_second)))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn address(&self, request: &HttpRequest) -> Option<IpAddr> {
+        let peer = request.peer_addr().map(|peer| peer.ip());
+        if !self.settings.behind_gateway {
+            return peer;
+        }
+        request.connection_info().realip_remote_addr().and_then(|text| text.parse().ok()).or(peer)
+    }
+}
+
+impl std::fmt::Debug for RateLimits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RateLimits").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+fn bucket(per_second: NonZeroU32) -> Arc<DefaultDirectRateLimiter> {
+    let quota = Quota::per_second(per_second).allow_burst(per_second.saturating_mul(NonZeroU32::MIN.saturating_add(1)));
+    Arc::new(RateLimiter::direct(quota))
+}
+
+fn charge(bucket: &DefaultDirectRateLimiter) -> Result<(), Problem> {
+    bucket.check().map(|_| ()).map_err(|refused| {
+        let wait = refused.wait_time_from(DefaultClock::default().now());
+        Problem::too_many(wait.as_secs() + 1)
+    })
+}

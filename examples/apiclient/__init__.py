@@ -1,0 +1,1 @@
+"""What the examples share: an HTTP client with retries, credentials, progress, tables."""

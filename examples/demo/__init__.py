@@ -1,0 +1,1 @@
+"""Shows on the terminal what the main job did."""

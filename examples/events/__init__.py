@@ -1,0 +1,1 @@
+"""An independent consumer of the events, with pika and the CloudEvents package."""

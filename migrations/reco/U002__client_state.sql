@@ -1,0 +1,2 @@
+-- Undoes V002.
+drop table reco.client_state;

@@ -1,0 +1,2 @@
+-- Undoes V001.
+drop table risk.outbox, risk.inbox, risk.dead_letters, risk.idempotency_keys;

@@ -1,0 +1,2 @@
+-- Undoes V001.
+drop table social.outbox, social.inbox, social.dead_letters, social.idempotency_keys;

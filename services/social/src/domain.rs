@@ -1,0 +1,10 @@
+//! What the social service decides, as pure functions: time is an argument, nothing waits, nothing is written.
+
+pub(crate) mod escalation;
+pub(crate) mod intervention;
+pub(crate) mod label;
+pub(crate) mod policy;
+pub(crate) mod prediction;
+pub(crate) mod profile;
+pub(crate) mod quiet;
+pub(crate) mod windows;
