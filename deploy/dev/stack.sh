@@ -13,6 +13,10 @@ source "$STACK_DIR/lib/common.sh"
 source "$STACK_DIR/lib/process.sh"
 # shellcheck source=lib/profile.sh
 source "$STACK_DIR/lib/profile.sh"
+# shellcheck source=lib/settings.sh
+source "$STACK_DIR/lib/settings.sh"
+# shellcheck source=lib/report.sh
+source "$STACK_DIR/lib/report.sh"
 # shellcheck source=lib/tree.sh
 source "$STACK_DIR/lib/tree.sh"
 # shellcheck source=lib/native.sh

@@ -83,8 +83,12 @@ def load(clients: list[Client], options: argparse.Namespace) -> str:
         name: pick(credentials, name, options.token_file).principal_id
         for name in ("counselor", "counselor_other")
     }
-    tokens = [pick(credentials, name, options.token_file).token for name in ("admin", "app")]
-    with closing(Api(options.core, tokens[0])) as admin, closing(Api(options.core, tokens[1])) as app:
+    admin_token = pick(credentials, "admin", options.token_file).token
+    app_token = pick(credentials, "app", options.token_file).token
+    with (
+        closing(Api(options.core, admin_token)) as admin,
+        closing(Api(options.core, app_token)) as app,
+    ):
         done = Loader(admin, app, staff_ids).load(clients)
     skipped = f", {len(done.skipped)} had their messages already" if done.skipped else ""
     return (

@@ -60,8 +60,7 @@ class Client:
 def build(seed: int, end: datetime) -> list[Client]:
     """All clients of the cohort, their last messages in the 24 hours up to `end` (aware)."""
     return [
-        client(number, life, seed, end)
-        for number, life in enumerate(assigned_lives(), start=1)
+        client(number, life, seed, end) for number, life in enumerate(assigned_lives(), start=1)
     ]
 
 

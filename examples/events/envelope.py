@@ -13,12 +13,17 @@ from typing import Any
 from uuid import UUID
 
 from cloudevents.core.base import BaseCloudEvent
-from cloudevents.core.bindings.rabbitmq import RabbitMQMessage, from_structured_event
+from cloudevents.core.bindings.rabbitmq import RabbitMQMessage, from_structured
 from cloudevents.core.exceptions import BaseCloudEventException
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
 
 CONTENT_TYPE = "application/cloudevents+json"
 DATA_CONTENT_TYPE = "application/json"
 UUID_VERSION = 7
+
+# The package makes these up where they are missing, so they are looked for before it does.
+DEFAULTED_ATTRIBUTES = ("specversion", "id", "time")
 
 # Events about a model or the whole population are about nobody in particular.
 TYPES_WITHOUT_SUBJECT = frozenset({"risk.drift.detected"})
@@ -52,7 +57,7 @@ def read(body: bytes, content_type: str | None, routing_key: str) -> Event:
     if content_type != CONTENT_TYPE:
         raise BadEnvelope(f"content type {content_type!r} instead of {CONTENT_TYPE!r}")
     try:
-        event = from_structured_event(RabbitMQMessage({}, content_type, body))
+        event = from_structured(RabbitMQMessage({}, content_type, body), JSONFormat(), complete)
     except (BaseCloudEventException, ValueError, TypeError, AttributeError) as fault:
         raise BadEnvelope(f"the CloudEvents package refuses it: {fault}") from None
     faults = list(attribute_faults(event, routing_key))
@@ -60,6 +65,14 @@ def read(body: bytes, content_type: str | None, routing_key: str) -> Event:
     if faults:
         raise BadEnvelope(f"event {event.get_id()} ({event.get_type()}): " + "; ".join(faults))
     return Event(event.get_id(), event.get_type(), event.get_subject())
+
+
+def complete(attributes: dict[str, Any], data: Any) -> CloudEvent:
+    """A CloudEvent with nothing made up. Raises BadEnvelope when the package would have to."""
+    missing = [name for name in DEFAULTED_ATTRIBUTES if name not in attributes]
+    if missing:
+        raise BadEnvelope(f"{', '.join(missing)} missing")
+    return CloudEvent(attributes, data)
 
 
 def attribute_faults(event: BaseCloudEvent, routing_key: str) -> Iterator[str]:
@@ -73,9 +86,7 @@ def attribute_faults(event: BaseCloudEvent, routing_key: str) -> Iterator[str]:
     if event.get_subject() is None and event.get_type() not in TYPES_WITHOUT_SUBJECT:
         yield "subject is missing"
     moment = event.get_time()
-    if moment is None:
-        yield "time is missing"
-    elif moment.utcoffset() != timedelta(0):
+    if moment is None or moment.utcoffset() != timedelta(0):
         yield "time is not in UTC"
     if not event.get_dataschema():
         yield "dataschema is missing"
@@ -106,7 +117,7 @@ def forbidden_keys(value: Any) -> set[str]:
     """The forbidden keys in `value`, at any depth."""
     if isinstance(value, dict):
         nested = [forbidden_keys(inner) for inner in value.values()]
-        return (FORBIDDEN_KEYS & value.keys()).union(*nested)
+        return set(FORBIDDEN_KEYS & value.keys()).union(*nested)
     if isinstance(value, list):
         return set().union(*(forbidden_keys(inner) for inner in value))
     return set()

@@ -115,7 +115,7 @@ def open_channel() -> tuple[BlockingChannel, str]:
 def watch(
     channel: BlockingChannel, queue: str, options: argparse.Namespace, counts: Counts
 ) -> None:
-    """Take events until one of the ends in `options` comes. Raises BadEnvelope, AMQPError."""
+    """Take events until an end in `options` comes. Raises BadEnvelope, AMQPError, UserError."""
     started = last = time.monotonic()
     for method, properties, body in channel.consume(queue, inactivity_timeout=POLL_SECONDS):
         now = time.monotonic()
@@ -132,6 +132,7 @@ def watch(
             return
         if options.until_idle and now - last >= options.until_idle:
             return
+    raise UserError("RabbitMQ took the queue away; is it shutting down? Start the watcher again.")
 
 
 def stop(_signal: int, _frame: object) -> None:

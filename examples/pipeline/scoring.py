@@ -76,9 +76,7 @@ def _matches(words: Sequence[str], start: int, pattern: Sequence[str]) -> bool:
     if not pattern:
         return True
     if pattern[0] == "~":
-        return any(
-            _matches(words, start + gap, pattern[1:]) for gap in range(MAX_GAP_WORDS + 1)
-        )
+        return any(_matches(words, start + gap, pattern[1:]) for gap in range(MAX_GAP_WORDS + 1))
     if start >= len(words) or not _same(words[start], pattern[0]):
         return False
     return _matches(words, start + 1, pattern[1:])

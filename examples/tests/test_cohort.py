@@ -58,9 +58,8 @@ class CohortTest(unittest.TestCase):
                 for client in build(seed, end):
                     name, rules = label(history(client), end)
                     found[name] += 1
-                    self.assertEqual(
-                        name, client.life.label, (seed, end, client.user_id, client.life.name, rules)
-                    )
+                    case = (seed, end, client.user_id, client.life.name, rules)
+                    self.assertEqual(name, client.life.label, case)
                 for name, allowed in SPREAD.items():
                     self.assertIn(found[name], allowed, (seed, end, name))
 

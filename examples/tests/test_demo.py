@@ -108,7 +108,8 @@ class DemoTest(unittest.TestCase):
     def test_it_shows_the_caseload_with_reasons_and_resolves_one_escalation(self) -> None:
         status, out, err = self.show()
         self.assertEqual((status, err), (0, ""))
-        for part in ("HIGH_RISK (1)", "reason of 1", "LOW_RISK (6)", "… and 2 more", "newly high 1"):
+        parts = ("HIGH_RISK (1)", "reason of 1", "LOW_RISK (6)", "… and 2 more", "newly high 1")
+        for part in parts:
             self.assertIn(part, out)
         self.assertIn("resolved client-001", out)
         self.assertEqual(

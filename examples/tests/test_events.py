@@ -75,10 +75,11 @@ class EnvelopeTest(unittest.TestCase):
             ("specversion", None),
         ]
         for name, value in cases:
-            with self.subTest(name=name, value=value), self.assertRaises(BadEnvelope) as caught:
-                check(envelope(**{name: value}))
-            if value != "yesterday":
-                self.assertIn(name, str(caught.exception))
+            with self.subTest(name=name, value=value):
+                with self.assertRaises(BadEnvelope) as caught:
+                    check(envelope(**{name: value}))
+                if value != "yesterday":  # There the package's own words are told.
+                    self.assertIn(name, str(caught.exception))
 
     def test_all_faults_are_told_at_once(self) -> None:
         with self.assertRaisesRegex(BadEnvelope, "traceparent.*sequence"):
@@ -125,13 +126,14 @@ class FakeChannel:
 
     def __init__(self, bodies: list[bytes]) -> None:
         self.bodies = bodies
+        self.taken_away = False
         self.acked: list[int] = []
 
     def consume(self, _queue: str, inactivity_timeout: float) -> Iterator[tuple[Any, Any, Any]]:
         for tag, body in enumerate(self.bodies, start=1):
             method = SimpleNamespace(routing_key=TYPE, delivery_tag=tag)
             yield method, SimpleNamespace(content_type=CONTENT_TYPE), body
-        while True:
+        while not self.taken_away:
             yield None, None, None
 
     def basic_ack(self, tag: int) -> None:
@@ -139,8 +141,11 @@ class FakeChannel:
 
 
 class WatchTest(unittest.TestCase):
+    taken_away = False
+
     def run_main(self, bodies: list[bytes], *arguments: str) -> tuple[int, str, str]:
         self.channel = FakeChannel(bodies)
+        self.channel.taken_away = self.taken_away
         out, err = io.StringIO(), io.StringIO()
         with (
             mock.patch.object(watch, "open_channel", return_value=(self.channel, "q")),
@@ -172,15 +177,22 @@ class WatchTest(unittest.TestCase):
         self.assertEqual((status, self.channel.acked), (1, []))
         self.assertIn("sequence", err)
 
+    def test_a_queue_taken_away_is_no_good_end(self) -> None:
+        self.taken_away = True
+        status, out, err = self.run_main([json.dumps(envelope()).encode()])
+        self.assertEqual(status, 1)
+        self.assertIn("took the queue away", err)
+        self.assertIn("total", out)
+
     def test_json_lines_leave_stdout_to_the_events(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             ready = Path(folder) / "ready"
             body = json.dumps(envelope()).encode()
-            _, out, err = self.run_main([body], "--json", "--count", "1", "--ready-file", str(ready))
+            _, out, err = self.run_main(
+                [body], "--json", "--count", "1", "--ready-file", str(ready)
+            )
             self.assertTrue(ready.exists())
-        self.assertEqual(
-            json.loads(out), {"id": EVENT_ID, "type": TYPE, "subject": "client-003"}
-        )
+        self.assertEqual(json.loads(out), {"id": EVENT_ID, "type": TYPE, "subject": "client-003"})
         self.assertIn("total", err)
 
     def test_without_a_broker_it_says_what_to_do(self) -> None:

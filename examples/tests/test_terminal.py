@@ -44,11 +44,14 @@ class TableTest(unittest.TestCase):
             text.splitlines(),
             [
                 "who         why",
-                "──────────  ────────────────────",
-                "client-001  one two three four",
-                "            five six",
+                "─" * 10 + "  " + "─" * 24,
+                "client-001  one two three four five",
+                "            six",
             ],
         )
+
+    def test_a_table_is_no_wider_than_its_content(self) -> None:
+        self.assertEqual(render(("a", "b"), [("1", "2")]), "a  b\n─  ─\n1  2")
 
 
 class CredentialsTest(unittest.TestCase):

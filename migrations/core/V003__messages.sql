@@ -32,6 +32,9 @@ comment on column core.messages.metadata is 'Additional message data.';
 
 -- The included columns let the counts of the last 7 days be read from the index alone.
 create index idx_messages_user_time on core.messages (user_id, timestamp desc) include (conversation_type, sender_role);
+-- The last own buddy message, however long ago.
+create index idx_messages_user_buddy on core.messages (user_id, timestamp desc)
+    where conversation_type = 'buddy' and sender_role = 'user';
 create index idx_messages_timestamp on core.messages (timestamp desc);
 create index idx_messages_conversation on core.messages (conversation_type);
 create index idx_messages_request on core.messages (request_id) where request_id is not null;

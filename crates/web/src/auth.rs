@@ -19,8 +19,8 @@ use crate::read::is_identifier;
 use crate::request_id::RequestId;
 
 pub use principal::{Holder, Principal};
-pub use tokens::Tokens;
 pub(crate) use tokens::TokenHash;
+pub use tokens::Tokens;
 
 /// Names the client that an app or a service acts for.
 const ON_BEHALF_OF: &str = "x-on-behalf-of";
@@ -66,7 +66,10 @@ impl Caller {
             return Ok(());
         }
         let words: Vec<&str> = allowed.0.iter().map(|kind| kind.as_str()).collect();
-        Err(Problem::forbidden(format!("This is open to: {}.", words.join(", "))))
+        Err(Problem::forbidden(format!(
+            "This is open to: {}.",
+            words.join(", ")
+        )))
     }
 
     /// The person whose rows this request may touch.
@@ -100,9 +103,9 @@ impl Caller {
             (Holder::Client, _) => Ok(db::Actor::Client(self.principal.id.clone())),
             (Holder::Staff, _) => Ok(db::Actor::Staff(self.principal.id.clone())),
             (Holder::App | Holder::Service, Some(client)) => Ok(db::Actor::Client(client.to_owned())),
-            (Holder::App | Holder::Service, None) => {
-                Err(Problem::bad_request("The header X-On-Behalf-Of must name the client."))
-            }
+            (Holder::App | Holder::Service, None) => Err(Problem::bad_request(
+                "The header X-On-Behalf-Of must name the client.",
+            )),
             (Holder::Pipeline, _) => Err(Problem::forbidden("A pipeline acts for nobody.")),
         }
     }
@@ -112,7 +115,11 @@ impl Caller {
             limits.charge_principal(&principal)?;
         }
         let on_behalf_of = on_behalf_of(&principal, request)?;
-        Ok(Self { principal, on_behalf_of, request_id: RequestId::of(request) })
+        Ok(Self {
+            principal,
+            on_behalf_of,
+            request_id: RequestId::of(request),
+        })
     }
 }
 
@@ -122,7 +129,9 @@ impl FromRequest for Caller {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let Some(tokens) = request.app_data::<Tokens>() else {
-            return Either::Left(ready(Err(Problem::internal("no Tokens in the application's data"))));
+            return Either::Left(ready(Err(Problem::internal(
+                "no Tokens in the application's data",
+            ))));
         };
         let Some(hash) = bearer(request) else {
             return Either::Left(ready(Err(refused(request))));
@@ -132,7 +141,10 @@ impl FromRequest for Caller {
         }
         let (tokens, request) = (tokens.clone(), request.clone());
         let look_up = async move {
-            let principal = tokens.authenticate(hash).await?.ok_or_else(|| refused(&request))?;
+            let principal = tokens
+                .authenticate(hash)
+                .await?
+                .ok_or_else(|| refused(&request))?;
             Self::new(principal, &request)
         };
         Either::Right(look_up.boxed_local())
@@ -142,7 +154,11 @@ impl FromRequest for Caller {
 fn bearer(request: &HttpRequest) -> Option<TokenHash> {
     let header = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = header.split_once(' ')?;
-    if scheme.eq_ignore_ascii_case("bearer") { tokens::hash(token.trim()) } else { None }
+    if scheme.eq_ignore_ascii_case("bearer") {
+        tokens::hash(token.trim())
+    } else {
+        None
+    }
 }
 
 /// The one answer to every bad token, or 429 where an address tries too many.
@@ -153,13 +169,16 @@ fn refused(request: &HttpRequest) -> Problem {
 }
 
 fn on_behalf_of(principal: &Principal, request: &HttpRequest) -> Result<Option<String>, Problem> {
-    let Some(named) = request.headers().get(ON_BEHALF_OF) else { return Ok(None) };
+    let Some(named) = request.headers().get(ON_BEHALF_OF) else {
+        return Ok(None);
+    };
     let named = named.to_str().ok().filter(|text| is_identifier(text));
-    let client = named.ok_or_else(|| Problem::bad_request("The header X-On-Behalf-Of must be a client's id."))?;
+    let client =
+        named.ok_or_else(|| Problem::bad_request("The header X-On-Behalf-Of must be a client's id."))?;
     match principal.holder {
         Holder::App | Holder::Service => Ok(Some(client.to_owned())),
-        Holder::Client | Holder::Staff | Holder::Pipeline => {
-            Err(Problem::forbidden("Only an app or a service may act on behalf of a client."))
-        }
+        Holder::Client | Holder::Staff | Holder::Pipeline => Err(Problem::forbidden(
+            "Only an app or a service may act on behalf of a client.",
+        )),
     }
 }

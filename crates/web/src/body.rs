@@ -66,11 +66,17 @@ pub(crate) async fn receive<T: Read>(request: &HttpRequest, payload: Payload) ->
     if announced.is_some_and(|length| length > T::MAX_BODY_BYTES) {
         return Err(over(T::MAX_BODY_BYTES));
     }
-    let timeout = request.app_data::<BodyTimeout>().map_or(Duration::from_secs(BODY_TIMEOUT_SECONDS), |set| set.0);
+    let timeout = request
+        .app_data::<BodyTimeout>()
+        .map_or(Duration::from_secs(BODY_TIMEOUT_SECONDS), |set| set.0);
     let received = tokio::time::timeout(timeout, collect(payload, announced, T::MAX_BODY_BYTES))
         .await
         .map_err(|_| Problem::timeout())??;
-    if compressed { decompress(&received, T::MAX_BODY_BYTES) } else { Ok(received) }
+    if compressed {
+        decompress(&received, T::MAX_BODY_BYTES)
+    } else {
+        Ok(received)
+    }
 }
 
 async fn collect(mut payload: Payload, announced: Option<usize>, max_bytes: usize) -> Result<Bytes, Problem> {
@@ -93,20 +99,28 @@ fn decompress(compressed: &[u8], max_bytes: usize) -> Result<Bytes, Problem> {
         .take(limit)
         .read_to_end(&mut plain)
         .map_err(|_| Problem::malformed_body("The body is not gzip."))?;
-    if plain.len() > max_bytes { Err(over(max_bytes)) } else { Ok(plain.into()) }
+    if plain.len() > max_bytes {
+        Err(over(max_bytes))
+    } else {
+        Ok(plain.into())
+    }
 }
 
 /// Whether the body is compressed, once its type and encoding are known to be ours.
 fn check_headers(request: &HttpRequest) -> Result<bool, Problem> {
     let content_type = header(request, &CONTENT_TYPE).unwrap_or_default();
     if !is_json(content_type) {
-        return Err(Problem::unsupported_media_type("The content type must be application/json."));
+        return Err(Problem::unsupported_media_type(
+            "The content type must be application/json.",
+        ));
     }
     match header(request, &CONTENT_ENCODING) {
         None => Ok(false),
         Some(encoding) if encoding.eq_ignore_ascii_case("identity") => Ok(false),
         Some(encoding) if encoding.eq_ignore_ascii_case("gzip") => Ok(true),
-        Some(_) => Err(Problem::unsupported_media_type("The content encoding must be gzip or absent.")),
+        Some(_) => Err(Problem::unsupported_media_type(
+            "The content encoding must be gzip or absent.",
+        )),
     }
 }
 
@@ -118,9 +132,14 @@ fn is_json(content_type: &str) -> bool {
 
 /// A header's value; what is not visible ASCII counts as a value that means nothing.
 fn header<'r>(request: &'r HttpRequest, name: &HeaderName) -> Option<&'r str> {
-    request.headers().get(name).map(|value| value.to_str().unwrap_or_default())
+    request
+        .headers()
+        .get(name)
+        .map(|value| value.to_str().unwrap_or_default())
 }
 
 fn over(max_bytes: usize) -> Problem {
-    Problem::too_large(format!("The body may have at most {max_bytes} bytes, also after decompression."))
+    Problem::too_large(format!(
+        "The body may have at most {max_bytes} bytes, also after decompression."
+    ))
 }

@@ -16,12 +16,18 @@ pub struct Fault {
 impl Fault {
     /// A value that is not valid (422).
     pub fn new(detail: impl Into<String>) -> Self {
-        Self { detail: detail.into(), too_large: false }
+        Self {
+            detail: detail.into(),
+            too_large: false,
+        }
     }
 
     /// A value over a size limit, which makes the answer a 413.
     pub fn too_large(detail: impl Into<String>) -> Self {
-        Self { detail: detail.into(), too_large: true }
+        Self {
+            detail: detail.into(),
+            too_large: true,
+        }
     }
 }
 
@@ -55,7 +61,10 @@ impl Faults {
             self.too_large = Some(fault.detail.clone());
         }
         if self.errors.len() < MAX_FAULTS {
-            self.errors.push(FieldError { pointer, detail: fault.detail });
+            self.errors.push(FieldError {
+                pointer,
+                detail: fault.detail,
+            });
         }
     }
 

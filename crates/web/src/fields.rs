@@ -73,7 +73,12 @@ impl<'v> Fields<'v> {
             faults.add_at(at, Fault::new(format!("must be an object, not {}", value.kind())));
             return Err(faults);
         };
-        let mut fields = Self { members, at, known: Vec::new(), faults: Faults::default() };
+        let mut fields = Self {
+            members,
+            at,
+            known: Vec::new(),
+            faults: Faults::default(),
+        };
         let read = T::read(&mut fields);
         fields.refuse_unknown();
         match read {
@@ -157,14 +162,28 @@ impl<'v> Fields<'v> {
 
     /// An array of objects, each read on its own, so that the caller may use the good ones of a batch. More items than
     /// allowed is a 413. [`all`] turns the result into all or nothing.
-    pub fn items<T: Read>(&mut self, name: &'static str, lengths: RangeInclusive<usize>) -> Option<Vec<Item<T>>> {
+    pub fn items<T: Read>(
+        &mut self,
+        name: &'static str,
+        lengths: RangeInclusive<usize>,
+    ) -> Option<Vec<Item<T>>> {
         let values = self.array(name, lengths)?;
         let at = pointer(&self.at, name);
-        Some(values.iter().enumerate().map(|(index, value)| Fields::read(value, format!("{at}/{index}"))).collect())
+        Some(
+            values
+                .iter()
+                .enumerate()
+                .map(|(index, value)| Fields::read(value, format!("{at}/{index}")))
+                .collect(),
+        )
     }
 
     /// An array of objects that must all be good; the faults of all of them are recorded.
-    pub fn nested_list<T: Read>(&mut self, name: &'static str, lengths: RangeInclusive<usize>) -> Option<Vec<T>> {
+    pub fn nested_list<T: Read>(
+        &mut self,
+        name: &'static str,
+        lengths: RangeInclusive<usize>,
+    ) -> Option<Vec<T>> {
         match gather(self.items(name, lengths)?) {
             Ok(items) => Some(items),
             Err(faults) => {
@@ -183,7 +202,9 @@ impl<'v> Fields<'v> {
         let (min, max) = (*lengths.start(), *lengths.end());
         let fault = match self.take(name) {
             Some(Value::Array(values)) if lengths.contains(&values.len()) => return Some(values),
-            Some(Value::Array(values)) if values.len() > max => Fault::too_large(format!("holds more than {max} items")),
+            Some(Value::Array(values)) if values.len() > max => {
+                Fault::too_large(format!("holds more than {max} items"))
+            }
             Some(Value::Array(_)) => Fault::new(format!("must hold at least {min} items")),
             Some(other) => Fault::new(format!("must be an array, not {}", other.kind())),
             None => Fault::new("is required"),
@@ -219,14 +240,21 @@ impl<'v> Fields<'v> {
 
     fn take(&mut self, name: &'static str) -> Option<&'v Value> {
         self.known.push(name);
-        self.members.iter().find(|(member, _)| member == name).map(|(_, value)| value)
+        self.members
+            .iter()
+            .find(|(member, _)| member == name)
+            .map(|(_, value)| value)
     }
 
     fn refuse_unknown(&mut self) {
         let (members, known) = (self.members, std::mem::take(&mut self.known));
         let unknown = members.iter().filter(|(name, _)| !known.contains(&name.as_str()));
         for (name, _) in unknown {
-            self.faults.add(&self.at, name, Fault::new(format!("is unknown; known are: {}", known.join(", "))));
+            self.faults.add(
+                &self.at,
+                name,
+                Fault::new(format!("is unknown; known are: {}", known.join(", "))),
+            );
         }
     }
 }

@@ -33,10 +33,13 @@ impl IdempotencyKey {
     /// # Errors
     /// 422 for one that is not 1 to 255 visible ASCII characters.
     pub(crate) fn of(request: &HttpRequest, body: &[u8]) -> Result<Option<Self>, Problem> {
-        let Some(header) = request.headers().get(IDEMPOTENCY_KEY) else { return Ok(None) };
+        let Some(header) = request.headers().get(IDEMPOTENCY_KEY) else {
+            return Ok(None);
+        };
         let key = header.as_bytes();
         if key.is_empty() || key.len() > MAX_KEY_BYTES || !key.iter().all(u8::is_ascii_graphic) {
-            let detail = format!("The header Idempotency-Key must be 1 to {MAX_KEY_BYTES} visible ASCII characters.");
+            let detail =
+                format!("The header Idempotency-Key must be 1 to {MAX_KEY_BYTES} visible ASCII characters.");
             return Err(Problem::new(Code::Invalid, detail));
         }
         let mut hash = Sha256::new();
@@ -46,7 +49,10 @@ impl IdempotencyKey {
         }
         hash.update(body);
         let key = String::from_utf8_lossy(key).into_owned();
-        Ok(Some(Self { key, request_hash: hash.finalize().into() }))
+        Ok(Some(Self {
+            key,
+            request_hash: hash.finalize().into(),
+        }))
     }
 }
 
@@ -65,7 +71,11 @@ impl Answer {
     /// 500 if the body cannot be serialised, which is a fault of its type.
     pub fn json(status: StatusCode, body: &impl Serialize) -> Result<Self, Problem> {
         let body = serde_json::to_vec(body).map_err(Problem::internal)?.into();
-        Ok(Self { status, location: None, body })
+        Ok(Self {
+            status,
+            location: None,
+            body,
+        })
     }
 
     /// 200 with a JSON body.
@@ -82,12 +92,19 @@ impl Answer {
     /// As [`Self::json`].
     pub fn created(location: impl Into<String>, body: &impl Serialize) -> Result<Self, Problem> {
         let answer = Self::json(StatusCode::CREATED, body)?;
-        Ok(Self { location: Some(location.into()), ..answer })
+        Ok(Self {
+            location: Some(location.into()),
+            ..answer
+        })
     }
 
     /// 204 without a body.
     pub fn no_content() -> Self {
-        Self { status: StatusCode::NO_CONTENT, location: None, body: Bytes::new() }
+        Self {
+            status: StatusCode::NO_CONTENT,
+            location: None,
+            body: Bytes::new(),
+        }
     }
 
     /// The answer as it goes out.
@@ -108,12 +125,20 @@ impl Answer {
 /// # Errors
 /// What `run` refuses, after a roll-back; 409 while the same key is at work; 422 for a key of another request; and the
 /// errors of the database.
-pub async fn write<E, F>(tx: Tx, caller: &Caller, key: Option<IdempotencyKey>, run: F) -> Result<HttpResponse, E>
+pub async fn write<E, F>(
+    tx: Tx,
+    caller: &Caller,
+    key: Option<IdempotencyKey>,
+    run: F,
+) -> Result<HttpResponse, E>
 where
     E: From<db::Error> + From<Problem>,
     F: AsyncFnOnce(&Tx) -> Result<Answer, E>,
 {
-    let record = key.map(|key| Record { principal: caller.identity(), key });
+    let record = key.map(|key| Record {
+        principal: caller.identity(),
+        key,
+    });
     match attempt(&tx, record.as_ref(), run).await {
         Ok(Outcome::New(answer)) => {
             match record {
@@ -125,7 +150,9 @@ where
         Ok(Outcome::Known(answer)) => {
             tx.rollback().await?;
             let mut response = answer.into_response();
-            response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+            response
+                .headers_mut()
+                .insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
             Ok(response)
         }
         Err(error) => {
@@ -173,10 +200,15 @@ impl Record {
         let lock_params: Params<'_> = &[&locked_name];
         let stored_params: Params<'_> = &[&self.principal, key];
         // The lock goes first on the line: who waits for it would otherwise read before the other one's commit.
-        let (lock, stored) =
-            futures::try_join!(tx.query_one(lock, lock_params), tx.query_opt(&stored, stored_params))?;
+        let (lock, stored) = futures::try_join!(
+            tx.query_one(lock, lock_params),
+            tx.query_opt(&stored, stored_params)
+        )?;
         if !lock.try_get::<_, bool>("locked").map_err(db::Error::from)? {
-            return Err(Problem::conflict(Code::InFlight, "A request with this Idempotency-Key has not finished."));
+            return Err(Problem::conflict(
+                Code::InFlight,
+                "A request with this Idempotency-Key has not finished.",
+            ));
         }
         let Some(stored) = stored else { return Ok(None) };
         let (request_hash, answer) = answer(&stored)?;
@@ -197,14 +229,23 @@ impl Record {
         );
         let status = i16::try_from(answer.status.as_u16()).unwrap_or_default();
         let (hash, body) = (self.key.request_hash.as_slice(), &*answer.body);
-        let params: Params<'_> = &[&self.principal, &self.key.key, &hash, &status, &answer.location, &body];
+        let params: Params<'_> = &[
+            &self.principal,
+            &self.key.key,
+            &hash,
+            &status,
+            &answer.location,
+            &body,
+        ];
         tx.commit_with(&[(&store, params)]).await.map(|_| ())
     }
 }
 
 fn answer(row: &Row) -> Result<(Vec<u8>, Answer), db::Error> {
     let status: i16 = row.try_get("status")?;
-    let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
+    let status = u16::try_from(status)
+        .ok()
+        .and_then(|status| StatusCode::from_u16(status).ok());
     let body: Vec<u8> = row.try_get("body")?;
     let answer = Answer {
         status: status.ok_or_else(|| db::Error::Row("idempotency_keys.status".to_owned()))?,

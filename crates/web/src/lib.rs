@@ -31,5 +31,6 @@ pub use problem::{Code, FieldError, Problem, ProblemDetails};
 pub use query::{Params, Query, ReadQuery};
 pub use rate::{RateLimits, RateSettings};
 pub use request_id::RequestId;
+pub use serve::{About, Readiness, Server, ServerHandle, ServerSettings, Site, openapi};
 pub use value::{MAX_DEPTH, Value};
 pub use write::{Granted, Write};

@@ -7,8 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
-use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sha2::Sha256;
 use utoipa::ToSchema;
 
@@ -51,7 +51,10 @@ impl<T> Page<T> {
 
     /// The same page with other items, such as rows turned into answers.
     pub fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
-        Page { items: self.items.into_iter().map(change).collect(), next_cursor: self.next_cursor }
+        Page {
+            items: self.items.into_iter().map(change).collect(),
+            next_cursor: self.next_cursor,
+        }
     }
 }
 
@@ -68,7 +71,10 @@ impl ReadQuery for Paging {
     fn read(params: &mut Params) -> Option<Self> {
         let limit = params.integer("limit", 1..=MAX_PAGE_ITEMS);
         let cursor = params.optional("cursor", read::text(1..=MAX_CURSOR_BYTES));
-        Some(Self { limit: limit?.unwrap_or(DEFAULT_PAGE_ITEMS), cursor: cursor? })
+        Some(Self {
+            limit: limit?.unwrap_or(DEFAULT_PAGE_ITEMS),
+            cursor: cursor?,
+        })
     }
 }
 
@@ -82,7 +88,9 @@ impl CursorKey {
     /// # Errors
     /// None in practice: HMAC takes keys of every length.
     pub fn new(secret: &SecretString) -> Result<Self, Problem> {
-        Hmac::new_from_slice(secret.expose_secret().as_bytes()).map(Self).map_err(Problem::internal)
+        Hmac::new_from_slice(secret.expose_secret().as_bytes())
+            .map(Self)
+            .map_err(Problem::internal)
     }
 
     /// A cursor for a position in the list of that name, as this caller sees it.
@@ -98,19 +106,34 @@ impl CursorKey {
     ///
     /// # Errors
     /// 422 for every cursor that it did not make.
-    pub fn open<T: DeserializeOwned>(&self, list: &str, caller: &Caller, paging: &Paging) -> Result<Option<T>, Problem> {
-        let Some(cursor) = &paging.cursor else { return Ok(None) };
+    pub fn open<T: DeserializeOwned>(
+        &self,
+        list: &str,
+        caller: &Caller,
+        paging: &Paging,
+    ) -> Result<Option<T>, Problem> {
+        let Some(cursor) = &paging.cursor else {
+            return Ok(None);
+        };
         let forged = || Problem::invalid_field("?cursor", "must be a next_cursor of this list");
         let token = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| forged())?;
         let (signature, position) = token.split_at_checked(SIGNATURE_BYTES).ok_or_else(forged)?;
-        self.mac(list, caller, position).verify_slice(signature).map_err(|_| forged())?;
+        self.mac(list, caller, position)
+            .verify_slice(signature)
+            .map_err(|_| forged())?;
         serde_json::from_slice(position).map(Some).map_err(|_| forged())
     }
 
     fn mac(&self, list: &str, caller: &Caller, position: &[u8]) -> Hmac<Sha256> {
         let mut mac = self.0.clone();
         // Neither part can hold a NUL, so no two triples look alike.
-        for part in [list.as_bytes(), b"\0", caller.identity().as_bytes(), b"\0", position] {
+        for part in [
+            list.as_bytes(),
+            b"\0",
+            caller.identity().as_bytes(),
+            b"\0",
+            position,
+        ] {
             mac.update(part);
         }
         mac

@@ -38,7 +38,11 @@ impl fmt::Display for Identifier {
 impl<'de> Deserialize<'de> for Identifier {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        if is_identifier(&text) { Ok(Self(text)) } else { Err(de::Error::custom("not an identifier")) }
+        if is_identifier(&text) {
+            Ok(Self(text))
+        } else {
+            Err(de::Error::custom("not an identifier"))
+        }
     }
 }
 

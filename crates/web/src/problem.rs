@@ -97,7 +97,10 @@ impl Problem {
 
     /// 401, the same for every reason, so that nothing can be learnt about a token.
     pub fn unauthenticated() -> Self {
-        Self::new(Code::Unauthenticated, "The request carries no token that is valid now.")
+        Self::new(
+            Code::Unauthenticated,
+            "The request carries no token that is valid now.",
+        )
     }
 
     /// 403: the token is good, but not for this.
@@ -133,13 +136,20 @@ impl Problem {
     /// 422: well-formed, but not valid; all faults at once.
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         let count = errors.len();
-        let faults = if count == 1 { "One value is" } else { "Several values are" };
+        let faults = if count == 1 {
+            "One value is"
+        } else {
+            "Several values are"
+        };
         Self::new(Code::Invalid, format!("{faults} not valid; see errors.")).with_errors(errors)
     }
 
     /// 422 for a single value; `pointer` as in [`FieldError`].
     pub fn invalid_field(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::invalid(vec![FieldError { pointer: pointer.into(), detail: detail.into() }])
+        Self::invalid(vec![FieldError {
+            pointer: pointer.into(),
+            detail: detail.into(),
+        }])
     }
 
     /// 429: come back after that many seconds.
@@ -151,7 +161,10 @@ impl Problem {
 
     /// 503: something the service needs is away; come back after that many seconds.
     pub fn unavailable(retry_after_seconds: u64) -> Self {
-        let mut problem = Self::new(Code::Unavailable, "Something this service needs is not there at the moment.");
+        let mut problem = Self::new(
+            Code::Unavailable,
+            "Something this service needs is not there at the moment.",
+        );
         problem.0.retry_after_seconds = Some(retry_after_seconds);
         problem
     }
@@ -246,7 +259,9 @@ impl From<db::Error> for Problem {
                 Self::unavailable(RETRY_WHEN_UNAVAILABLE_SECONDS).with_cause(error)
             }
             // Postgres quotes the offending value in some of these messages; the state alone says what to look for.
-            db::Error::Refused { ref sqlstate, .. } => Self::internal(format_args!("Postgres refused: {sqlstate}")),
+            db::Error::Refused { ref sqlstate, .. } => {
+                Self::internal(format_args!("Postgres refused: {sqlstate}"))
+            }
             db::Error::Unique { .. }
             | db::Error::ForeignKey { .. }
             | db::Error::Check { .. }

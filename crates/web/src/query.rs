@@ -26,7 +26,11 @@ impl<T: ReadQuery> FromRequest for Query<T> {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Params::read(request.query_string()).map(Self).map_err(Problem::from))
+        ready(
+            Params::read(request.query_string())
+                .map(Self)
+                .map_err(Problem::from),
+        )
     }
 }
 
@@ -46,8 +50,15 @@ impl Params {
     pub fn read<T: ReadQuery>(query: &str) -> Result<T, Faults> {
         let parsed = actix_web::web::Query::<Vec<(String, String)>>::from_query(query);
         let pairs = parsed.map(actix_web::web::Query::into_inner).unwrap_or_default();
-        let pairs = pairs.into_iter().map(|(name, text)| (name, Value::Text(text))).collect();
-        let mut params = Self { pairs, known: Vec::new(), faults: Faults::default() };
+        let pairs = pairs
+            .into_iter()
+            .map(|(name, text)| (name, Value::Text(text)))
+            .collect();
+        let mut params = Self {
+            pairs,
+            known: Vec::new(),
+            faults: Faults::default(),
+        };
         let read = T::read(&mut params);
         params.refuse_unknown_and_repeated();
         match read {
@@ -63,7 +74,9 @@ impl Params {
         reader: impl FnOnce(&Value) -> Result<T, E>,
     ) -> Option<Option<T>> {
         self.known.push(name);
-        let Some((_, value)) = self.pairs.iter().find(|(given, _)| given == name) else { return Some(None) };
+        let Some((_, value)) = self.pairs.iter().find(|(given, _)| given == name) else {
+            return Some(None);
+        };
         match reader(value) {
             Ok(read) => Some(Some(read)),
             Err(error) => {
@@ -89,11 +102,9 @@ impl Params {
     /// A whole number between two bounds, both allowed.
     pub fn integer(&mut self, name: &'static str, range: RangeInclusive<i64>) -> Option<Option<i64>> {
         self.optional(name, |value| {
-            let number = match value {
-                // Rust also reads "+5"; in a query that is a space and a 5 to most readers.
-                Value::Text(text) if !text.starts_with('+') => text.parse().ok(),
-                _ => None,
-            };
+            // Rust also reads "+5"; in a query that is a space and a 5 to most readers.
+            let digits = value.as_text().filter(|text| !text.starts_with('+'));
+            let number = digits.and_then(|text| text.parse().ok());
             let inside = number.filter(|number| range.contains(number));
             inside.ok_or_else(|| format!("must be a whole number from {} to {}", range.start(), range.end()))
         })
@@ -101,9 +112,9 @@ impl Params {
 
     /// `true` or `false`; absent means `false`.
     pub fn flag(&mut self, name: &'static str) -> Option<bool> {
-        let read = self.optional(name, |value| match value {
-            Value::Text(text) if text == "true" => Ok(true),
-            Value::Text(text) if text == "false" => Ok(false),
+        let read = self.optional(name, |value| match value.as_text() {
+            Some("true") => Ok(true),
+            Some("false") => Ok(false),
             _ => Err("must be true or false"),
         });
         read.map(Option::unwrap_or_default)

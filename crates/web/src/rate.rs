@@ -61,8 +61,14 @@ impl RateLimits {
         let idle = Duration::from_secs(BUCKET_IDLE_SECONDS);
         Self {
             settings,
-            principals: Cache::builder().max_capacity(MAX_BUCKETS).time_to_idle(idle).build(),
-            addresses: Cache::builder().max_capacity(MAX_BUCKETS).time_to_idle(idle).build(),
+            principals: Cache::builder()
+                .max_capacity(MAX_BUCKETS)
+                .time_to_idle(idle)
+                .build(),
+            addresses: Cache::builder()
+                .max_capacity(MAX_BUCKETS)
+                .time_to_idle(idle)
+                .build(),
         }
     }
 
@@ -72,14 +78,19 @@ impl RateLimits {
             Holder::App | Holder::Pipeline | Holder::Service => self.settings.machine_per_second,
         };
         let known = self.principals.get(principal.id.as_str());
-        charge(&known.unwrap_or_else(|| self.principals.get_with(principal.id.clone(), || bucket(per_second))))
+        charge(&known.unwrap_or_else(|| {
+            self.principals
+                .get_with(principal.id.clone(), || bucket(per_second))
+        }))
     }
 
     pub(crate) fn charge_address(&self, request: &HttpRequest) -> Result<(), Problem> {
         match self.address(request) {
-            Some(address) => {
-                charge(&self.addresses.get_with(address, || bucket(self.settings.address_per_second)))
-            }
+            Some(address) => charge(
+                &self
+                    .addresses
+                    .get_with(address, || bucket(self.settings.address_per_second)),
+            ),
             None => Ok(()),
         }
     }
@@ -89,18 +100,25 @@ impl RateLimits {
         if !self.settings.behind_gateway {
             return peer;
         }
-        request.connection_info().realip_remote_addr().and_then(|text| text.parse().ok()).or(peer)
+        request
+            .connection_info()
+            .realip_remote_addr()
+            .and_then(|text| text.parse().ok())
+            .or(peer)
     }
 }
 
 impl std::fmt::Debug for RateLimits {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RateLimits").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("RateLimits")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }
 
 fn bucket(per_second: NonZeroU32) -> Arc<DefaultDirectRateLimiter> {
-    let quota = Quota::per_second(per_second).allow_burst(per_second.saturating_mul(NonZeroU32::MIN.saturating_add(1)));
+    let quota = Quota::per_second(per_second)
+        .allow_burst(per_second.saturating_mul(NonZeroU32::MIN.saturating_add(1)));
     Arc::new(RateLimiter::direct(quota))
 }
 

@@ -28,7 +28,11 @@ pub fn text(bytes: RangeInclusive<usize>) -> impl Fn(&Value) -> Result<String, F
         let text = string(value)?;
         let (min, max) = (*bytes.start(), *bytes.end());
         if text.len() < min {
-            return Err(if min == 1 { "must not be empty".into() } else { format!("must have at least {min} bytes").into() });
+            return Err(if min == 1 {
+                "must not be empty".into()
+            } else {
+                format!("must have at least {min} bytes").into()
+            });
         }
         if text.len() > max {
             return Err(format!("must have at most {max} bytes").into());
@@ -39,11 +43,14 @@ pub fn text(bytes: RangeInclusive<usize>) -> impl Fn(&Value) -> Result<String, F
 
 /// As [`text`], but more than the limit makes the answer a 413: for the texts that people write.
 pub fn long_text(bytes: RangeInclusive<usize>) -> impl Fn(&Value) -> Result<String, Fault> {
-    move |value| match value {
-        Value::Text(text) if text.len() > *bytes.end() => {
-            Err(Fault::too_large(format!("must have at most {} bytes", bytes.end())))
+    move |value| {
+        if value.as_text().is_some_and(|text| text.len() > *bytes.end()) {
+            return Err(Fault::too_large(format!(
+                "must have at most {} bytes",
+                bytes.end()
+            )));
         }
-        _ => text(bytes.clone())(value),
+        text(bytes.clone())(value)
     }
 }
 
@@ -53,7 +60,11 @@ pub fn long_text(bytes: RangeInclusive<usize>) -> impl Fn(&Value) -> Result<Stri
 /// Anything else.
 pub fn identifier(value: &Value) -> Result<String, Fault> {
     let text = string(value)?;
-    if is_identifier(text) { Ok(text.to_owned()) } else { Err("must be 1 to 255 letters, digits, _ or -".into()) }
+    if is_identifier(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be 1 to 255 letters, digits, _ or -".into())
+    }
 }
 
 pub(crate) fn is_identifier(text: &str) -> bool {
@@ -65,13 +76,18 @@ pub(crate) fn is_identifier(text: &str) -> bool {
 ///
 /// # Errors
 /// Anything else; a number in quotes is text.
-#[expect(clippy::cast_precision_loss, reason = "a JSON number is a double to most writers; near is as meant")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a JSON number is a double to most writers; near is as meant"
+)]
 pub fn number(value: &Value) -> Result<f64, Fault> {
     match value {
         Value::Negative(number) => Ok(*number as f64),
         Value::Natural(number) => Ok(*number as f64),
         Value::Real(number) => Ok(*number),
-        other => Err(wrong_kind("a number", other)),
+        Value::Null | Value::Boolean(_) | Value::Text(_) | Value::Array(_) | Value::Object(_) => {
+            Err(wrong_kind("a number", value))
+        }
     }
 }
 
@@ -79,7 +95,11 @@ pub fn number(value: &Value) -> Result<f64, Fault> {
 pub fn number_in(range: RangeInclusive<f64>) -> impl Fn(&Value) -> Result<f64, Fault> {
     move |value| {
         let number = number(value)?;
-        if range.contains(&number) { Ok(number) } else { Err(outside(&range)) }
+        if range.contains(&number) {
+            Ok(number)
+        } else {
+            Err(outside(&range))
+        }
     }
 }
 
@@ -101,9 +121,13 @@ where
             Value::Negative(number) => T::try_from(*number).ok(),
             Value::Natural(number) => T::try_from(*number).ok(),
             Value::Real(_) => return Err("must be a whole number".into()),
-            other => return Err(wrong_kind("a whole number", other)),
+            Value::Null | Value::Boolean(_) | Value::Text(_) | Value::Array(_) | Value::Object(_) => {
+                return Err(wrong_kind("a whole number", value));
+            }
         };
-        number.filter(|number| range.contains(number)).ok_or_else(|| outside(&range))
+        number
+            .filter(|number| range.contains(number))
+            .ok_or_else(|| outside(&range))
     }
 }
 
@@ -112,9 +136,10 @@ where
 /// # Errors
 /// Anything else.
 pub fn boolean(value: &Value) -> Result<bool, Fault> {
-    match value {
-        Value::Boolean(value) => Ok(*value),
-        other => Err(wrong_kind("true or false", other)),
+    if let Value::Boolean(value) = value {
+        Ok(*value)
+    } else {
+        Err(wrong_kind("true or false", value))
     }
 }
 
@@ -168,35 +193,52 @@ pub fn one_of(words: &'static [&'static str]) -> impl Fn(&Value) -> Result<&'sta
 }
 
 /// Text that a domain type parses; `must_be` ends the sentence "must be …".
-pub fn parsed<T>(parse: impl Fn(&str) -> Option<T>, must_be: &'static str) -> impl Fn(&Value) -> Result<T, Fault> {
+pub fn parsed<T>(
+    parse: impl Fn(&str) -> Option<T>,
+    must_be: &'static str,
+) -> impl Fn(&Value) -> Result<T, Fault> {
     move |value| parse(string(value)?).ok_or_else(|| format!("must be {must_be}").into())
 }
 
 /// Any JSON object of at most so many bytes, for `metadata` columns. U+0000 is refused in it, as in every text.
 pub fn object(max_bytes: usize) -> impl Fn(&Value) -> Result<serde_json::Value, Fault> {
     move |value| {
-        let Value::Object(_) = value else { return Err(wrong_kind("an object", value)) };
+        let Value::Object(_) = value else {
+            return Err(wrong_kind("an object", value));
+        };
         refuse_nul(value)?;
         let json = value.to_json();
         if json.to_string().len() > max_bytes {
-            return Err(Fault::too_large(format!("must have at most {max_bytes} bytes as JSON")));
+            return Err(Fault::too_large(format!(
+                "must have at most {max_bytes} bytes as JSON"
+            )));
         }
         Ok(json)
     }
 }
 
 fn string(value: &Value) -> Result<&str, Fault> {
-    let Value::Text(text) = value else { return Err(wrong_kind("text", value)) };
+    let Value::Text(text) = value else {
+        return Err(wrong_kind("text", value));
+    };
     refuse_nul(value)?;
     Ok(text)
 }
 
 fn refuse_nul(value: &Value) -> Result<(), Fault> {
-    let clean = |text: &str| if text.contains('\0') { Err("must not hold U+0000".into()) } else { Ok(()) };
+    let clean = |text: &str| {
+        if text.contains('\0') {
+            Err("must not hold U+0000".into())
+        } else {
+            Ok(())
+        }
+    };
     match value {
         Value::Text(text) => clean(text),
         Value::Array(values) => values.iter().try_for_each(refuse_nul),
-        Value::Object(members) => members.iter().try_for_each(|(name, value)| clean(name).and(refuse_nul(value))),
+        Value::Object(members) => members
+            .iter()
+            .try_for_each(|(name, value)| clean(name).and(refuse_nul(value))),
         Value::Null | Value::Boolean(_) | Value::Negative(_) | Value::Natural(_) | Value::Real(_) => Ok(()),
     }
 }

@@ -22,12 +22,18 @@ impl RequestId {
 
     /// The id that the server gave to a request.
     pub(crate) fn of(request: &HttpRequest) -> Self {
-        request.extensions().get::<Self>().cloned().unwrap_or_else(Self::new)
+        request
+            .extensions()
+            .get::<Self>()
+            .cloned()
+            .unwrap_or_else(Self::new)
     }
 
     /// The caller's id, or a new one where it sent none that can go into logs as it is.
     pub(crate) fn accept(sent: Option<&HeaderValue>) -> Self {
-        sent.filter(|value| is_usable(value.as_bytes())).cloned().map_or_else(Self::new, Self)
+        sent.filter(|value| is_usable(value.as_bytes()))
+            .cloned()
+            .map_or_else(Self::new, Self)
     }
 
     pub(crate) fn header(&self) -> HeaderValue {

@@ -45,8 +45,14 @@ impl Value {
         }
         let path = RefCell::new(Vec::new());
         let mut json = serde_json::Deserializer::from_slice(bytes);
-        let parsed = Node { path: &path, depth: 0 }.deserialize(&mut json);
-        parsed.and_then(|value| json.end().map(|()| value)).map_err(|error| refusal(&error, bytes, &path.into_inner()))
+        let parsed = Node {
+            path: &path,
+            depth: 0,
+        }
+        .deserialize(&mut json);
+        parsed
+            .and_then(|value| json.end().map(|()| value))
+            .map_err(|error| refusal(&error, bytes, &path.into_inner()))
     }
 
     /// What the value is, for messages such as "must be text, not a number".
@@ -61,6 +67,15 @@ impl Value {
         }
     }
 
+    /// The text of a text.
+    pub fn as_text(&self) -> Option<&str> {
+        if let Self::Text(text) = self {
+            Some(text)
+        } else {
+            None
+        }
+    }
+
     /// The same value for `jsonb` columns and answers.
     pub fn to_json(&self) -> serde_json::Value {
         match self {
@@ -71,7 +86,10 @@ impl Value {
             Self::Real(value) => (*value).into(),
             Self::Text(value) => value.as_str().into(),
             Self::Array(values) => values.iter().map(Self::to_json).collect(),
-            Self::Object(members) => members.iter().map(|(name, value)| (name.clone(), value.to_json())).collect(),
+            Self::Object(members) => members
+                .iter()
+                .map(|(name, value)| (name.clone(), value.to_json()))
+                .collect(),
         }
     }
 }
@@ -84,9 +102,15 @@ pub(crate) fn pointer(base: &str, token: &str) -> String {
 /// Serde says where parsing stopped; whether that was a number out of this world decides between 400 and 422.
 fn refusal(error: &serde_json::Error, bytes: &[u8], path: &[String]) -> Problem {
     let place = format!("line {}, column {}", error.line(), error.column());
-    let line = bytes.split(|byte| *byte == b'\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
+    let line = bytes
+        .split(|byte| *byte == b'\n')
+        .nth(error.line().saturating_sub(1))
+        .unwrap_or_default();
     if is_number_beyond_json(token_at(line, error.column().saturating_sub(1))) {
-        let at = path.iter().rev().fold(String::new(), |base, token| pointer(&base, token));
+        let at = path
+            .iter()
+            .rev()
+            .fold(String::new(), |base, token| pointer(&base, token));
         return Problem::invalid_field(at, "must be a finite number");
     }
     // Serde's own messages may quote the input, so only ours and the place are passed on.
@@ -110,14 +134,23 @@ fn token_at(line: &[u8], offset: usize) -> &[u8] {
     let is_delimiter = |byte: &u8| byte.is_ascii_whitespace() || b",:[]{}\"".contains(byte);
     let (before, after) = line.split_at(offset.min(line.len()));
     let start = before.iter().rposition(is_delimiter).map_or(0, |at| at + 1);
-    let end = after.iter().position(is_delimiter).map_or(line.len(), |at| offset + at);
+    let end = after
+        .iter()
+        .position(is_delimiter)
+        .map_or(line.len(), |at| offset + at);
     line.get(start..end).unwrap_or_default()
 }
 
 fn is_number_beyond_json(token: &[u8]) -> bool {
     let unsigned = token.strip_prefix(b"-").unwrap_or(token);
     let starts_as_number = unsigned.first().is_some_and(u8::is_ascii_digit);
-    let overflows = || std::str::from_utf8(token).ok()?.parse::<f64>().ok().map(f64::is_infinite);
+    let overflows = || {
+        std::str::from_utf8(token)
+            .ok()?
+            .parse::<f64>()
+            .ok()
+            .map(f64::is_infinite)
+    };
     matches!(unsigned, b"NaN" | b"Infinity") || (starts_as_number && overflows() == Some(true))
 }
 
@@ -131,7 +164,11 @@ struct Node<'p> {
 impl Node<'_> {
     fn child<E: serde::de::Error>(self) -> Result<Self, E> {
         let depth = self.depth + 1;
-        if depth > MAX_DEPTH { Err(E::custom(TOO_DEEP)) } else { Ok(Self { depth, ..self }) }
+        if depth > MAX_DEPTH {
+            Err(E::custom(TOO_DEEP))
+        } else {
+            Ok(Self { depth, ..self })
+        }
     }
 }
 
@@ -178,7 +215,10 @@ impl<'de> Visitor<'de> for Node<'_> {
         let child = self.child()?;
         let mut values = Vec::new();
         let failed_at = |index: usize| self.path.borrow_mut().push(index.to_string());
-        while let Some(value) = array.next_element_seed(child).inspect_err(|_| failed_at(values.len()))? {
+        while let Some(value) = array
+            .next_element_seed(child)
+            .inspect_err(|_| failed_at(values.len()))?
+        {
             values.push(value);
         }
         Ok(Value::Array(values))

@@ -59,7 +59,11 @@ impl<T: Read> Write<T> {
     pub fn allow(self, allowed: &Allowed) -> Result<Granted<T>, Problem> {
         self.caller.allow(allowed)?;
         let body = parse(&self.received)?;
-        Ok(Granted { caller: self.caller, body, key: self.key })
+        Ok(Granted {
+            caller: self.caller,
+            body,
+            key: self.key,
+        })
     }
 }
 
@@ -73,7 +77,12 @@ impl<T: Read + 'static> FromRequest for Write<T> {
             let caller = Caller::from_request(&request, &mut payload).await?;
             let received = receive::<T>(&request, payload).await?;
             let key = IdempotencyKey::of(&request, &received)?;
-            Ok(Self { caller, received, key, body: PhantomData })
+            Ok(Self {
+                caller,
+                received,
+                key,
+                body: PhantomData,
+            })
         })
     }
 }

@@ -2,9 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use bus::topology::inbox_queue;
 use common::Event;
-use lapin::BasicProperties;
 use serde_json::json;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -25,20 +23,6 @@ fn event(event_type: &str) -> Event {
     }
 }
 
-/// Puts bytes into the inbox as another publisher would.
-async fn publish(world: &World, body: &[u8]) {
-    let channel = world.channel().await;
-    let queue = inbox_queue("social").as_str().into();
-    let properties = BasicProperties::default();
-    let options = Default::default();
-    channel
-        .basic_publish("".into(), queue, options, body, properties)
-        .await
-        .unwrap()
-        .await
-        .unwrap();
-}
-
 #[tokio::test]
 async fn an_event_delivered_again_is_applied_once() {
     let world = World::new().await;
@@ -46,10 +30,10 @@ async fn an_event_delivered_again_is_applied_once() {
     consumer.drain().await.unwrap();
     let body = event(CREATED).encode();
     for _ in 0..3 {
-        publish(&world, &body).await;
+        world.publish(&body).await;
     }
     consumer.drain().await.unwrap();
-    publish(&world, &body).await;
+    world.publish(&body).await;
     consumer.drain().await.unwrap();
     assert_eq!(world.count("effects").await, 1);
     assert_eq!(world.count("inbox where consumer = 'social'").await, 1);
@@ -80,8 +64,8 @@ async fn unknown_fields_and_types_are_ignored() {
     let mut envelope: serde_json::Value = serde_json::from_slice(&event(CREATED).encode()).unwrap();
     envelope["someday"] = json!({"more": 1});
     envelope["data"]["new_field"] = json!(true);
-    publish(&world, envelope.to_string().as_bytes()).await;
-    publish(&world, &event("core.someday.happened").encode()).await;
+    world.publish(envelope.to_string().as_bytes()).await;
+    world.publish(&event("core.someday.happened").encode()).await;
     consumer.drain().await.unwrap();
     assert_eq!(world.count("effects").await, 1);
     assert_eq!(world.count("dead_letters").await, 0);

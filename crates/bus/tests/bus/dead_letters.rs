@@ -5,21 +5,10 @@ use std::sync::atomic::Ordering;
 use bus::dead::{self, Redrive};
 use bus::topology::{dead_queue, inbox_queue};
 use bus::{Redriven, topology};
+use lapin::Channel;
 use lapin::options::{BasicGetOptions, BasicRejectOptions};
-use lapin::{BasicProperties, Channel};
 
 use crate::world::{CREATED, RECORDED, Recorder, World, created, eventually, poison};
-
-async fn publish(channel: &Channel, body: &[u8]) {
-    let (queue, options) = (inbox_queue("social").as_str().into(), Default::default());
-    let properties = BasicProperties::default();
-    channel
-        .basic_publish("".into(), queue, options, body, properties)
-        .await
-        .unwrap()
-        .await
-        .unwrap();
-}
 
 /// Takes what is in the inbox and gives it back, `times` over.
 async fn return_to_inbox(channel: &Channel, times: usize) {
@@ -59,9 +48,8 @@ async fn what_cannot_be_read_is_a_dead_letter_at_once_with_its_reason_and_body()
     let world = World::new().await;
     let mut consumer = world.consumer(&Recorder::default());
     consumer.drain().await.unwrap();
-    let channel = world.channel().await;
-    publish(&channel, b"\xff not json \0").await;
-    publish(&channel, br#"{"specversion": "0.3"}"#).await;
+    world.publish(b"\xff not json \0").await;
+    world.publish(br#"{"specversion": "0.3"}"#).await;
     consumer.drain().await.unwrap();
 
     let letters = dead::list(&world.db, 10, None).await.unwrap();
@@ -185,9 +173,8 @@ async fn letters_are_listed_newest_first_in_pages() {
     let world = World::new().await;
     let mut consumer = world.consumer(&Recorder::default());
     consumer.drain().await.unwrap();
-    let channel = world.channel().await;
     for n in 0..5 {
-        publish(&channel, format!("letter {n}").as_bytes()).await;
+        world.publish(format!("letter {n}").as_bytes()).await;
         consumer.drain().await.unwrap();
     }
     let first = dead::list(&world.db, 3, None).await.unwrap();

@@ -33,7 +33,24 @@ async fn an_event_travels_as_a_cloud_event_in_structured_json() {
     assert_eq!(*properties.delivery_mode(), Some(2));
     let envelope: serde_json::Value = serde_json::from_slice(&delivery.data).unwrap();
     assert_eq!(properties.message_id().as_ref().unwrap().as_str(), envelope["id"]);
-    insta::assert_json_snapshot!(envelope, {".id" => "[id]", ".time" => "[time]"}, @"");
+    insta::assert_json_snapshot!(envelope, {".id" => "[id]", ".time" => "[time]"}, @r#"
+    {
+      "data": {
+        "message_id": 7,
+        "sentiment": -0.5,
+        "user_id": "client-1"
+      },
+      "datacontenttype": "application/json",
+      "dataschema": "urn:recoverly:event:social.prediction.recorded:1",
+      "id": "[id]",
+      "sequence": "1",
+      "source": "/recoverly/social",
+      "specversion": "1.0",
+      "subject": "client-1",
+      "time": "[time]",
+      "type": "social.prediction.recorded"
+    }
+    "#);
 }
 
 #[tokio::test]

@@ -7,9 +7,13 @@ use std::time::Duration;
 use bus::{Broker, Consumer, HandleError, Handlers, NewEvent, Outbox, Relay, with};
 use common::Event;
 use db::{Actor, Db, Row, Settings, Tx};
-use lapin::options::{BasicAckOptions, BasicGetOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::options::{
+    BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueBindOptions,
+    QueueDeclareOptions,
+};
 use lapin::types::FieldTable;
-use lapin::{Connection, ConnectionProperties};
+use lapin::{BasicProperties, Connection, ConnectionProperties};
+use reqwest::Method;
 use serde_json::json;
 use url::Url;
 use uuid::Uuid;
@@ -92,9 +96,23 @@ impl World {
         let properties = ConnectionProperties::default();
         let connection = Connection::connect(self.amqp.as_str(), properties).await.unwrap();
         let channel = connection.create_channel().await.unwrap();
-        // The connection lives as long as the test.
-        std::mem::forget(connection);
         channel
+            .confirm_select(ConfirmSelectOptions::default())
+            .await
+            .unwrap();
+        channel
+    }
+
+    /// Puts bytes into the inbox as another publisher would.
+    pub(crate) async fn publish(&self, body: &[u8]) {
+        let channel = self.channel().await;
+        let queue = bus::topology::inbox_queue("social").as_str().into();
+        let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+        let confirm = channel
+            .basic_publish("".into(), queue, options, body, properties)
+            .await
+            .unwrap();
+        assert!(confirm.await.unwrap().is_ack());
     }
 
     /// A queue that sees every event.
@@ -124,11 +142,27 @@ impl World {
 }
 
 impl Drop for World {
+    /// Takes everything away again, on a runtime of its own since the test's is ending. A failed test leaves it
+    /// for a look.
     fn drop(&mut self) {
-        // Schemas of passed tests are dropped by their last statement; this only tells which are left.
+        let name = self.schema;
         if std::thread::panicking() {
-            eprintln!("left for a look: schema and virtual host {}", self.schema);
+            eprintln!("left for a look: schema and virtual host {name}");
+            return;
         }
+        let cleaning = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(async {
+                manage(Method::DELETE, format!("/api/vhosts/{name}"), "").await;
+                let admin = database(&setting("RECOVERLY_ADMIN_DATABASE_URL"), name);
+                let tx = admin.begin(&Actor::Staff("setup".into())).await.unwrap();
+                let role = format!("recoverly_{name}_worker");
+                let sql = format!("drop schema {name} cascade; drop owned by {role}; drop role {role}");
+                tx.batch(&sql).await.unwrap();
+                tx.commit().await.unwrap();
+            });
+        });
+        cleaning.join().unwrap();
     }
 }
 
@@ -234,22 +268,25 @@ fn schema(name: &str) -> String {
 }
 
 async fn virtual_host(name: &str) -> Url {
-    let management = setting("RECOVERLY_AMQP_MANAGEMENT_URL");
     let mut amqp = setting("RECOVERLY_AMQP_URL");
-    let put = async |path: String, body: &'static str| {
-        let mut url = management.join(&path).unwrap();
-        let (user, password) = (url.username().to_owned(), url.password().unwrap().to_owned());
-        url.set_username("").unwrap();
-        url.set_password(None).unwrap();
-        let request = reqwest::Client::new().put(url).basic_auth(user, Some(password));
-        let request = request.header("content-type", "application/json").body(body);
-        request.send().await.unwrap().error_for_status().unwrap();
-    };
-    put(format!("/api/vhosts/{name}"), "{}").await;
+    manage(Method::PUT, format!("/api/vhosts/{name}"), "{}").await;
     let rights = r#"{"configure": ".*", "write": ".*", "read": ".*"}"#;
-    put(format!("/api/permissions/{name}/{}", amqp.username()), rights).await;
+    let path = format!("/api/permissions/{name}/{}", amqp.username());
+    manage(Method::PUT, path, rights).await;
     amqp.set_path(name);
     amqp
+}
+
+async fn manage(method: Method, path: String, body: &'static str) {
+    let mut url = setting("RECOVERLY_AMQP_MANAGEMENT_URL").join(&path).unwrap();
+    let (user, password) = (url.username().to_owned(), url.password().unwrap().to_owned());
+    url.set_username("").unwrap();
+    url.set_password(None).unwrap();
+    let request = reqwest::Client::new()
+        .request(method, url)
+        .basic_auth(user, Some(password));
+    let request = request.header("content-type", "application/json").body(body);
+    request.send().await.unwrap().error_for_status().unwrap();
 }
 
 fn host(url: &Url) -> String {

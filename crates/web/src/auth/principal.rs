@@ -32,9 +32,15 @@ impl Holder {
     }
 
     fn parse(word: &str) -> Option<Self> {
-        [Self::Client, Self::Staff, Self::App, Self::Pipeline, Self::Service]
-            .into_iter()
-            .find(|holder| holder.as_str() == word)
+        [
+            Self::Client,
+            Self::Staff,
+            Self::App,
+            Self::Pipeline,
+            Self::Service,
+        ]
+        .into_iter()
+        .find(|holder| holder.as_str() == word)
     }
 
     const fn own_kind(self) -> Option<PrincipalKind> {
@@ -66,7 +72,10 @@ pub struct Principal {
 impl Principal {
     /// The kinds that routes are declared for: every role of staff, and the one kind of everybody else.
     pub fn kinds(&self) -> impl Iterator<Item = PrincipalKind> + '_ {
-        self.holder.own_kind().into_iter().chain(self.roles.iter().copied())
+        self.holder
+            .own_kind()
+            .into_iter()
+            .chain(self.roles.iter().copied())
     }
 
     /// Whether the token carries a scope.
@@ -80,16 +89,21 @@ impl Principal {
 
     pub(super) fn from_row(row: &Row) -> Result<Self, db::Error> {
         let holder: String = row.try_get("kind")?;
-        let holder =
-            Holder::parse(&holder).ok_or_else(|| db::Error::Row("core.authenticate: an unknown kind".to_owned()))?;
+        let holder = Holder::parse(&holder)
+            .ok_or_else(|| db::Error::Row("core.authenticate: an unknown kind".to_owned()))?;
         let roles: Option<Vec<String>> = row.try_get("roles")?;
         let scopes: Option<Vec<String>> = row.try_get("scopes")?;
-        let staff_roles = roles.unwrap_or_default().into_iter().filter_map(|word| PrincipalKind::parse(&word));
+        let staff_roles = roles
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|word| PrincipalKind::parse(&word));
         Ok(Self {
             id: row.try_get("principal_id")?,
             holder,
             // A word that is no role of ours grants nothing, and a role on anybody else than staff neither.
-            roles: staff_roles.filter(|kind| holder == Holder::Staff && kind.is_staff_role()).collect(),
+            roles: staff_roles
+                .filter(|kind| holder == Holder::Staff && kind.is_staff_role())
+                .collect(),
             scopes: scopes.unwrap_or_default(),
             expires_at: row.try_get("expires_at")?,
         })

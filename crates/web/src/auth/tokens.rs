@@ -49,44 +49,40 @@ pub(crate) fn hash(token: &str) -> Option<TokenHash> {
 pub struct Tokens(Arc<Inner>);
 
 struct Inner {
-    source: Source,
+    db: Db,
     remembered: Cache<TokenHash, Arc<Principal>>,
     listening: AtomicBool,
     /// Counts what was heard, so that an answer read before a revocation is not remembered after it.
     heard: AtomicU64,
 }
 
-enum Source {
-    Postgres(Db),
-    #[cfg(test)]
-    Fixed(std::collections::HashMap<TokenHash, Principal>),
-}
-
 impl Tokens {
     /// Tokens as `core.authenticate` knows them.
     pub fn new(db: Db) -> Self {
-        Self::from_source(Source::Postgres(db))
-    }
-
-    /// Tokens of a test, without a database.
-    #[cfg(test)]
-    pub(crate) fn fixed(principals: impl IntoIterator<Item = (&'static str, Principal)>) -> Self {
-        let known = principals.into_iter().filter_map(|(token, principal)| Some((hash(token)?, principal)));
-        Self::from_source(Source::Fixed(known.collect()))
-    }
-
-    fn from_source(source: Source) -> Self {
         let remembered = Cache::builder()
             .max_capacity(MAX_CACHED_TOKENS)
             .time_to_live(Duration::from_secs(REMEMBERED_SECONDS))
             .build();
-        Self(Arc::new(Inner { source, remembered, listening: AtomicBool::new(false), heard: AtomicU64::new(0) }))
+        let (listening, heard) = (AtomicBool::new(false), AtomicU64::new(0));
+        Self(Arc::new(Inner {
+            db,
+            remembered,
+            listening,
+            heard,
+        }))
+    }
+
+    /// Remembers a token without asking Postgres.
+    #[cfg(test)]
+    pub(crate) fn remember(&self, token: &str, principal: Principal) {
+        self.0.listening.store(true, Ordering::SeqCst);
+        let hash = hash(token).unwrap_or_default();
+        self.0.remembered.insert(hash, Arc::new(principal));
     }
 
     /// Listens for revocations until `stop` is done. Until it runs, nothing is remembered.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let Source::Postgres(db) = &self.0.source else { return };
-        let listening = std::pin::pin!(self.listen(db));
+        let listening = std::pin::pin!(self.listen());
         if let Either::Right(_) = select(std::pin::pin!(stop), listening).await {
             tracing::error!("listening for revoked tokens has ended");
         }
@@ -94,9 +90,9 @@ impl Tokens {
         self.forget_all();
     }
 
-    async fn listen(&self, db: &Db) {
+    async fn listen(&self) {
         loop {
-            match db.listen(CHANNEL).await {
+            match self.0.db.listen(CHANNEL).await {
                 Ok(mut revocations) => {
                     self.0.listening.store(true, Ordering::SeqCst);
                     while let Some(payload) = revocations.recv().await {
@@ -123,12 +119,10 @@ impl Tokens {
     /// Asks Postgres; `None` for a token that is not valid now, whatever the reason.
     pub(super) async fn authenticate(&self, hash: TokenHash) -> Result<Option<Arc<Principal>>, Problem> {
         let heard_before = self.0.heard.load(Ordering::SeqCst);
-        let principal = match &self.0.source {
-            Source::Postgres(db) => look_up(db, &hash).await?,
-            #[cfg(test)]
-            Source::Fixed(known) => known.get(&hash).cloned(),
+        let principal = look_up(&self.0.db, &hash).await?;
+        let Some(principal) = principal.map(Arc::new) else {
+            return Ok(None);
         };
-        let Some(principal) = principal.map(Arc::new) else { return Ok(None) };
         if self.0.listening.load(Ordering::SeqCst) {
             self.0.remembered.insert(hash, Arc::clone(&principal));
             // A revocation heard between asking and remembering may have been of this token.

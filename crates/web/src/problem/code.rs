@@ -4,7 +4,10 @@ use actix_web::http::StatusCode;
 
 /// A kind of problem. Its name is part of the contract: clients branch on `type`, never on the wording of `detail`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each variant's title and help say more than a comment would")]
+#[expect(
+    missing_docs,
+    reason = "each variant's title and help say more than a comment would"
+)]
 pub enum Code {
     MalformedBody,
     BadRequest,
@@ -64,9 +67,10 @@ impl Code {
             StatusCode::UNPROCESSABLE_ENTITY => Self::Invalid,
             StatusCode::BAD_REQUEST => Self::BadRequest,
             StatusCode::CONFLICT => Self::Conflict,
-            _ if status.is_client_error() => {
-                Self::ALL.into_iter().find(|code| code.status() == status).unwrap_or(Self::BadRequest)
-            }
+            _ if status.is_client_error() => Self::ALL
+                .into_iter()
+                .find(|code| code.status() == status)
+                .unwrap_or(Self::BadRequest),
             StatusCode::SERVICE_UNAVAILABLE => Self::Unavailable,
             _ => Self::Internal,
         }

@@ -1,0 +1,212 @@
+//! The one middleware around every route: request id, trace, limits, time-out, metrics, headers, and the last touch to
+//! problems. One, because every layer of its own would cost every request.
+
+use std::time::{Duration, Instant};
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, ResponseError};
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::Histogram;
+use telemetry::Metrics;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
+
+use crate::problem::{Code, PROBLEM_JSON, Problem};
+use crate::rate::RateLimits;
+use crate::request_id::{RequestId, X_REQUEST_ID};
+
+/// When to come back after a request took too long, in seconds.
+const RETRY_AFTER_TIMEOUT_SECONDS: u64 = 5;
+
+/// Upper bounds of the histogram of durations, in seconds.
+const DURATION_BOUNDS_SECONDS: [f64; 14] = [
+    0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+];
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const HEALTH_PATH: &str = "/healthz";
+
+/// What the frame needs; in the application's data.
+#[derive(Clone)]
+pub(crate) struct Frame {
+    limits: RateLimits,
+    request_timeout: Duration,
+    durations: Histogram<f64>,
+}
+
+impl Frame {
+    pub(crate) fn new(limits: RateLimits, request_timeout: Duration, metrics: &Metrics) -> Self {
+        let durations = metrics
+            .meter("web")
+            .f64_histogram("http.server.request.duration")
+            .with_description(
+                "How long requests took until their answers began, by route pattern and status class",
+            )
+            .with_unit("s")
+            .with_boundaries(DURATION_BOUNDS_SECONDS.to_vec())
+            .build();
+        Self {
+            limits,
+            request_timeout,
+            durations,
+        }
+    }
+
+    fn record(&self, response: &ServiceResponse, started: Instant) {
+        let request = response.request();
+        let labels = [
+            KeyValue::new("http.request.method", method_label(request.method())),
+            KeyValue::new(
+                "http.route",
+                request.match_pattern().unwrap_or_else(|| "unmatched".to_owned()),
+            ),
+            KeyValue::new("http.response.status_class", class_label(response.status())),
+        ];
+        self.durations.record(started.elapsed().as_secs_f64(), &labels);
+    }
+}
+
+/// Runs one request.
+pub(crate) async fn frame(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
+    let started = Instant::now();
+    let Some(frame) = request.app_data::<Frame>().cloned() else {
+        return Err(Problem::internal("no Frame in the application's data").into());
+    };
+    let id = RequestId::accept(request.headers().get(X_REQUEST_ID));
+    request.extensions_mut().insert(id.clone());
+    let traceparent = request
+        .headers()
+        .get(TRACEPARENT)
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned);
+    let span = root_span(&request, &id, traceparent.as_deref());
+
+    let answering = answer(&frame, &id, request, next).instrument(span.clone());
+    let mut response = telemetry::carrying(traceparent.as_deref(), answering).await?;
+
+    frame.record(&response, started);
+    span.record("http.response.status_code", response.status().as_u16());
+    set_headers(response.headers_mut(), &id);
+    Ok(response)
+}
+
+async fn answer(
+    frame: &Frame,
+    id: &RequestId,
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse, Error> {
+    let path = request.path().to_owned();
+    let anonymous = !request.headers().contains_key(AUTHORIZATION) && path != HEALTH_PATH;
+    let response = match anonymous.then(|| frame.limits.charge_address(request.request())) {
+        Some(Err(refused)) => request.into_response(refused.error_response()),
+        _ => match tokio::time::timeout(frame.request_timeout, next.call(request)).await {
+            Ok(response) => response?,
+            Err(_) => return Err(too_slow(&path, id).into()),
+        },
+    };
+    let mut response = located(response, &path, id);
+    if let Some(traceparent) = telemetry::current_traceparent()
+        && let Ok(value) = HeaderValue::from_str(&traceparent)
+    {
+        response.headers_mut().insert(TRACEPARENT, value);
+    }
+    Ok(response)
+}
+
+/// The handler is dropped, and its transaction with it, so the same request may safely come again.
+fn too_slow(path: &str, id: &RequestId) -> Problem {
+    let mut problem = Problem::unavailable(RETRY_AFTER_TIMEOUT_SECONDS);
+    problem.locate(path, id.as_str());
+    tracing::error!("the request took too long and was given up");
+    problem
+}
+
+/// Writes the body of a refusal again, now that path and request id are known, and logs what broke on our side.
+fn located(mut response: ServiceResponse, path: &str, id: &RequestId) -> ServiceResponse {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let ours = response.response_mut().extensions_mut().remove::<Problem>();
+    let Some(mut problem) = ours.or_else(|| foreign(&response)) else {
+        return response;
+    };
+    problem.locate(path, id.as_str());
+    if status == StatusCode::INTERNAL_SERVER_ERROR {
+        tracing::error!(cause = problem.cause(), "a request failed");
+    } else if status.is_server_error() {
+        tracing::warn!(cause = problem.cause(), "a request could not be served");
+    }
+    response.headers_mut().insert(CONTENT_TYPE, PROBLEM_JSON);
+    response.map_body(|_, _| BoxBody::new(problem.to_bytes()))
+}
+
+/// The problem for an error that the framework answered by itself, in words of its own or in none.
+fn foreign(response: &ServiceResponse) -> Option<Problem> {
+    let content_type = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .map_or(&b""[..], HeaderValue::as_bytes);
+    let wordless = response.response().body().size().is_eof() || content_type.starts_with(b"text/plain");
+    let code = Code::of_status(response.status());
+    wordless.then(|| Problem::new(code, code.help()))
+}
+
+fn root_span(request: &ServiceRequest, id: &RequestId, traceparent: Option<&str>) -> Span {
+    // The path is left out: it holds ids of people, and the log's reader has the request id to ask with.
+    let span = tracing::info_span!(
+        "request",
+        otel.kind = "server",
+        http.request.method = method_label(request.method()),
+        http.response.status_code = Empty,
+        request_id = id.as_str(),
+    );
+    if let Some(traceparent) = traceparent {
+        telemetry::set_parent(&span, traceparent);
+    }
+    span
+}
+
+fn set_headers(headers: &mut HeaderMap, id: &RequestId) {
+    headers.insert(X_REQUEST_ID, id.header());
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}
+
+/// The methods that are a label; whatever else a caller makes up is one more.
+fn method_label(method: &Method) -> &'static str {
+    let known = [
+        Method::GET,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::HEAD,
+        Method::OPTIONS,
+    ];
+    let words = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+    known
+        .iter()
+        .zip(words)
+        .find_map(|(known, word)| (known == method).then_some(word))
+        .unwrap_or("OTHER")
+}
+
+fn class_label(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        100..=199 => "1xx",
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        _ => "5xx",
+    }
+}

@@ -1,0 +1,35 @@
+//! SQL, one module a table, as free functions that take the transaction first. Only routes, events, jobs and ops
+//! begin or commit.
+
+pub(crate) mod actions;
+pub(crate) mod escalations;
+pub(crate) mod messages;
+pub(crate) mod nudges;
+pub(crate) mod policies;
+pub(crate) mod predictions;
+pub(crate) mod profiles;
+pub(crate) mod windows;
+
+use std::str::FromStr;
+
+use common::{Probability, UnknownWord};
+use db::Row;
+
+/// Reads a column that holds a word of a closed vocabulary.
+pub(crate) fn word<T: FromStr<Err = UnknownWord>>(row: &Row, column: &str) -> Result<T, db::Error> {
+    let text: &str = row.try_get(column)?;
+    text.parse().map_err(|error| db::Error::Row(format!("{column}: {error}")))
+}
+
+/// Reads a column that holds a probability, or null.
+pub(crate) fn optional_probability(row: &Row, column: &str) -> Result<Option<Probability>, db::Error> {
+    let value: Option<f64> = row.try_get(column)?;
+    value
+        .map(|value| Probability::new(value).ok_or_else(|| db::Error::Row(format!("{column} is not in 0..=1"))))
+        .transpose()
+}
+
+/// Reads a column that holds a probability.
+pub(crate) fn probability(row: &Row, column: &str) -> Result<Probability, db::Error> {
+    optional_probability(row, column)?.ok_or_else(|| db::Error::Row(format!("{column} is null")))
+}
