@@ -13,6 +13,7 @@ use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Connection};
 use tokio::time::Instant;
 
+use super::headers;
 use crate::broker::in_time;
 use crate::topology::{self, dead_queue, inbox_queue, short};
 use crate::{Broker, Consumer, Error};
@@ -42,6 +43,8 @@ pub(crate) struct Session {
     inbox: Subscription,
     dead: Subscription,
     waiting: Vec<Waiting>,
+    /// How many events were sent back and have not come again.
+    returned: usize,
 }
 
 /// A channel with the one queue that is consumed over it.
@@ -66,6 +69,7 @@ impl Session {
                 inbox: Subscription::open(channel, &inbox_queue(service)).await?,
                 dead: Subscription::open(dead_channel, &dead_queue(service)).await?,
                 waiting: Vec::new(),
+                returned: 0,
             })
         })
         .await
@@ -81,13 +85,19 @@ impl Session {
             }
         };
         tokio::select! {
-            deliveries = self.inbox.batch() => Ok(Arrived::Inbox(deliveries?.ok_or(Error::Ended)?)),
+            deliveries = self.inbox.batch() => {
+                let deliveries = deliveries?.ok_or(Error::Ended)?;
+                let back = deliveries.iter().filter(|delivery| headers::failures(delivery) > 0).count();
+                self.returned = self.returned.saturating_sub(back);
+                Ok(Arrived::Inbox(deliveries))
+            }
             deliveries = self.dead.batch() => Ok(Arrived::Dead(deliveries?.ok_or(Error::Ended)?)),
             () = retry => Ok(Arrived::RetryDue),
         }
     }
 
-    /// As [`Self::next`], or `None` when nothing waits here and nothing is ready at the broker.
+    /// As [`Self::next`], or `None` when nothing waits here and nothing is ready at the broker. For the only
+    /// consumer of a queue: an event that was sent back is expected to come again.
     pub(crate) async fn next_unless_drained(&mut self) -> Result<Option<Arrived>, Error> {
         // Asked twice: the broker may count an event as sent just before it sends it. By its second answer
         // that event is here.
@@ -95,7 +105,8 @@ impl Session {
             if let Some(arrived) = self.next().now_or_never() {
                 return arrived.map(Some);
             }
-            if !self.waiting.is_empty() || self.inbox.ready().await? + self.dead.ready().await? > 0 {
+            let expected = self.waiting.len() + self.returned;
+            if expected > 0 || self.inbox.ready().await? + self.dead.ready().await? > 0 {
                 return self.next().await.map(Some);
             }
         }

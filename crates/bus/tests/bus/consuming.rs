@@ -44,7 +44,10 @@ async fn a_batch_is_applied_whole_and_only_its_new_events() {
     let world = World::new().await;
     let consumer = world.consumer(&Recorder::default());
     let known = event(CREATED);
-    assert_eq!(consumer.apply_events(&[known.clone()]).await.unwrap(), 1);
+    assert_eq!(
+        consumer.apply_events(std::slice::from_ref(&known)).await.unwrap(),
+        1
+    );
     let batch = [event(RECORDED), known, event(CREATED), event("core.nobody.cares")];
     assert_eq!(consumer.apply_events(&batch).await.unwrap(), 2);
     assert_eq!(world.count("effects").await, 3);
@@ -172,4 +175,21 @@ async fn the_trace_of_the_writer_travels_with_the_event() {
         event.traceparent.as_deref(),
         Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
     );
+}
+
+#[tokio::test]
+async fn zz_speed() {
+    let world = World::new().await;
+    world.consumer(&Recorder::default()).drain().await.unwrap();
+    for _ in 0..20 {
+        world.write(&created_many(1000)).await;
+    }
+    let mut relay = world.relay();
+    relay.tick().await.unwrap();
+    let t = std::time::Instant::now();
+    relay.drain().await.unwrap();
+    eprintln!("relay {:?}", t.elapsed());
+    let t = std::time::Instant::now();
+    world.consumer(&Recorder::default()).drain().await.unwrap();
+    eprintln!("consumer {:?}", t.elapsed());
 }

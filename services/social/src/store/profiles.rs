@@ -1,0 +1,191 @@
+//! `social.user_risk_profiles` and the history of its labels.
+
+use chrono::{DateTime, Utc};
+use db::{Json, Row, Tx};
+
+use super::word;
+use crate::domain::profile::{Profile, Standing};
+
+/// Locks the profiles of the authors of messages (`$1`: message ids), in one order for everybody.
+pub(crate) const LOCK_AUTHORS: &str = "
+    select p.user_id, p.current_risk_label, p.risk_label_since, p.risk_trend, p.last_decision_at
+    from social.user_risk_profiles p
+    where p.user_id in (select m.user_id from core.messages m where m.message_id = any ($1))
+    order by p.user_id
+    for update of p";
+
+/// Locks the profiles of clients (`$1`: user ids), in one order for everybody.
+const LOCK: &str = "
+    select p.user_id, p.current_risk_label, p.risk_label_since, p.risk_trend, p.last_decision_at
+    from social.user_risk_profiles p
+    where p.user_id = any ($1)
+    order by p.user_id
+    for update of p";
+
+/// Locks profiles of which time has changed an input, longest due first; leaves those that somebody works on.
+const LOCK_DUE: &str = "
+    select p.user_id, p.current_risk_label, p.risk_label_since, p.risk_trend, p.last_decision_at
+    from social.user_risk_profiles p
+    where p.next_recompute_at <= coalesce($1::timestamptz, now())
+    order by p.next_recompute_at
+    limit $2
+    for update of p skip locked";
+
+pub(crate) fn standing_from_row(row: &Row) -> Result<Standing, db::Error> {
+    Ok(Standing {
+        user_id: row.try_get("user_id")?,
+        label: word(row, "current_risk_label")?,
+        label_since: row.try_get("risk_label_since")?,
+        risk_trend: word(row, "risk_trend")?,
+        last_decision_at: row.try_get("last_decision_at")?,
+    })
+}
+
+pub(crate) async fn lock(tx: &Tx, user_ids: &[&str]) -> Result<Vec<Standing>, db::Error> {
+    tx.query(LOCK, &[&user_ids]).await?.iter().map(standing_from_row).collect()
+}
+
+pub(crate) async fn lock_due(
+    tx: &Tx,
+    now: Option<DateTime<Utc>>,
+    limit: i64,
+) -> Result<Vec<Standing>, db::Error> {
+    tx.query(LOCK_DUE, &[&now, &limit]).await?.iter().map(standing_from_row).collect()
+}
+
+/// Makes the profiles of clients who have none yet: label UNKNOWN, due at once.
+pub(crate) async fn create(tx: &Tx, user_ids: &[&str], now: Option<DateTime<Utc>>) -> Result<u64, db::Error> {
+    tx.execute(
+        "insert into social.user_risk_profiles
+            (user_id, policy_version, last_updated, computed_at, risk_label_since, next_recompute_at)
+         select u.user_id, p.version, clock.now, clock.now, clock.now, clock.now
+         from core.users u
+         cross join social.risk_policies p
+         cross join (select coalesce($2::timestamptz, now()) as now) as clock
+         where u.user_id = any ($1) and u.kind = 'client' and p.active
+         on conflict (user_id) do nothing",
+        &[&user_ids, &now],
+    )
+    .await
+}
+
+/// A computed profile and when it is due again.
+pub(crate) struct Save<'a> {
+    pub(crate) profile: &'a Profile,
+    pub(crate) last_decision_at: Option<DateTime<Utc>>,
+}
+
+/// Stores computed profiles; they are locked.
+pub(crate) async fn save(tx: &Tx, rows: &[Save<'_>]) -> Result<(), db::Error> {
+    let score = |of: fn(&Profile) -> Option<f64>| rows.iter().map(|row| of(row.profile)).collect::<Vec<_>>();
+    let count = |of: fn(&Profile) -> i64| {
+        rows.iter().map(|row| i32::try_from(of(row.profile)).unwrap_or(i32::MAX)).collect::<Vec<i32>>()
+    };
+    let text = |of: fn(&Profile) -> &'static str| rows.iter().map(|row| of(row.profile)).collect::<Vec<_>>();
+    tx.execute(
+        SAVE,
+        &[
+            &rows.iter().map(|row| row.profile.user_id.as_str()).collect::<Vec<_>>(),
+            &rows.iter().map(|row| row.profile.windows.now).collect::<Vec<_>>(),
+            &score(|p| p.windows.short.mean_risk()),
+            &score(|p| p.windows.short_max.map(|max| max.as_f64())),
+            &score(|p| p.windows.short.mean_isolation()),
+            &count(|p| p.windows.short_high_risk_count),
+            &count(|p| p.windows.short_toxic_incidents),
+            &score(|p| p.windows.medium.mean_risk()),
+            &score(|p| p.windows.medium_max.map(|max| max.as_f64())),
+            &score(|p| p.windows.medium.mean_isolation()),
+            &text(|p| p.risk_trend.as_str()),
+            &text(|p| p.isolation_trend.as_str()),
+            &text(|p| p.label.as_str()),
+            &rows.iter().map(|row| row.profile.label_since).collect::<Vec<_>>(),
+            &count(|p| p.windows.messages.total),
+            &count(|p| p.windows.messages.buddy),
+            &count(|p| p.windows.messages.counselor),
+            &rows.iter().map(|row| row.profile.windows.messages.last_at).collect::<Vec<_>>(),
+            &rows.iter().map(|row| days(row.profile)).collect::<Vec<_>>(),
+            &rows.iter().map(|row| Json(&row.profile.reasons)).collect::<Vec<_>>(),
+            &rows.iter().map(|row| row.profile.policy_version.as_str()).collect::<Vec<_>>(),
+            &rows.iter().map(|row| row.profile.next_recompute_at(row.last_decision_at)).collect::<Vec<_>>(),
+            &rows.iter().map(|row| row.last_decision_at).collect::<Vec<_>>(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+const SAVE: &str = "
+    update social.user_risk_profiles p
+    set last_updated = n.computed_at, computed_at = n.computed_at,
+        short_avg_risk_score = n.short_avg_risk_score, short_max_risk_score = n.short_max_risk_score,
+        short_avg_isolation = n.short_avg_isolation, short_high_risk_count = n.short_high_risk_count,
+        short_toxic_incidents = n.short_toxic_incidents, medium_avg_risk_score = n.medium_avg_risk_score,
+        medium_max_risk_score = n.medium_max_risk_score, medium_avg_isolation = n.medium_avg_isolation,
+        risk_trend = n.risk_trend, isolation_trend = n.isolation_trend, current_risk_label = n.current_risk_label,
+        risk_label_since = n.risk_label_since, total_messages_7d = n.total_messages_7d,
+        buddy_messages_7d = n.buddy_messages_7d, counselor_messages_7d = n.counselor_messages_7d,
+        last_message_time = n.last_message_time, days_since_last_buddy_msg = n.days_since_last_buddy_msg,
+        reasons = n.reasons, policy_version = n.policy_version, next_recompute_at = n.next_recompute_at,
+        last_decision_at = n.last_decision_at
+    from unnest($1::varchar[], $2::timestamptz[], $3::float8[], $4::float8[], $5::float8[], $6::int4[], $7::int4[],
+        $8::float8[], $9::float8[], $10::float8[], $11::varchar[], $12::varchar[], $13::varchar[],
+        $14::timestamptz[], $15::int4[], $16::int4[], $17::int4[], $18::timestamptz[], $19::int4[], $20::jsonb[],
+        $21::varchar[], $22::timestamptz[], $23::timestamptz[])
+        as n (user_id, computed_at, short_avg_risk_score, short_max_risk_score, short_avg_isolation,
+            short_high_risk_count, short_toxic_incidents, medium_avg_risk_score, medium_max_risk_score,
+            medium_avg_isolation, risk_trend, isolation_trend, current_risk_label, risk_label_since,
+            total_messages_7d, buddy_messages_7d, counselor_messages_7d, last_message_time,
+            days_since_last_buddy_msg, reasons, policy_version, next_recompute_at, last_decision_at)
+    where p.user_id = n.user_id";
+
+fn days(profile: &Profile) -> Option<i32> {
+    profile.windows.days_since_last_buddy_msg().map(|days| i32::try_from(days).unwrap_or(i32::MAX))
+}
+
+/// Keeps the history of labels.
+pub(crate) async fn record_label_changes(tx: &Tx, changed: &[&Profile]) -> Result<(), db::Error> {
+    if changed.is_empty() {
+        return Ok(());
+    }
+    tx.execute(
+        "insert into social.risk_label_changes (user_id, from_label, to_label, changed_at, reasons, policy_version)
+         select n.user_id, n.from_label, n.to_label, n.changed_at, n.reasons, n.policy_version
+         from unnest($1::varchar[], $2::varchar[], $3::varchar[], $4::timestamptz[], $5::jsonb[], $6::varchar[])
+            as n (user_id, from_label, to_label, changed_at, reasons, policy_version)",
+        &[
+            &changed.iter().map(|p| p.user_id.as_str()).collect::<Vec<_>>(),
+            &changed.iter().map(|p| p.previous_label.as_str()).collect::<Vec<_>>(),
+            &changed.iter().map(|p| p.label.as_str()).collect::<Vec<_>>(),
+            &changed.iter().map(|p| p.windows.now).collect::<Vec<_>>(),
+            &changed.iter().map(|p| Json(&p.reasons)).collect::<Vec<_>>(),
+            &changed.iter().map(|p| p.policy_version.as_str()).collect::<Vec<_>>(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// What the live model says of a client; an older prediction never overwrites a newer one.
+pub(crate) struct ModelLevel<'a> {
+    pub(crate) user_id: &'a str,
+    pub(crate) level: &'static str,
+    pub(crate) predicted_at: DateTime<Utc>,
+}
+
+pub(crate) async fn save_model_levels(tx: &Tx, levels: &[ModelLevel<'_>]) -> Result<(), db::Error> {
+    tx.execute(
+        "update social.user_risk_profiles p
+         set model_risk_level = n.level, model_predicted_at = n.predicted_at
+         from (select distinct on (l.user_id) l.user_id, l.level, l.predicted_at
+               from unnest($1::varchar[], $2::varchar[], $3::timestamptz[]) as l (user_id, level, predicted_at)
+               order by l.user_id, l.predicted_at desc) as n
+         where p.user_id = n.user_id and (p.model_predicted_at is null or p.model_predicted_at < n.predicted_at)",
+        &[
+            &levels.iter().map(|l| l.user_id).collect::<Vec<_>>(),
+            &levels.iter().map(|l| l.level).collect::<Vec<_>>(),
+            &levels.iter().map(|l| l.predicted_at).collect::<Vec<_>>(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
