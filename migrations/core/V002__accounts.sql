@@ -174,6 +174,25 @@ begin
 end $$;
 comment on function core.visible_clients() is 'The actor and the clients whose rows the actor may see; nobody without an actor.';
 
+-- Of the clients that the actor sees, those who are visible for a crisis alone: of them the actor gets the least
+-- that helps, not what a caseload gives.
+create function core.crisis_clients() returns setof varchar
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    actor text := coalesce(current_setting('recoverly.actor', true), '');
+    actor_id varchar := substr(actor, strpos(actor, ':') + 1);
+begin
+    if actor like 'staff:%' then
+        return query
+            select t.client_id from core.temporary_access t
+            where t.staff_id = actor_id and t.until > now()
+              and not exists (select from core.caseload_assignments c
+                  where c.staff_id = actor_id and c.client_id = t.client_id
+                    and c.starts_at <= now() and (c.ends_at is null or c.ends_at > now()));
+    end if;
+end $$;
+comment on function core.crisis_clients() is 'The clients that the actor sees by temporary access alone.';
+
 -- The check of every bearer token. One answer for absent, expired, revoked and suspended: no row.
 create function core.authenticate(presented_hash bytea)
 returns table (principal_id varchar, kind varchar, roles varchar[], scopes varchar[], expires_at timestamptz)
@@ -247,6 +266,7 @@ comment on function core.end_temporary_access(varchar, bigint[]) is 'Ends the ac
 grant execute on function core.visible_clients(), core.authenticate(bytea) to
     recoverly_core, recoverly_core_worker, recoverly_social, recoverly_social_worker, recoverly_risk, recoverly_risk_worker,
     recoverly_reco, recoverly_reco_worker, recoverly_causal, recoverly_causal_worker;
+grant execute on function core.crisis_clients() to recoverly_core, recoverly_core_worker;
 grant execute on function core.crisis_staff(varchar[]),
     core.grant_temporary_access(varchar[], varchar[], varchar, bigint[]), core.end_temporary_access(varchar, bigint[])
     to recoverly_social, recoverly_social_worker;

@@ -9,6 +9,7 @@ create table core.messages (
     sender_role varchar(20) not null default 'user',
     recipient_id varchar(255) references core.users (user_id) on delete set null,
     request_id varchar(128),
+    stored_at timestamptz not null default now(),
     anonymized_at timestamptz,
     metadata jsonb,
     constraint pk_messages primary key (message_id),
@@ -27,6 +28,7 @@ comment on column core.messages.conversation_type is 'buddy, counselor, group, f
 comment on column core.messages.sender_role is 'Who wrote it: user, assistant or staff. Only the user''s own are scored.';
 comment on column core.messages.recipient_id is 'Message recipient, where it is one person.';
 comment on column core.messages.request_id is 'The request that stored it.';
+comment on column core.messages.stored_at is 'When it was stored; the sender says timestamp, which may lie days back.';
 comment on column core.messages.anonymized_at is 'When its identifiers were removed.';
 comment on column core.messages.metadata is 'Additional message data.';
 
@@ -49,7 +51,7 @@ create table core.scoring_models (
 
 comment on table core.scoring_models is 'Model versions that lease messages, each with where its search begins.';
 comment on column core.scoring_models.model_version is 'The version, as predictions carry it.';
-comment on column core.scoring_models.scan_from is 'Every message below this id is scored, or was never to be; only a hint that saves a scan.';
+comment on column core.scoring_models.scan_from is 'Every message below this id is leased or scored, or was never to be; only a hint that saves a scan.';
 comment on column core.scoring_models.first_lease_at is 'When it first asked.';
 
 create table core.message_scoring (

@@ -112,8 +112,8 @@ impl Consumer {
 
     /// Consumes until asked to stop, through every outage of the broker and of Postgres.
     ///
-    /// Stopping cancels the subscription, applies what has already arrived within [`FINISH_DEADLINE`], and
-    /// closes. Whatever was not applied is not acknowledged.
+    /// Stopping cancels the subscription, applies what has already arrived for at most
+    /// five seconds, and closes. Whatever was not applied is not acknowledged.
     pub async fn run(self, shutdown: watch::Receiver<bool>) {
         let stop = Stop::when(shutdown);
         futures::join!(self.consume(stop.clone()), self.redrive(stop));
@@ -136,7 +136,11 @@ impl Consumer {
 
     /// One session from opening to the stop, or to its first error.
     async fn hold_session(&self, stop: &mut Stop, backoff: &mut Backoff) -> Result<(), Error> {
-        let mut session = Session::open(&self.broker, &self.applier.types()).await?;
+        let types = self.applier.types();
+        let mut session = tokio::select! {
+            () = stop.wait() => return Ok(()),
+            session = Session::open(&self.broker, &types) => session?,
+        };
         self.health.set(true);
         backoff.reset();
         loop {

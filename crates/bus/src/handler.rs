@@ -155,3 +155,38 @@ where
 {
     Stateful { state, function }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn plain(_: &Tx, _: &[Event]) -> Result<(), HandleError> {
+        Ok(())
+    }
+
+    async fn with_state(_: &String, _: &Tx, _: &[Event]) -> Result<(), HandleError> {
+        Ok(())
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("a service's own error")]
+    struct Own(#[source] db::Error);
+
+    #[test]
+    fn handlers_are_plain_functions_with_or_without_state() {
+        let handlers = Handlers::new()
+            .on("a.b.c", plain)
+            .on("a.b.d", with("state".to_owned(), with_state));
+        assert_eq!(handlers.types(), ["a.b.c", "a.b.d"]);
+        assert!(handlers.handles("a.b.d") && !handlers.handles("a.b.e"));
+    }
+
+    #[test]
+    fn postgres_away_is_seen_through_a_service_s_own_error() {
+        let away = || db::Error::Unavailable("no connection".to_owned());
+        assert!(HandleError::from(away()).is_retryable());
+        assert!(HandleError::other(Own(away())).is_retryable());
+        assert!(!HandleError::other(Own(db::Error::Row("shape".to_owned()))).is_retryable());
+        assert!(!HandleError::other("no such rule").is_retryable());
+    }
+}

@@ -39,11 +39,11 @@ pub struct Drained {
     pub backed_off: usize,
 }
 
-/// When an event counts as published.
+/// When an event counts as published. Without the negative control there is one answer.
+#[cfg(feature = "negative-control")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum MarkWhen {
     AfterConfirm,
-    #[cfg(feature = "negative-control")]
     BeforePublish,
 }
 
@@ -55,6 +55,7 @@ pub struct Relay {
     metrics: Metrics,
     health: Health,
     publisher: Option<Publisher>,
+    #[cfg(feature = "negative-control")]
     mark: MarkWhen,
 }
 
@@ -68,6 +69,7 @@ impl Relay {
             outbox: outbox.clone(),
             health: Health::default(),
             publisher: None,
+            #[cfg(feature = "negative-control")]
             mark: MarkWhen::AfterConfirm,
             broker,
         }
@@ -121,7 +123,7 @@ impl Relay {
     }
 
     /// Publishes until asked to stop, through every outage of the broker and of Postgres; then empties the
-    /// outbox within [`DRAIN_DEADLINE`] and closes.
+    /// outbox for at most five seconds and closes.
     pub async fn run(mut self, shutdown: watch::Receiver<bool>) {
         let stop = Stop::when(shutdown);
         let lag = measure_lag(self.ledger.clone(), self.metrics.clone(), stop.clone());
@@ -131,7 +133,12 @@ impl Relay {
     async fn publish(&mut self, mut stop: Stop) {
         let mut backoff = Backoff::reconnecting();
         while !stop.requested() {
-            match self.tick().await {
+            let round = tokio::select! {
+                // Only an opening is cut short: a round under way holds claims.
+                () = stop.wait(), if self.publisher.is_none() => break,
+                round = self.tick() => round,
+            };
+            match round {
                 Ok(drained) => {
                     backoff.reset();
                     if drained == Drained::default() {

@@ -15,7 +15,8 @@ const MAX_PIPELINED_STATEMENTS: usize = 16;
 /// `true`: the setting ends with the transaction, so that no connection keeps an actor.
 const SET_ACTOR: &str = "select set_config('recoverly.actor', $1, true)";
 
-/// An open transaction. Its `&self` methods may be polled together and then share a round trip.
+/// An open transaction. Its `&self` methods may be polled together and then share a round trip; where their order
+/// matters, [`Tx::pipeline`] keeps it.
 ///
 /// Dropped without [`Tx::commit`] or [`Tx::rollback`] it closes its connection, and Postgres rolls back: a
 /// request that is cancelled half-way leaves nothing behind and no open transaction in the pool.
@@ -150,6 +151,20 @@ impl Tx {
         let client = self.connection()?;
         let statement = client.prepare_cached(sql).await?;
         Ok(client.execute(&statement, params).await?)
+    }
+
+    /// Runs statements in this order and in one round trip; returns the rows of each.
+    ///
+    /// # Errors
+    /// The first statement's that failed.
+    pub async fn pipeline(&self, statements: &[(&str, Params<'_>)]) -> Result<Vec<Vec<Row>>, Error> {
+        let client = self.connection()?;
+        let prepared = prepare_all(client, statements).await?;
+        let queries = prepared
+            .iter()
+            .zip(statements)
+            .map(|(statement, (_, params))| client.query(statement, params));
+        Ok(join_all(queries).await.into_iter().collect::<Result<_, _>>()?)
     }
 
     /// Runs statements without parameters by the simple protocol.

@@ -198,6 +198,11 @@ impl Problem {
         self.0.code
     }
 
+    /// What happened this time, in public words.
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
     /// What the log should say, where there is more than the caller may read.
     pub fn cause(&self) -> Option<&str> {
         self.0.cause.as_deref()
@@ -252,14 +257,20 @@ impl actix_web::ResponseError for Problem {
 }
 
 impl From<db::Error> for Problem {
-    /// The infrastructure's errors. Which constraint means which refusal is for a service's own error to say.
     fn from(error: db::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&db::Error> for Problem {
+    /// The infrastructure's errors. Which constraint means which refusal is for a service's own error to say.
+    fn from(error: &db::Error) -> Self {
         match error {
             db::Error::Unavailable(_) | db::Error::Serialization => {
                 Self::unavailable(RETRY_WHEN_UNAVAILABLE_SECONDS).with_cause(error)
             }
             // Postgres quotes the offending value in some of these messages; the state alone says what to look for.
-            db::Error::Refused { ref sqlstate, .. } => {
+            db::Error::Refused { sqlstate, .. } => {
                 Self::internal(format_args!("Postgres refused: {sqlstate}"))
             }
             db::Error::Unique { .. }

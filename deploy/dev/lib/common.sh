@@ -24,10 +24,13 @@ readonly TREE_DIR=$DEV_DIR/tree
 export PATH="${PATH:-/usr/bin:/bin}:/usr/local/sbin:/usr/sbin:/sbin"
 export LC_ALL=C.UTF-8
 
-say() { printf 'stack: %s\n' "$*"; }
-warn() { printf 'stack: %s\n' "$*" >&2; }
+# Who speaks in messages; scripts that use these parts set their own name.
+readonly SPEAKER=${SPEAKER:-stack}
+
+say() { printf '%s: %s\n' "$SPEAKER" "$*"; }
+warn() { printf '%s: %s\n' "$SPEAKER" "$*" >&2; }
 die() {
-  printf 'stack: %s\n' "$*" >&2
+  warn "$*"
   exit 1
 }
 

@@ -1,1 +1,17 @@
-//! stub
+//! The core service: accounts, who cares for whom, messages, and which of them wait for a score.
+//!
+//! Read in this order: `routes` is every path on one screen, `domain` what is decided, `ops` the transactions that
+//! several share, `store` the SQL, `events` what happens without a request, `admin` the operator's commands.
+
+pub mod admin;
+mod app;
+mod config;
+mod domain;
+mod error;
+mod events;
+mod ops;
+mod routes;
+mod store;
+
+pub use app::{App, Command, PROGRAM};
+pub use routes::openapi;

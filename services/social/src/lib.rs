@@ -1,1 +1,18 @@
-//! stub
+//! The social service: predictions become risk profiles, nudges and escalations that somebody acknowledges.
+//!
+//! Read in this order: `routes` is every path on one screen, `domain` what is decided, `ops` the transactions,
+//! `store` the SQL, `events` and `jobs` what happens without a request.
+
+mod app;
+mod config;
+mod domain;
+mod error;
+mod events;
+mod gather;
+mod jobs;
+mod ops;
+mod routes;
+mod store;
+
+pub use app::{App, PROGRAM};
+pub use routes::openapi;

@@ -2,7 +2,9 @@
 //! begin or commit.
 
 pub(crate) mod actions;
+pub(crate) mod caseload;
 pub(crate) mod escalations;
+pub(crate) mod meetings;
 pub(crate) mod messages;
 pub(crate) mod nudges;
 pub(crate) mod policies;
@@ -18,14 +20,17 @@ use db::Row;
 /// Reads a column that holds a word of a closed vocabulary.
 pub(crate) fn word<T: FromStr<Err = UnknownWord>>(row: &Row, column: &str) -> Result<T, db::Error> {
     let text: &str = row.try_get(column)?;
-    text.parse().map_err(|error| db::Error::Row(format!("{column}: {error}")))
+    text.parse()
+        .map_err(|error| db::Error::Row(format!("{column}: {error}")))
 }
 
 /// Reads a column that holds a probability, or null.
 pub(crate) fn optional_probability(row: &Row, column: &str) -> Result<Option<Probability>, db::Error> {
     let value: Option<f64> = row.try_get(column)?;
     value
-        .map(|value| Probability::new(value).ok_or_else(|| db::Error::Row(format!("{column} is not in 0..=1"))))
+        .map(|value| {
+            Probability::new(value).ok_or_else(|| db::Error::Row(format!("{column} is not in 0..=1")))
+        })
         .transpose()
 }
 

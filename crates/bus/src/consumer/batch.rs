@@ -18,7 +18,7 @@ use crate::{Consumer, Error, HandleError};
 const RETRY_BASE: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(2);
 /// How often a cut-off transaction is repeated before it is asked whether Postgres works for others.
-const CUT_OFF_MAX: u32 = 5;
+const CUT_OFF_MAX: u32 = 3;
 
 /// Works on what a session brings.
 pub(crate) struct Worker<'a> {

@@ -153,6 +153,7 @@ impl Session {
                 .delivery
                 .reject(BasicRejectOptions { requeue: true })
                 .await?;
+            self.returned += 1;
         }
         Ok(())
     }

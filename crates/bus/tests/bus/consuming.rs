@@ -102,6 +102,25 @@ async fn poison_is_a_dead_letter_after_five_tries_and_its_neighbours_flow() {
 }
 
 #[tokio::test]
+async fn an_event_that_is_always_cut_off_does_not_hold_up_the_others() {
+    let world = World::new().await;
+    let mut consumer = world.consumer(&Recorder::default());
+    consumer.drain().await.unwrap();
+    let mut slow = created("client-0");
+    slow.data = json!({"slow": true});
+    world.write(&[slow, created("client-1")]).await;
+    world.relay().drain().await.unwrap();
+    consumer.drain().await.unwrap();
+    assert_eq!(world.count("effects").await, 1);
+    assert_eq!(
+        world
+            .count("dead_letters where reason like '%statement timeout'")
+            .await,
+        1
+    );
+}
+
+#[tokio::test]
 async fn postgres_away_costs_no_delivery() {
     let world = World::new().await;
     let recorder = Recorder::default();
@@ -175,21 +194,4 @@ async fn the_trace_of_the_writer_travels_with_the_event() {
         event.traceparent.as_deref(),
         Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
     );
-}
-
-#[tokio::test]
-async fn zz_speed() {
-    let world = World::new().await;
-    world.consumer(&Recorder::default()).drain().await.unwrap();
-    for _ in 0..20 {
-        world.write(&created_many(1000)).await;
-    }
-    let mut relay = world.relay();
-    relay.tick().await.unwrap();
-    let t = std::time::Instant::now();
-    relay.drain().await.unwrap();
-    eprintln!("relay {:?}", t.elapsed());
-    let t = std::time::Instant::now();
-    world.consumer(&Recorder::default()).drain().await.unwrap();
-    eprintln!("consumer {:?}", t.elapsed());
 }

@@ -10,10 +10,10 @@ use lapin::options::{BasicGetOptions, BasicRejectOptions};
 
 use crate::world::{CREATED, RECORDED, Recorder, World, created, eventually, poison};
 
-/// Takes what is in the inbox and gives it back, `times` over.
-async fn return_to_inbox(channel: &Channel, times: usize) {
+/// Takes the one event of a queue and sends it back, `times` over, as a process does that dies of it.
+async fn send_back(channel: &Channel, queue: &str, times: usize) {
     for _ in 0..times {
-        let queue = inbox_queue("social").as_str().into();
+        let queue = queue.into();
         let message = channel
             .basic_get(queue, BasicGetOptions::default())
             .await
@@ -137,7 +137,7 @@ async fn what_the_broker_gave_up_is_tried_once_more_and_then_a_dead_letter() {
     world.write(&[poison()]).await;
     world.relay().drain().await.unwrap();
     let channel = world.channel().await;
-    return_to_inbox(&channel, 6).await;
+    send_back(&channel, &inbox_queue("social"), 6).await;
     wait_for_the_dead_queue(&channel).await;
 
     let recorder = Recorder::default();
@@ -152,6 +152,27 @@ async fn what_the_broker_gave_up_is_tried_once_more_and_then_a_dead_letter() {
 }
 
 #[tokio::test]
+async fn what_killed_the_process_even_then_is_not_tried_again() {
+    let world = World::new().await;
+    topology::declare_for(&world.broker, &[CREATED, RECORDED])
+        .await
+        .unwrap();
+    world.write(&[poison()]).await;
+    world.relay().drain().await.unwrap();
+    let channel = world.channel().await;
+    send_back(&channel, &inbox_queue("social"), 6).await;
+    wait_for_the_dead_queue(&channel).await;
+    send_back(&channel, &dead_queue("social"), 1).await;
+    wait_for_the_dead_queue(&channel).await;
+
+    let recorder = Recorder::default();
+    world.consumer(&recorder).drain().await.unwrap();
+    assert_eq!(recorder.poison_tries.load(Ordering::SeqCst), 0);
+    let letter = dead::list(&world.db, 10, None).await.unwrap().remove(0);
+    assert_eq!(letter.reason, "given up by the broker: delivery_limit");
+}
+
+#[tokio::test]
 async fn an_innocent_event_that_the_broker_gave_up_is_applied() {
     let world = World::new().await;
     topology::declare_for(&world.broker, &[CREATED, RECORDED])
@@ -160,7 +181,7 @@ async fn an_innocent_event_that_the_broker_gave_up_is_applied() {
     world.write(&[created("client-1")]).await;
     world.relay().drain().await.unwrap();
     let channel = world.channel().await;
-    return_to_inbox(&channel, 6).await;
+    send_back(&channel, &inbox_queue("social"), 6).await;
     wait_for_the_dead_queue(&channel).await;
 
     world.consumer(&Recorder::default()).drain().await.unwrap();

@@ -160,6 +160,45 @@ async fn an_event_that_nobody_wants_is_kept_in_the_unrouted_queue() {
 }
 
 #[tokio::test]
+async fn a_full_inbox_backs_its_events_off_and_the_others_flow() {
+    let world = World::new().await;
+    let mut consumer = world.consumer(&Recorder::default());
+    consumer.drain().await.unwrap();
+    drop(consumer);
+    let mut relay = world.relay();
+    world.shrink_the_inbox().await;
+    // The bound is checked between batches, not within one, and the policy takes effect after a moment.
+    let mut written = 0;
+    loop {
+        world
+            .write(&[
+                created("client-1"),
+                NewEvent::new("core.else", None, &json!({})).unwrap(),
+            ])
+            .await;
+        written += 1;
+        if relay.tick().await.unwrap()
+            == (Drained {
+                published: 1,
+                backed_off: 1,
+            })
+        {
+            break;
+        }
+        assert!(written < 1_000, "the inbox is never full");
+    }
+    let waiting = "outbox where published_at is null and event_type = 'core.user.created' \
+                   and next_attempt_at > now() and last_error like 'refused%'";
+    assert_eq!(world.count(waiting).await, 1);
+
+    world.consumer(&Recorder::default()).drain().await.unwrap();
+    world.rows("update {s}.outbox set next_attempt_at = now()").await;
+    assert_eq!(relay.drain().await.unwrap().published, 1);
+    world.consumer(&Recorder::default()).drain().await.unwrap();
+    assert_eq!(world.count("effects").await, written);
+}
+
+#[tokio::test]
 async fn a_second_relay_publishes_nothing_twice() {
     let world = World::new().await;
     let watch = world.watch().await;

@@ -135,6 +135,18 @@ impl World {
         Watch(channel)
     }
 
+    /// Lets the inbox hold one event.
+    pub(crate) async fn shrink_the_inbox(&self) {
+        let policy =
+            r#"{"pattern": "^social.inbox$", "apply-to": "queues", "definition": {"max-length": 1}}"#;
+        manage(
+            Method::PUT,
+            format!("/api/policies/{}/small", self.schema),
+            policy,
+        )
+        .await;
+    }
+
     /// Waits until the query counts `n`.
     pub(crate) async fn until(&self, n: i64, what: &str) {
         eventually(async || self.count(what).await == n).await;
@@ -195,14 +207,17 @@ pub(crate) struct Recorder {
     pub(crate) cured: Arc<AtomicUsize>,
 }
 
-/// Writes one row an event, and refuses poison.
+/// Writes one row an event; refuses poison, and is always cut off on slow ones.
 async fn record(recorder: &Recorder, tx: &Tx, events: &[Event]) -> Result<(), HandleError> {
-    let is_poison = |event: &&Event| event.data["poison"] == json!(true);
-    if events.iter().any(|event| is_poison(&event)) && recorder.cured.load(Ordering::SeqCst) == 0 {
+    let any = |kind: &str| events.iter().any(|event| event.data[kind] == json!(true));
+    if any("poison") && recorder.cured.load(Ordering::SeqCst) == 0 {
         if events.len() == 1 {
             recorder.poison_tries.fetch_add(1, Ordering::SeqCst);
         }
         return Err(HandleError::other("no such rule"));
+    }
+    if any("slow") {
+        return Err(db::Error::Unavailable("statement timeout".into()).into());
     }
     let ids: Vec<Uuid> = events.iter().map(|event| event.id).collect();
     let sql = format!(

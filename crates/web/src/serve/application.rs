@@ -19,7 +19,7 @@ use crate::rate::RateLimits;
 /// The parts that the workers share.
 pub(crate) struct Application<S> {
     site: Arc<Site<S>>,
-    frame: Frame,
+    frame: Arc<Frame>,
     limits: RateLimits,
     document: Arc<Document>,
     private: PrivateAddress,
@@ -30,7 +30,11 @@ impl<S: 'static> Application<S> {
     pub(crate) fn new(settings: &ServerSettings, site: Site<S>, private: Option<SocketAddr>) -> Self {
         let limits = RateLimits::new(settings.rate);
         Self {
-            frame: Frame::new(limits.clone(), settings.request_timeout, &site.metrics),
+            frame: Arc::new(Frame::new(
+                limits.clone(),
+                settings.request_timeout,
+                &site.metrics,
+            )),
             document: Arc::new(Document::new(openapi(site.about, site.routes))),
             site: Arc::new(site),
             limits,
@@ -50,7 +54,7 @@ impl<S: 'static> Application<S> {
             .app_data(ThinData(Arc::clone(&self.document)))
             .app_data(ThinData(self.private))
             .app_data(self.site.tokens.clone())
-            .app_data(self.frame.clone())
+            .app_data(Arc::clone(&self.frame))
             .app_data(self.limits.clone())
             .app_data(self.body_timeout)
             .app_data(path::config());
@@ -68,7 +72,7 @@ impl<S> Clone for Application<S> {
     fn clone(&self) -> Self {
         Self {
             site: Arc::clone(&self.site),
-            frame: self.frame.clone(),
+            frame: Arc::clone(&self.frame),
             limits: self.limits.clone(),
             document: Arc::clone(&self.document),
             private: self.private,

@@ -1,6 +1,7 @@
 //! The one middleware around every route: request id, trace, limits, time-out, metrics, headers, and the last touch to
 //! problems. One, because every layer of its own would cost every request.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -33,7 +34,6 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const HEALTH_PATH: &str = "/healthz";
 
 /// What the frame needs; in the application's data.
-#[derive(Clone)]
 pub(crate) struct Frame {
     limits: RateLimits,
     request_timeout: Duration,
@@ -58,78 +58,108 @@ impl Frame {
         }
     }
 
-    fn record(&self, response: &ServiceResponse, started: Instant) {
-        let request = response.request();
+    fn record(&self, call: &Call, route: String, status: StatusCode) {
         let labels = [
-            KeyValue::new("http.request.method", method_label(request.method())),
-            KeyValue::new(
-                "http.route",
-                request.match_pattern().unwrap_or_else(|| "unmatched".to_owned()),
-            ),
-            KeyValue::new("http.response.status_class", class_label(response.status())),
+            KeyValue::new("http.request.method", call.method),
+            KeyValue::new("http.route", route),
+            KeyValue::new("http.response.status_class", class_label(status)),
         ];
-        self.durations.record(started.elapsed().as_secs_f64(), &labels);
+        self.durations
+            .record(call.started.elapsed().as_secs_f64(), &labels);
+    }
+}
+
+/// What must outlive the request itself, which its handler consumes.
+struct Call {
+    started: Instant,
+    id: RequestId,
+    method: &'static str,
+    path: String,
+    traceparent: Option<String>,
+}
+
+impl Call {
+    fn new(request: &ServiceRequest) -> Self {
+        let traceparent = request
+            .headers()
+            .get(TRACEPARENT)
+            .and_then(|value| value.to_str().ok());
+        Self {
+            started: Instant::now(),
+            id: RequestId::accept(request.headers().get(X_REQUEST_ID)),
+            method: method_label(request.method()),
+            path: request.path().to_owned(),
+            traceparent: traceparent.map(str::to_owned),
+        }
+    }
+
+    /// The path is left out: it holds ids of people, and the log's reader has the request id to ask with.
+    fn span(&self) -> Span {
+        let span = tracing::info_span!(
+            "request",
+            otel.kind = "server",
+            http.request.method = self.method,
+            http.response.status_code = Empty,
+            request_id = self.id.as_str(),
+        );
+        if let Some(traceparent) = &self.traceparent {
+            telemetry::set_parent(&span, traceparent);
+        }
+        span
     }
 }
 
 /// Runs one request.
 pub(crate) async fn frame(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
-    let started = Instant::now();
-    let Some(frame) = request.app_data::<Frame>().cloned() else {
+    let Some(frame) = request.app_data::<Arc<Frame>>().cloned() else {
         return Err(Problem::internal("no Frame in the application's data").into());
     };
-    let id = RequestId::accept(request.headers().get(X_REQUEST_ID));
-    request.extensions_mut().insert(id.clone());
-    let traceparent = request
-        .headers()
-        .get(TRACEPARENT)
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned);
-    let span = root_span(&request, &id, traceparent.as_deref());
+    let call = Call::new(&request);
+    request.extensions_mut().insert(call.id.clone());
+    let span = call.span();
 
-    let answering = answer(&frame, &id, request, next).instrument(span.clone());
-    let mut response = telemetry::carrying(traceparent.as_deref(), answering).await?;
-
-    frame.record(&response, started);
+    let answering = answer(&frame, &call, request, next).instrument(span.clone());
+    let response = telemetry::carrying(call.traceparent.as_deref(), answering).await?;
     span.record("http.response.status_code", response.status().as_u16());
-    set_headers(response.headers_mut(), &id);
     Ok(response)
 }
 
 async fn answer(
     frame: &Frame,
-    id: &RequestId,
+    call: &Call,
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse, Error> {
-    let path = request.path().to_owned();
-    let anonymous = !request.headers().contains_key(AUTHORIZATION) && path != HEALTH_PATH;
+    let anonymous = !request.headers().contains_key(AUTHORIZATION) && call.path != HEALTH_PATH;
     let response = match anonymous.then(|| frame.limits.charge_address(request.request())) {
         Some(Err(refused)) => request.into_response(refused.error_response()),
         _ => match tokio::time::timeout(frame.request_timeout, next.call(request)).await {
             Ok(response) => response?,
-            Err(_) => return Err(too_slow(&path, id).into()),
+            Err(_) => return Err(too_slow(frame, call).into()),
         },
     };
-    let mut response = located(response, &path, id);
-    if let Some(traceparent) = telemetry::current_traceparent()
-        && let Ok(value) = HeaderValue::from_str(&traceparent)
-    {
-        response.headers_mut().insert(TRACEPARENT, value);
-    }
+    let route = response.request().match_pattern();
+    frame.record(
+        call,
+        route.unwrap_or_else(|| "unmatched".to_owned()),
+        response.status(),
+    );
+    let mut response = located(response, call);
+    set_headers(response.headers_mut(), &call.id);
     Ok(response)
 }
 
-/// The handler is dropped, and its transaction with it, so the same request may safely come again.
-fn too_slow(path: &str, id: &RequestId) -> Problem {
+/// The refusal after a time-out. The handler is dropped, and with it the request that knows the route.
+fn too_slow(frame: &Frame, call: &Call) -> Problem {
     let mut problem = Problem::unavailable(RETRY_AFTER_TIMEOUT_SECONDS);
-    problem.locate(path, id.as_str());
-    tracing::error!("the request took too long and was given up");
+    problem.locate(&call.path, call.id.as_str());
+    frame.record(call, "timed_out".to_owned(), StatusCode::SERVICE_UNAVAILABLE);
+    tracing::error!("a request took too long and was given up");
     problem
 }
 
 /// Writes the body of a refusal again, now that path and request id are known, and logs what broke on our side.
-fn located(mut response: ServiceResponse, path: &str, id: &RequestId) -> ServiceResponse {
+fn located(mut response: ServiceResponse, call: &Call) -> ServiceResponse {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;
@@ -138,7 +168,7 @@ fn located(mut response: ServiceResponse, path: &str, id: &RequestId) -> Service
     let Some(mut problem) = ours.or_else(|| foreign(&response)) else {
         return response;
     };
-    problem.locate(path, id.as_str());
+    problem.locate(&call.path, call.id.as_str());
     if status == StatusCode::INTERNAL_SERVER_ERROR {
         tracing::error!(cause = problem.cause(), "a request failed");
     } else if status.is_server_error() {
@@ -159,26 +189,15 @@ fn foreign(response: &ServiceResponse) -> Option<Problem> {
     wordless.then(|| Problem::new(code, code.help()))
 }
 
-fn root_span(request: &ServiceRequest, id: &RequestId, traceparent: Option<&str>) -> Span {
-    // The path is left out: it holds ids of people, and the log's reader has the request id to ask with.
-    let span = tracing::info_span!(
-        "request",
-        otel.kind = "server",
-        http.request.method = method_label(request.method()),
-        http.response.status_code = Empty,
-        request_id = id.as_str(),
-    );
-    if let Some(traceparent) = traceparent {
-        telemetry::set_parent(&span, traceparent);
-    }
-    span
-}
-
 fn set_headers(headers: &mut HeaderMap, id: &RequestId) {
     headers.insert(X_REQUEST_ID, id.header());
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    let traceparent = telemetry::current_traceparent().and_then(|text| HeaderValue::try_from(text).ok());
+    if let Some(traceparent) = traceparent {
+        headers.insert(TRACEPARENT, traceparent);
     }
 }
 

@@ -31,14 +31,38 @@ pub(crate) struct Plan {
 pub(crate) const fn plan(label: RiskLabel) -> Plan {
     use NudgeType as N;
     let (urgency, hours, per_day, spacing_hours, first, then): (_, _, _, _, _, &'static [N]) = match label {
-        RiskLabel::High => (Urgency::Critical, 2, 5, 1, N::CrisisResources, &[N::CrisisResources]),
-        RiskLabel::Moderate => {
-            (Urgency::High, 24, 2, 12, N::BuddyConnection, &[N::CounselorEncouragement, N::CopingExercise])
-        }
-        RiskLabel::IsolationOnly => {
-            (Urgency::Medium, 48, 2, 24, N::BuddySuggestion, &[N::GroupActivity, N::WellnessCheck])
-        }
-        RiskLabel::Low => (Urgency::Low, 168, 1, 72, N::PositiveReinforcement, &[N::PositiveReinforcement]),
+        RiskLabel::High => (
+            Urgency::Critical,
+            2,
+            5,
+            1,
+            N::CrisisResources,
+            &[N::CrisisResources],
+        ),
+        RiskLabel::Moderate => (
+            Urgency::High,
+            24,
+            2,
+            12,
+            N::BuddyConnection,
+            &[N::CounselorEncouragement, N::CopingExercise],
+        ),
+        RiskLabel::IsolationOnly => (
+            Urgency::Medium,
+            48,
+            2,
+            24,
+            N::BuddySuggestion,
+            &[N::GroupActivity, N::WellnessCheck],
+        ),
+        RiskLabel::Low => (
+            Urgency::Low,
+            168,
+            1,
+            72,
+            N::PositiveReinforcement,
+            &[N::PositiveReinforcement],
+        ),
         RiskLabel::Unknown => (Urgency::Low, 168, 1, 72, N::WellnessCheck, &[N::WellnessCheck]),
     };
     Plan {
@@ -81,9 +105,13 @@ impl NudgeType {
     /// What the client reads. Says nothing that a bystander could take a diagnosis from.
     pub(crate) const fn message(self) -> &'static str {
         match self {
-            Self::CrisisResources => "You do not have to go through this alone. Help is one tap away, at any hour.",
+            Self::CrisisResources => {
+                "You do not have to go through this alone. Help is one tap away, at any hour."
+            }
             Self::BuddyConnection => "Your buddy would be glad to hear from you. A short message is enough.",
-            Self::CounselorEncouragement => "Your counselor is there for you. Would you like to write a few lines?",
+            Self::CounselorEncouragement => {
+                "Your counselor is there for you. Would you like to write a few lines?"
+            }
             Self::CopingExercise => "Five minutes for yourself: shall we do a breathing exercise together?",
             Self::BuddySuggestion => "It has been quiet. Who would you like to say hello to today?",
             Self::GroupActivity => "There is something on with your group this week. Have a look?",
@@ -103,7 +131,11 @@ pub(crate) struct NudgeHistory {
 
 /// Whether the rules decide anew: the label changed, something high-risk came, or the time between two nudges is
 /// over. In between nothing could be decided, so nothing is recorded.
-pub(crate) fn is_due(profile: &Profile, high_risk_evidence: bool, last_decision_at: Option<DateTime<Utc>>) -> bool {
+pub(crate) fn is_due(
+    profile: &Profile,
+    high_risk_evidence: bool,
+    last_decision_at: Option<DateTime<Utc>>,
+) -> bool {
     let now = profile.windows.now;
     if profile.label == RiskLabel::Unknown {
         return now >= wellness_check_due_at(profile.silent_since(), last_decision_at);
@@ -147,7 +179,11 @@ pub(crate) struct NudgeDecision {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NudgeChoice {
-    Send { nudge: NudgeType, send_after: DateTime<Utc>, expires_at: DateTime<Utc> },
+    Send {
+        nudge: NudgeType,
+        send_after: DateTime<Utc>,
+        expires_at: DateTime<Utc>,
+    },
     Withhold(Withheld),
 }
 
@@ -178,10 +214,17 @@ pub(crate) fn choose_nudge(
     let plan = plan(profile.label);
     let now = profile.windows.now;
     let expires_at = now + plan.answer_due;
-    let eligible = if history.since_label == 0 { vec![plan.first] } else { plan.then.to_vec() };
+    let eligible = if history.since_label == 0 {
+        vec![plan.first]
+    } else {
+        plan.then.to_vec()
+    };
     let withheld = if history.last_24_hours >= plan.nudges_per_day_max {
         Some(Withheld::DailyLimit)
-    } else if history.last_at.is_some_and(|last| now - last < plan.nudge_spacing) {
+    } else if history
+        .last_at
+        .is_some_and(|last| now - last < plan.nudge_spacing)
+    {
         Some(Withheld::Spacing)
     } else if send_after >= expires_at {
         Some(Withheld::QuietHours)
@@ -190,11 +233,19 @@ pub(crate) fn choose_nudge(
     };
     let (nudge, probability) = draw(&eligible, profile);
     let choice = match (withheld, nudge) {
-        (None, Some(nudge)) => NudgeChoice::Send { nudge, send_after, expires_at },
+        (None, Some(nudge)) => NudgeChoice::Send {
+            nudge,
+            send_after,
+            expires_at,
+        },
         (reason, _) => NudgeChoice::Withhold(reason.unwrap_or(Withheld::DailyLimit)),
     };
     let probability = if withheld.is_none() { probability } else { None };
-    NudgeDecision { eligible, choice, probability }
+    NudgeDecision {
+        eligible,
+        choice,
+        probability,
+    }
 }
 
 /// Draws one of the eligible nudges, each as likely. The seed is made of what the decision is recorded with, so
@@ -204,10 +255,21 @@ fn draw(eligible: &[NudgeType], profile: &Profile) -> (Option<NudgeType>, Option
     if arms < 2 {
         return (eligible.first().copied(), None);
     }
-    let seed = format!("{}|{}|{}", profile.policy_version, profile.user_id, profile.windows.now.timestamp_micros());
+    let seed = format!(
+        "{}|{}|{}",
+        profile.policy_version,
+        profile.user_id,
+        profile.windows.now.timestamp_micros()
+    );
     let digest = Sha256::digest(seed.as_bytes());
-    let drawn = digest.iter().take(8).fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
-    #[expect(clippy::cast_possible_truncation, reason = "a remainder of the number of arms")]
+    let drawn = digest
+        .iter()
+        .take(8)
+        .fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a remainder of the number of arms"
+    )]
     let index = (drawn % arms as u64) as usize;
     #[expect(clippy::cast_precision_loss, reason = "a handful of arms")]
     let probability = 1.0 / arms as f64;
@@ -239,7 +301,11 @@ mod tests {
 
     fn history(last_24_hours: i64, since_label: i64, hours_ago: i64) -> NudgeHistory {
         let now = windows().now;
-        NudgeHistory { last_24_hours, since_label, last_at: Some(now - TimeDelta::hours(hours_ago)) }
+        NudgeHistory {
+            last_24_hours,
+            since_label,
+            last_at: Some(now - TimeDelta::hours(hours_ago)),
+        }
     }
 
     #[test]
@@ -255,9 +321,18 @@ mod tests {
         let high = profile(RiskLabel::High, RiskLabel::High);
         let now = high.windows.now;
         let choice = |history| choose_nudge(&high, &history, now).choice;
-        assert_eq!(choice(history(5, 5, 2)), NudgeChoice::Withhold(Withheld::DailyLimit));
+        assert_eq!(
+            choice(history(5, 5, 2)),
+            NudgeChoice::Withhold(Withheld::DailyLimit)
+        );
         assert_eq!(choice(history(1, 1, 0)), NudgeChoice::Withhold(Withheld::Spacing));
-        assert!(matches!(choice(history(4, 4, 1)), NudgeChoice::Send { nudge: NudgeType::CrisisResources, .. }));
+        assert!(matches!(
+            choice(history(4, 4, 1)),
+            NudgeChoice::Send {
+                nudge: NudgeType::CrisisResources,
+                ..
+            }
+        ));
     }
 
     #[test]
@@ -276,10 +351,17 @@ mod tests {
         let moderate = profile(RiskLabel::Moderate, RiskLabel::Low);
         let now = moderate.windows.now;
         let first = choose_nudge(&moderate, &NudgeHistory::default(), now);
-        assert_eq!((first.eligible, first.probability), (vec![NudgeType::BuddyConnection], None));
+        assert_eq!(
+            (first.eligible, first.probability),
+            (vec![NudgeType::BuddyConnection], None)
+        );
         let later = choose_nudge(&moderate, &history(1, 1, 12), now);
         assert_eq!(later.probability, Some(0.5));
-        assert_eq!(later, choose_nudge(&moderate, &history(1, 1, 12), now), "the same facts draw the same");
+        assert_eq!(
+            later,
+            choose_nudge(&moderate, &history(1, 1, 12), now),
+            "the same facts draw the same"
+        );
     }
 
     #[test]
@@ -289,7 +371,13 @@ mod tests {
             moderate.windows.now += TimeDelta::microseconds(*micros);
             let now = moderate.windows.now;
             let choice = choose_nudge(&moderate, &history(1, 1, 12), now).choice;
-            matches!(choice, NudgeChoice::Send { nudge: NudgeType::CopingExercise, .. })
+            matches!(
+                choice,
+                NudgeChoice::Send {
+                    nudge: NudgeType::CopingExercise,
+                    ..
+                }
+            )
         });
         assert!((430..=570).contains(&drawn.count()));
     }
@@ -300,6 +388,10 @@ mod tests {
         assert!(!is_due(&unknown, false, None));
         unknown.windows.now += TimeDelta::days(3);
         assert!(is_due(&unknown, false, None));
-        assert!(!is_due(&unknown, false, Some(unknown.windows.now - TimeDelta::hours(71))));
+        assert!(!is_due(
+            &unknown,
+            false,
+            Some(unknown.windows.now - TimeDelta::hours(71))
+        ));
     }
 }

@@ -34,7 +34,10 @@ pub(crate) fn judge(windows: &Windows, thresholds: &Thresholds) -> (RiskLabel, V
         (RiskLabel::Moderate, moderate(windows, thresholds)),
         (RiskLabel::IsolationOnly, isolation(windows, thresholds)),
     ];
-    levels.into_iter().find(|(_, reasons)| !reasons.is_empty()).unwrap_or_else(|| data_only(windows))
+    levels
+        .into_iter()
+        .find(|(_, reasons)| !reasons.is_empty())
+        .unwrap_or_else(|| data_only(windows))
 }
 
 fn high(windows: &Windows, thresholds: &Thresholds) -> Vec<Reason> {
@@ -90,10 +93,16 @@ fn moderate(windows: &Windows, thresholds: &Thresholds) -> Vec<Reason> {
     }
     if windows.risk_trend() == Trend::Declining {
         let delta = risk.unwrap_or_default() - windows.before.mean_risk().unwrap_or_default();
-        reasons.push(reason("declining", "Risk of the last 7 days is higher than the week before.", delta, 0.15));
+        reasons.push(reason(
+            "declining",
+            "Risk of the last 7 days is higher than the week before.",
+            delta,
+            0.15,
+        ));
     }
     let days = windows.days_since_last_buddy_msg();
-    if days.is_none_or(|days| days > DAYS_WITHOUT_BUDDY) && risk.is_some_and(|risk| risk > WITHOUT_BUDDY_RISK) {
+    if days.is_none_or(|days| days > DAYS_WITHOUT_BUDDY) && risk.is_some_and(|risk| risk > WITHOUT_BUDDY_RISK)
+    {
         reasons.push(Reason {
             code: "no_buddy_contact".to_owned(),
             text: "No message to a buddy for more than 5 days, with some risk.".to_owned(),
@@ -120,7 +129,10 @@ fn data_only(windows: &Windows) -> (RiskLabel, Vec<Reason>) {
     let found = windows.medium.count;
     if found > 0 {
         let text = "There are scored messages of the last 30 days, and no rule holds.";
-        (RiskLabel::Low, vec![reason("no_rule_holds", text, count(found), 1.0)])
+        (
+            RiskLabel::Low,
+            vec![reason("no_rule_holds", text, count(found), 1.0)],
+        )
     } else {
         let text = "There is no scored message of the last 30 days: no data is not low risk.";
         (RiskLabel::Unknown, vec![reason("no_recent_data", text, 0.0, 1.0)])
@@ -128,10 +140,18 @@ fn data_only(windows: &Windows) -> (RiskLabel, Vec<Reason>) {
 }
 
 fn reason(code: &str, text: &str, value: f64, threshold: f64) -> Reason {
-    Reason { code: code.to_owned(), text: text.to_owned(), value: Some(value), threshold: Some(threshold) }
+    Reason {
+        code: code.to_owned(),
+        text: text.to_owned(),
+        value: Some(value),
+        threshold: Some(threshold),
+    }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of one client's messages and days")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of one client's messages and days"
+)]
 fn count(n: i64) -> f64 {
     n as f64
 }
@@ -172,33 +192,65 @@ mod tests {
 
     #[test]
     fn no_data_is_not_low_risk() {
-        assert_eq!(codes(&windows()), (RiskLabel::Unknown, vec!["no_recent_data".to_owned()]));
+        assert_eq!(
+            codes(&windows()),
+            (RiskLabel::Unknown, vec!["no_recent_data".to_owned()])
+        );
     }
 
     #[test]
     fn a_score_of_exactly_the_threshold_is_high() {
-        let found = Windows { short: sums(1, 0.7), medium: sums(1, 0.7), short_max: Some(p(0.7)), ..windows() };
-        assert_eq!(codes(&found), (RiskLabel::High, vec!["max_risk_score".to_owned()]));
+        let found = Windows {
+            short: sums(1, 0.7),
+            medium: sums(1, 0.7),
+            short_max: Some(p(0.7)),
+            ..windows()
+        };
+        assert_eq!(
+            codes(&found),
+            (RiskLabel::High, vec!["max_risk_score".to_owned()])
+        );
     }
 
     #[test]
     fn a_mean_of_exactly_the_threshold_is_moderate() {
-        let found = with_buddy(Windows { short: sums(3, 0.3), medium: sums(3, 0.3), ..windows() });
-        assert_eq!(codes(&found), (RiskLabel::Moderate, vec!["avg_risk_score".to_owned()]));
-        let below = with_buddy(Windows { short: sums(3, 0.299_999), medium: sums(3, 0.299_999), ..windows() });
+        let found = with_buddy(Windows {
+            short: sums(3, 0.3),
+            medium: sums(3, 0.3),
+            ..windows()
+        });
+        assert_eq!(
+            codes(&found),
+            (RiskLabel::Moderate, vec!["avg_risk_score".to_owned()])
+        );
+        let below = with_buddy(Windows {
+            short: sums(3, 0.299_999),
+            medium: sums(3, 0.299_999),
+            ..windows()
+        });
         assert_eq!(codes(&below).0, RiskLabel::Low);
     }
 
     #[test]
     fn some_risk_without_a_buddy_is_moderate() {
-        let found = Windows { short: sums(2, 0.21), medium: sums(2, 0.21), ..windows() };
-        assert_eq!(codes(&found), (RiskLabel::Moderate, vec!["no_buddy_contact".to_owned()]));
+        let found = Windows {
+            short: sums(2, 0.21),
+            medium: sums(2, 0.21),
+            ..windows()
+        };
+        assert_eq!(
+            codes(&found),
+            (RiskLabel::Moderate, vec!["no_buddy_contact".to_owned()])
+        );
         assert_eq!(codes(&with_buddy(found)).0, RiskLabel::Low);
     }
 
     #[test]
     fn every_rule_that_held_at_the_winning_level_is_a_reason() {
-        let isolated = Sums { isolation_micros: 3 * 950_000, ..sums(3, 0.75) };
+        let isolated = Sums {
+            isolation_micros: 3 * 950_000,
+            ..sums(3, 0.75)
+        };
         let found = Windows {
             short: isolated,
             medium: isolated,
@@ -212,8 +264,18 @@ mod tests {
 
     #[test]
     fn isolation_without_risk_is_its_own_label() {
-        let isolated = Sums { isolation_micros: 2 * 900_000, ..sums(2, 0.1) };
-        let found = with_buddy(Windows { short: isolated, medium: isolated, ..windows() });
-        assert_eq!(codes(&found), (RiskLabel::IsolationOnly, vec!["isolation".to_owned()]));
+        let isolated = Sums {
+            isolation_micros: 2 * 900_000,
+            ..sums(2, 0.1)
+        };
+        let found = with_buddy(Windows {
+            short: isolated,
+            medium: isolated,
+            ..windows()
+        });
+        assert_eq!(
+            codes(&found),
+            (RiskLabel::IsolationOnly, vec!["isolation".to_owned()])
+        );
     }
 }

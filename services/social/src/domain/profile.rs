@@ -42,7 +42,11 @@ impl Profile {
             risk_trend: windows.risk_trend(),
             isolation_trend: windows.isolation_trend(),
             label,
-            label_since: if label == standing.label { standing.label_since } else { windows.now },
+            label_since: if label == standing.label {
+                standing.label_since
+            } else {
+                windows.now
+            },
             previous_label: standing.label,
             previous_trend: standing.risk_trend,
             reasons,
@@ -62,14 +66,20 @@ impl Profile {
 
     /// When this profile must be computed again although nothing is written.
     pub(crate) fn next_recompute_at(&self, last_decision_at: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
-        let wellness_check = (self.label == RiskLabel::Unknown).then(|| {
-            intervention::wellness_check_due_at(self.silent_since(), last_decision_at)
-        });
-        self.windows.next_change_at().into_iter().chain(wellness_check).min()
+        let wellness_check = (self.label == RiskLabel::Unknown)
+            .then(|| intervention::wellness_check_due_at(self.silent_since(), last_decision_at));
+        self.windows
+            .next_change_at()
+            .into_iter()
+            .chain(wellness_check)
+            .min()
     }
 
     /// Since when a client without data has been silent.
     pub(crate) fn silent_since(&self) -> DateTime<Utc> {
-        self.windows.messages.last_at.map_or(self.label_since, |last| last.max(self.label_since))
+        self.windows
+            .messages
+            .last_at
+            .map_or(self.label_since, |last| last.max(self.label_since))
     }
 }

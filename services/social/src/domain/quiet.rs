@@ -40,7 +40,11 @@ mod tests {
             ("2026-07-01T20:00:00Z", Tz::Europe__Berlin, "2026-07-02T06:00:00Z"),
             ("2026-07-02T05:59:59Z", Tz::Europe__Berlin, "2026-07-02T06:00:00Z"),
             ("2026-07-02T06:00:00Z", Tz::Europe__Berlin, "2026-07-02T06:00:00Z"),
-            ("2026-07-01T03:00:00Z", Tz::Asia__Hong_Kong, "2026-07-01T03:00:00Z"),
+            (
+                "2026-07-01T03:00:00Z",
+                Tz::Asia__Hong_Kong,
+                "2026-07-01T03:00:00Z",
+            ),
         ] {
             assert_eq!(earliest_send(utc(now), zone), utc(expected), "{now} in {zone}");
         }
@@ -48,7 +52,13 @@ mod tests {
 
     #[test]
     fn the_night_in_which_the_clocks_change_ends_at_eight_as_well() {
-        assert_eq!(earliest_send(utc("2026-03-28T23:00:00Z"), Tz::Europe__Berlin), utc("2026-03-29T06:00:00Z"));
-        assert_eq!(earliest_send(utc("2026-10-24T22:00:00Z"), Tz::Europe__Berlin), utc("2026-10-25T07:00:00Z"));
+        assert_eq!(
+            earliest_send(utc("2026-03-28T23:00:00Z"), Tz::Europe__Berlin),
+            utc("2026-03-29T06:00:00Z")
+        );
+        assert_eq!(
+            earliest_send(utc("2026-10-24T22:00:00Z"), Tz::Europe__Berlin),
+            utc("2026-10-25T07:00:00Z")
+        );
     }
 }

@@ -3,14 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use common::{MICROS, Probability, Trend};
 
-/// A week back: the profile's short window.
+/// The profile's short window. The others (2, 14 and 30 days) stand in the statement that counts them,
+/// `store::windows`.
 pub(crate) const SHORT_DAYS: i64 = 7;
-/// The profile's medium window.
-pub(crate) const MEDIUM_DAYS: i64 = 30;
-/// The second half of a trend: the week before the short window.
-pub(crate) const BEFORE_DAYS: i64 = 14;
-/// In which a very high score is a rapid decline.
-pub(crate) const RAPID_DAYS: i64 = 2;
 
 /// With fewer predictions in the medium window a trend is stable.
 const TREND_PREDICTIONS_MIN: i64 = 5;
@@ -42,7 +37,10 @@ impl Sums {
 /// One division of two integers that a double holds exactly: the nearest double to the true mean, so that a mean
 /// of exactly 0.3 is `>= 0.3`.
 fn mean(micros: i64, count: i64) -> Option<f64> {
-    #[expect(clippy::cast_precision_loss, reason = "below 2^53 for nine billion predictions")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "below 2^53 for nine billion predictions"
+    )]
     (count > 0).then(|| micros as f64 / (count as f64 * f64::from(MICROS)))
 }
 
@@ -89,10 +87,16 @@ impl Windows {
         if !self.has_trend() {
             return Trend::Stable;
         }
-        if self.rapid_max.is_some_and(|max| max.micros() >= RAPID_DECLINE_MICROS) {
+        if self
+            .rapid_max
+            .is_some_and(|max| max.micros() >= RAPID_DECLINE_MICROS)
+        {
             return Trend::RapidDecline;
         }
-        trend((self.short.risk_micros, self.short.count), (self.before.risk_micros, self.before.count))
+        trend(
+            (self.short.risk_micros, self.short.count),
+            (self.before.risk_micros, self.before.count),
+        )
     }
 
     /// Where the mean isolation is heading; never a rapid decline.
@@ -100,7 +104,10 @@ impl Windows {
         if !self.has_trend() {
             return Trend::Stable;
         }
-        trend((self.short.isolation_micros, self.short.count), (self.before.isolation_micros, self.before.count))
+        trend(
+            (self.short.isolation_micros, self.short.count),
+            (self.before.isolation_micros, self.before.count),
+        )
     }
 
     fn has_trend(&self) -> bool {
@@ -155,7 +162,11 @@ pub(crate) mod tests {
     pub(crate) fn sums(count: i64, risk: f64) -> Sums {
         #[expect(clippy::cast_possible_truncation, reason = "test values are small")]
         let micros = (risk * 1e6).round() as i64;
-        Sums { count, risk_micros: count * micros, isolation_micros: 0 }
+        Sums {
+            count,
+            risk_micros: count * micros,
+            isolation_micros: 0,
+        }
     }
 
     #[test]
@@ -166,8 +177,12 @@ pub(crate) mod tests {
             (0.30, 0.45, Trend::Stable),
             (0.30, 0.450_001, Trend::Improving),
         ] {
-            let found =
-                Windows { short: sums(3, short), before: sums(2, before), medium: sums(5, 0.3), ..windows() };
+            let found = Windows {
+                short: sums(3, short),
+                before: sums(2, before),
+                medium: sums(5, 0.3),
+                ..windows()
+            };
             assert_eq!(found.risk_trend(), expected, "{short} after {before}");
         }
     }
@@ -175,9 +190,20 @@ pub(crate) mod tests {
     #[test]
     fn fewer_than_five_predictions_or_an_empty_half_are_stable() {
         let rapid = Probability::new(0.9);
-        let few = Windows { short: sums(3, 0.9), before: sums(1, 0.1), medium: sums(4, 0.7), rapid_max: rapid, ..windows() };
+        let few = Windows {
+            short: sums(3, 0.9),
+            before: sums(1, 0.1),
+            medium: sums(4, 0.7),
+            rapid_max: rapid,
+            ..windows()
+        };
         assert_eq!(few.risk_trend(), Trend::Stable);
-        let empty_half = Windows { short: sums(9, 0.9), medium: sums(9, 0.9), rapid_max: rapid, ..windows() };
+        let empty_half = Windows {
+            short: sums(9, 0.9),
+            medium: sums(9, 0.9),
+            rapid_max: rapid,
+            ..windows()
+        };
         assert_eq!(empty_half.risk_trend(), Trend::Stable);
     }
 
@@ -190,7 +216,10 @@ pub(crate) mod tests {
             rapid_max: Probability::new(0.8),
             ..windows()
         };
-        assert_eq!((found.risk_trend(), found.isolation_trend()), (Trend::RapidDecline, Trend::Stable));
+        assert_eq!(
+            (found.risk_trend(), found.isolation_trend()),
+            (Trend::RapidDecline, Trend::Stable)
+        );
     }
 
     #[test]
@@ -198,7 +227,10 @@ pub(crate) mod tests {
         let mut found = windows();
         found.messages.last_buddy_at = Some(found.now - TimeDelta::days(6) + TimeDelta::microseconds(1));
         assert_eq!(found.days_since_last_buddy_msg(), Some(5));
-        assert_eq!(found.next_change_at(), Some(found.now + TimeDelta::microseconds(1)));
+        assert_eq!(
+            found.next_change_at(),
+            Some(found.now + TimeDelta::microseconds(1))
+        );
         found.messages.last_buddy_at = Some(found.now - TimeDelta::days(6));
         assert_eq!(found.days_since_last_buddy_msg(), Some(6));
     }

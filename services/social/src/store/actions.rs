@@ -1,6 +1,7 @@
 //! `social.actions`: every decision, also to do nothing.
 
 use chrono::{DateTime, Utc};
+use common::RiskLabel;
 use db::{Json, Tx};
 use serde_json::Value;
 
@@ -10,7 +11,10 @@ pub(crate) struct Insert {
     pub(crate) user_id: String,
     pub(crate) decided_at: DateTime<Utc>,
     pub(crate) action_type: &'static str,
-    pub(crate) risk_level: &'static str,
+    pub(crate) risk_level: RiskLabel,
+    /// What was chosen; `none` where nothing was.
+    pub(crate) chosen: String,
+    /// The ids it led to.
     pub(crate) action_data: Value,
     pub(crate) status: &'static str,
     pub(crate) ai_reasoning: String,
@@ -31,11 +35,12 @@ pub(crate) async fn insert(tx: &Tx, rows: &[Insert]) -> Result<Vec<i64>, db::Err
             "with stored as (
                 insert into social.actions (user_id, timestamp, action_type, risk_level, action_data, status,
                     ai_reasoning, confidence_score, policy_version, eligible, probability, withheld_reason)
-                select n.user_id, n.decided_at, n.action_type, n.risk_level, n.action_data, n.status, n.ai_reasoning,
+                select n.user_id, n.decided_at, n.action_type, n.risk_level,
+                    jsonb_build_object('chosen', n.chosen) || n.action_data, n.status, n.ai_reasoning,
                     n.confidence_score, n.policy_version, n.eligible, n.probability, n.withheld_reason
-                from unnest($1::varchar[], $2::timestamptz[], $3::varchar[], $4::varchar[], $5::jsonb[], $6::varchar[],
-                    $7::text[], $8::float8[], $9::varchar[], $10::jsonb[], $11::float8[], $12::varchar[])
-                    with ordinality as n (user_id, decided_at, action_type, risk_level, action_data, status,
+                from unnest($1::varchar[], $2::timestamptz[], $3::varchar[], $4::varchar[], $5::text[], $6::jsonb[],
+                    $7::varchar[], $8::text[], $9::float8[], $10::varchar[], $11::jsonb[], $12::float8[], $13::varchar[])
+                    with ordinality as n (user_id, decided_at, action_type, risk_level, chosen, action_data, status,
                         ai_reasoning, confidence_score, policy_version, eligible, probability, withheld_reason,
                         position)
                 order by n.position
@@ -45,7 +50,8 @@ pub(crate) async fn insert(tx: &Tx, rows: &[Insert]) -> Result<Vec<i64>, db::Err
                 &rows.iter().map(|row| row.user_id.as_str()).collect::<Vec<_>>(),
                 &rows.iter().map(|row| row.decided_at).collect::<Vec<_>>(),
                 &rows.iter().map(|row| row.action_type).collect::<Vec<_>>(),
-                &rows.iter().map(|row| row.risk_level).collect::<Vec<_>>(),
+                &rows.iter().map(|row| row.risk_level.as_str()).collect::<Vec<_>>(),
+                &rows.iter().map(|row| row.chosen.as_str()).collect::<Vec<_>>(),
                 &rows.iter().map(|row| &row.action_data).collect::<Vec<_>>(),
                 &rows.iter().map(|row| row.status).collect::<Vec<_>>(),
                 &rows.iter().map(|row| row.ai_reasoning.as_str()).collect::<Vec<_>>(),

@@ -100,7 +100,10 @@ pub(crate) async fn open_or_join(
             &sql,
             &[
                 &triggers.iter().map(|t| t.user_id.as_str()).collect::<Vec<_>>(),
-                &triggers.iter().map(|t| t.escalation_type.as_str()).collect::<Vec<_>>(),
+                &triggers
+                    .iter()
+                    .map(|t| t.escalation_type.as_str())
+                    .collect::<Vec<_>>(),
                 &triggers.iter().map(|t| t.urgency.as_str()).collect::<Vec<_>>(),
                 &triggers.iter().map(|t| t.risk_score).collect::<Vec<_>>(),
                 &triggers.iter().map(|t| t.risk_level.as_str()).collect::<Vec<_>>(),
@@ -142,7 +145,10 @@ pub(crate) async fn recipients(tx: &Tx, escalations: &[&Escalation]) -> Result<V
              join core.crisis_staff($2) s on s.client_id = e.user_id
              where e.escalation_id = any ($1)
              order by e.escalation_id, s.relation, s.staff_id",
-            &[&escalations.iter().map(|e| e.escalation_id).collect::<Vec<_>>(), &clients],
+            &[
+                &escalations.iter().map(|e| e.escalation_id).collect::<Vec<_>>(),
+                &clients,
+            ],
         )
         .await?;
     rows.iter()
@@ -175,7 +181,11 @@ pub(crate) async fn tell(tx: &Tx, recipients: &[Recipient]) -> Result<Vec<Escala
         &[&deliveries, &ids, &staff, &relations],
     )
     .await?;
-    tx.query("select core.grant_temporary_access($1, $2, 'escalation', $3)", &[&staff, &clients, &ids]).await?;
+    tx.query(
+        "select core.grant_temporary_access($1, $2, 'escalation', $3)",
+        &[&staff, &clients, &ids],
+    )
+    .await?;
     let sql = format!(
         "update social.escalations e
          set status = 'notified', notification_method = 'in_app', escalated_to = n.staff_id
@@ -184,13 +194,22 @@ pub(crate) async fn tell(tx: &Tx, recipients: &[Recipient]) -> Result<Vec<Escala
          where e.escalation_id = n.escalation_id and e.status = 'pending'
          returning {COLUMNS}"
     );
-    tx.query(&sql, &[&ids, &staff]).await?.iter().map(from_row).collect()
+    tx.query(&sql, &[&ids, &staff])
+        .await?
+        .iter()
+        .map(from_row)
+        .collect()
 }
 
 /// Locks one episode, as far as the caller sees it.
 pub(crate) async fn lock(tx: &Tx, escalation_id: i64) -> Result<Option<Escalation>, db::Error> {
-    let sql = format!("select {COLUMNS} from social.escalations e where e.escalation_id = $1 for update of e");
-    tx.query_opt(&sql, &[&escalation_id]).await?.as_ref().map(from_row).transpose()
+    let sql =
+        format!("select {COLUMNS} from social.escalations e where e.escalation_id = $1 for update of e");
+    tx.query_opt(&sql, &[&escalation_id])
+        .await?
+        .as_ref()
+        .map(from_row)
+        .transpose()
 }
 
 /// Somebody takes a locked, open episode for so many minutes.
@@ -208,7 +227,10 @@ pub(crate) async fn acknowledge(
          where e.escalation_id = $1
          returning {COLUMNS}"
     );
-    from_row(&tx.query_one(&sql, &[&escalation_id, &staff_id, &lease_minutes, &now]).await?)
+    from_row(
+        &tx.query_one(&sql, &[&escalation_id, &staff_id, &lease_minutes, &now])
+            .await?,
+    )
 }
 
 /// How an episode ended.
@@ -247,7 +269,11 @@ pub(crate) async fn resolve(
     ];
     let resolved = from_row(&tx.query_one(&sql, params).await?)?;
     // Last: for on-call staff the row is out of sight from here on.
-    tx.query("select core.end_temporary_access('escalation', $1)", &[&vec![escalation_id]]).await?;
+    tx.query(
+        "select core.end_temporary_access('escalation', $1)",
+        &[&vec![escalation_id]],
+    )
+    .await?;
     Ok(resolved)
 }
 
@@ -270,16 +296,11 @@ pub(crate) async fn expire_leases(
          where e.escalation_id = over.escalation_id
          returning {COLUMNS}"
     );
-    tx.query(&sql, &[&now, &limit]).await?.iter().map(from_row).collect()
-}
-
-/// Which episodes a list holds.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Filter {
-    pub(crate) status: Option<EscalationStatus>,
-    pub(crate) urgency: Option<Urgency>,
-    /// Only those that this staff user has acknowledged.
-    pub(crate) acknowledged_by: Option<String>,
+    tx.query(&sql, &[&now, &limit])
+        .await?
+        .iter()
+        .map(from_row)
+        .collect()
 }
 
 /// Newest first. `$1` status, `$2` urgency, `$3` acknowledged by, `$4` and `$5` the last row seen, `$6` limit; all

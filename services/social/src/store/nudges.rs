@@ -91,7 +91,10 @@ pub(crate) async fn insert(tx: &Tx, rows: &[Insert]) -> Result<Vec<(String, i64)
             ],
         )
         .await?;
-    stored.iter().map(|row| Ok((row.try_get("user_id")?, row.try_get("nudge_id")?))).collect()
+    stored
+        .iter()
+        .map(|row| Ok((row.try_get("user_id")?, row.try_get("nudge_id")?)))
+        .collect()
 }
 
 /// A nudge as it is read.

@@ -69,7 +69,8 @@ pub(crate) async fn insert(tx: &Tx, rows: &[Insert]) -> Result<Vec<i64>, db::Err
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    let score = |of: fn(&Insert) -> Probability| rows.iter().map(|row| of(row).as_f64()).collect::<Vec<f64>>();
+    let score =
+        |of: fn(&Insert) -> Probability| rows.iter().map(|row| of(row).as_f64()).collect::<Vec<f64>>();
     // Ids are drawn in the order of the ordinality, and returned sorted: the n-th is that of the n-th row.
     let stored = tx
         .query(
@@ -113,7 +114,11 @@ pub(crate) async fn insert(tx: &Tx, rows: &[Insert]) -> Result<Vec<i64>, db::Err
 /// Marks predictions that no longer count, because another version of their message does.
 pub(crate) async fn supersede(tx: &Tx, ids: &[i64]) -> Result<(), db::Error> {
     if !ids.is_empty() {
-        tx.execute("update social.message_predictions set superseded = true where id = any ($1)", &[&ids]).await?;
+        tx.execute(
+            "update social.message_predictions set superseded = true where id = any ($1)",
+            &[&ids],
+        )
+        .await?;
     }
     Ok(())
 }
@@ -154,4 +159,3 @@ pub(crate) fn from_row(row: &Row) -> Result<Prediction, db::Error> {
         counts: !row.try_get::<_, bool>("superseded")?,
     })
 }
-

@@ -42,7 +42,11 @@ pub(crate) fn standing_from_row(row: &Row) -> Result<Standing, db::Error> {
 }
 
 pub(crate) async fn lock(tx: &Tx, user_ids: &[&str]) -> Result<Vec<Standing>, db::Error> {
-    tx.query(LOCK, &[&user_ids]).await?.iter().map(standing_from_row).collect()
+    tx.query(LOCK, &[&user_ids])
+        .await?
+        .iter()
+        .map(standing_from_row)
+        .collect()
 }
 
 pub(crate) async fn lock_due(
@@ -50,7 +54,11 @@ pub(crate) async fn lock_due(
     now: Option<DateTime<Utc>>,
     limit: i64,
 ) -> Result<Vec<Standing>, db::Error> {
-    tx.query(LOCK_DUE, &[&now, &limit]).await?.iter().map(standing_from_row).collect()
+    tx.query(LOCK_DUE, &[&now, &limit])
+        .await?
+        .iter()
+        .map(standing_from_row)
+        .collect()
 }
 
 /// Makes the profiles of clients who have none yet: label UNKNOWN, due at once.
@@ -79,13 +87,18 @@ pub(crate) struct Save<'a> {
 pub(crate) async fn save(tx: &Tx, rows: &[Save<'_>]) -> Result<(), db::Error> {
     let score = |of: fn(&Profile) -> Option<f64>| rows.iter().map(|row| of(row.profile)).collect::<Vec<_>>();
     let count = |of: fn(&Profile) -> i64| {
-        rows.iter().map(|row| i32::try_from(of(row.profile)).unwrap_or(i32::MAX)).collect::<Vec<i32>>()
+        rows.iter()
+            .map(|row| i32::try_from(of(row.profile)).unwrap_or(i32::MAX))
+            .collect::<Vec<i32>>()
     };
     let text = |of: fn(&Profile) -> &'static str| rows.iter().map(|row| of(row.profile)).collect::<Vec<_>>();
     tx.execute(
         SAVE,
         &[
-            &rows.iter().map(|row| row.profile.user_id.as_str()).collect::<Vec<_>>(),
+            &rows
+                .iter()
+                .map(|row| row.profile.user_id.as_str())
+                .collect::<Vec<_>>(),
             &rows.iter().map(|row| row.profile.windows.now).collect::<Vec<_>>(),
             &score(|p| p.windows.short.mean_risk()),
             &score(|p| p.windows.short_max.map(|max| max.as_f64())),
@@ -102,11 +115,23 @@ pub(crate) async fn save(tx: &Tx, rows: &[Save<'_>]) -> Result<(), db::Error> {
             &count(|p| p.windows.messages.total),
             &count(|p| p.windows.messages.buddy),
             &count(|p| p.windows.messages.counselor),
-            &rows.iter().map(|row| row.profile.windows.messages.last_at).collect::<Vec<_>>(),
+            &rows
+                .iter()
+                .map(|row| row.profile.windows.messages.last_at)
+                .collect::<Vec<_>>(),
             &rows.iter().map(|row| days(row.profile)).collect::<Vec<_>>(),
-            &rows.iter().map(|row| Json(&row.profile.reasons)).collect::<Vec<_>>(),
-            &rows.iter().map(|row| row.profile.policy_version.as_str()).collect::<Vec<_>>(),
-            &rows.iter().map(|row| row.profile.next_recompute_at(row.last_decision_at)).collect::<Vec<_>>(),
+            &rows
+                .iter()
+                .map(|row| Json(&row.profile.reasons))
+                .collect::<Vec<_>>(),
+            &rows
+                .iter()
+                .map(|row| row.profile.policy_version.as_str())
+                .collect::<Vec<_>>(),
+            &rows
+                .iter()
+                .map(|row| row.profile.next_recompute_at(row.last_decision_at))
+                .collect::<Vec<_>>(),
             &rows.iter().map(|row| row.last_decision_at).collect::<Vec<_>>(),
         ],
     )
@@ -139,7 +164,10 @@ const SAVE: &str = "
     where p.user_id = n.user_id";
 
 fn days(profile: &Profile) -> Option<i32> {
-    profile.windows.days_since_last_buddy_msg().map(|days| i32::try_from(days).unwrap_or(i32::MAX))
+    profile
+        .windows
+        .days_since_last_buddy_msg()
+        .map(|days| i32::try_from(days).unwrap_or(i32::MAX))
 }
 
 /// Keeps the history of labels.

@@ -18,10 +18,19 @@ pub(crate) async fn count(
     thresholds: &Thresholds,
     now: Option<DateTime<Utc>>,
 ) -> Result<Vec<(String, Windows)>, db::Error> {
-    let [high, relapse, craving, toxic] =
-        [thresholds.high, thresholds.relapse, thresholds.craving, thresholds.toxic].map(Probability::as_f64);
-    let rows = tx.query(COUNT, &[&user_ids, &now, &high, &relapse, &craving, &toxic]).await?;
-    rows.iter().map(|row| Ok((row.try_get("user_id")?, from_row(row)?))).collect()
+    let [high, relapse, craving, toxic] = [
+        thresholds.high,
+        thresholds.relapse,
+        thresholds.craving,
+        thresholds.toxic,
+    ]
+    .map(Probability::as_f64);
+    let rows = tx
+        .query(COUNT, &[&user_ids, &now, &high, &relapse, &craving, &toxic])
+        .await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("user_id")?, from_row(row)?)))
+        .collect()
 }
 
 // `least` and the aggregates skip nulls: a window without rows changes at no time.

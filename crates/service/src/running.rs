@@ -1,0 +1,259 @@
+//! A running service: what it is made of, how it starts and how it stops.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{Broker, Consumer, Handlers, Outbox, Relay};
+use db::{Db, Migrations, migrate};
+use telemetry::Metrics;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use utoipa_actix_web::service_config::ServiceConfig;
+use web::{About, CursorKey, Readiness, Server, ServerHandle, Site, Tokens};
+
+use crate::{Job, Settings};
+
+/// While Postgres is away at start it is asked again after this long.
+const START_RETRY: Duration = Duration::from_millis(200);
+
+/// Why a service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The settings of the database.
+    #[error(transparent)]
+    Db(#[from] db::Error),
+    /// The settings of the broker.
+    #[error(transparent)]
+    Bus(#[from] bus::Error),
+    /// The address, most often.
+    #[error("the server did not start: {0}")]
+    Server(#[from] std::io::Error),
+    /// The key of the cursors.
+    #[error("RECOVERLY_CURSOR_KEY: {0}")]
+    CursorKey(String),
+    /// The schema is behind the code.
+    #[error(
+        "schema {schema} is at version {found}, this build needs {needed}: run `recoverly-{schema} migrate up` first"
+    )]
+    Schema {
+        /// The service's schema.
+        schema: &'static str,
+        /// What the database has.
+        found: i64,
+        /// What the code was built with.
+        needed: i64,
+    },
+}
+
+/// What a service's own state is built on.
+#[derive(Clone)]
+pub struct Foundation {
+    /// Its database.
+    pub db: Db,
+    /// Where its events are written.
+    pub outbox: Outbox,
+    /// Its way to RabbitMQ.
+    pub broker: Broker,
+}
+
+impl Foundation {
+    /// Prepares the ways to Postgres and RabbitMQ without going them.
+    ///
+    /// # Errors
+    /// When a URL is none.
+    pub fn new(settings: &Settings) -> Result<Self, StartError> {
+        Ok(Self {
+            db: Db::new(&settings.database)?,
+            outbox: Outbox::new(settings.name),
+            broker: Broker::new(settings.amqp_url.clone(), settings.name)?,
+        })
+    }
+
+    /// A relay of this service's outbox.
+    #[must_use]
+    pub fn relay(&self) -> Relay {
+        Relay::new(self.broker.clone(), self.db.clone(), &self.outbox)
+    }
+
+    /// A consumer of this service's inbox, which wakes the relay after each commit.
+    #[must_use]
+    pub fn consumer(&self, handlers: Handlers) -> Consumer {
+        Consumer::new(self.broker.clone(), self.db.clone(), handlers).waking(&self.outbox)
+    }
+
+    /// Waits for Postgres, then refuses a schema that is older than the code.
+    ///
+    /// # Errors
+    /// [`StartError::Schema`].
+    pub async fn check_schema(&self, migrations: &Migrations) -> Result<(), StartError> {
+        let needed = migrations.latest_version();
+        loop {
+            match migrate::current_version(&self.db).await {
+                Ok(found) if found >= needed => return Ok(()),
+                Ok(found) => {
+                    return Err(StartError::Schema {
+                        schema: self.db.schema(),
+                        found,
+                        needed,
+                    });
+                }
+                Err(error) if error.is_unavailable() => {
+                    tracing::warn!(%error, "waiting for Postgres");
+                    tokio::time::sleep(START_RETRY).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// What makes a service the one it is.
+pub struct Definition<S> {
+    /// How it introduces itself.
+    pub about: About,
+    /// Its routes.
+    pub routes: fn(&mut ServiceConfig<'_>),
+    /// What its handlers take as `Data<S>`.
+    pub state: Arc<S>,
+    /// Its consumers by topic.
+    pub handlers: Handlers,
+    /// Its periodic work.
+    pub jobs: Vec<Job>,
+    /// What else the service needs to be ready, or shows there.
+    pub readiness: Readiness,
+}
+
+/// A started service.
+pub struct Service {
+    address: SocketAddr,
+    server: ServerHandle,
+    serving: JoinHandle<std::io::Result<()>>,
+    /// First what takes work in, then what sends it out: stopped in this order, each finished before the next.
+    stages: Vec<Stage>,
+}
+
+struct Stage {
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        Self {
+            stop: watch::Sender::new(false),
+            tasks: Vec::new(),
+        }
+    }
+
+    fn start<F: Future<Output = ()> + Send + 'static>(
+        &mut self,
+        task: impl FnOnce(watch::Receiver<bool>) -> F,
+    ) {
+        self.tasks.push(spawn(task(self.stop.subscribe())));
+    }
+
+    async fn finish(self) {
+        self.stop.send_replace(true);
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a background task ended badly");
+            }
+        }
+    }
+}
+
+impl Service {
+    /// Binds the server and starts everything.
+    ///
+    /// # Errors
+    /// When the address is taken or a setting is none.
+    pub fn start<S: Send + Sync + 'static>(
+        settings: &Settings,
+        foundation: &Foundation,
+        definition: Definition<S>,
+        metrics: Metrics,
+    ) -> Result<Self, StartError> {
+        let tokens = Tokens::new(foundation.db.clone());
+        let mut readiness = with_postgres(definition.readiness, &foundation.db);
+        let (mut intake, mut outlet) = (Stage::new(), Stage::new());
+        if settings.background {
+            let consumer = foundation.consumer(definition.handlers);
+            let relay = foundation.relay();
+            let (consuming, publishing) = (consumer.health(), relay.health());
+            // Shown, not required: writes succeed while the broker is away.
+            readiness = readiness.watch("broker", move || {
+                let connected = consuming.connected() && publishing.connected();
+                async move { if connected { Ok(()) } else { Err("not connected") } }
+            });
+            intake.start(|stop| consumer.run(stop));
+            for job in definition.jobs {
+                intake.start(|stop| job.run(stop));
+            }
+            outlet.start(|stop| relay.run(stop));
+        }
+        let cache = tokens.clone();
+        outlet.start(|mut stop| cache.run(async move { drop(stop.wait_for(|stop| *stop).await) }));
+        let server = Server::bind(
+            &settings.server,
+            Site {
+                about: definition.about,
+                routes: definition.routes,
+                state: definition.state,
+                db: foundation.db.clone(),
+                cursors: CursorKey::new(&settings.cursor_key)
+                    .map_err(|e| StartError::CursorKey(e.to_string()))?,
+                tokens,
+                readiness,
+                metrics,
+            },
+        )?;
+        let (address, handle) = (server.address(), server.handle());
+        tracing::info!(service = settings.name, %address, "serving");
+        Ok(Self {
+            address,
+            server: handle,
+            serving: spawn(server.run()),
+            stages: vec![intake, outlet],
+        })
+    }
+
+    /// Where it serves.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `http://` and the address.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Stops in order and waits until everything has ended.
+    pub async fn stop(self) {
+        self.server.stop().await;
+        if let Err(error) = self.serving.await {
+            tracing::error!(%error, "the server ended badly");
+        }
+        for stage in self.stages {
+            stage.finish().await;
+        }
+    }
+}
+
+fn with_postgres(readiness: Readiness, db: &Db) -> Readiness {
+    let db = db.clone();
+    readiness.require("postgres", move || {
+        let db = db.clone();
+        async move { db.worker_query("select 1 as alive", &[]).await.map(drop) }
+    })
+}
+
+fn spawn<F: Future<Output: Send> + Send + 'static>(task: F) -> JoinHandle<F::Output> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place: every task here is joined by Service::stop"
+    )]
+    tokio::spawn(task)
+}

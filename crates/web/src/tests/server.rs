@@ -1,0 +1,340 @@
+//! The frame around every route: refusals, ids, limits, health, documentation, stopping.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::site::*;
+use crate::{RateSettings, Readiness, ServerSettings};
+
+fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
+}
+
+#[tokio::test]
+async fn a_problem_says_what_where_and_under_which_id() {
+    let site = start(&settings(), Readiness::new());
+    let headers = format!(
+        "{}X-Request-Id: r-1\r\nContent-Type: application/json\r\n",
+        bearer(COUNSELOR)
+    );
+    let received = post(site.address, "/v1/things", &headers, br#"{"name":"n"}"#).await;
+    assert_eq!(
+        received.header("content-type").as_deref(),
+        Some("application/problem+json")
+    );
+    insta::assert_json_snapshot!(received.json(), @r#"
+    {
+      "detail": "One value is not valid; see errors.",
+      "errors": [
+        {
+          "detail": "is required",
+          "pointer": "/p"
+        }
+      ],
+      "instance": "/v1/things",
+      "request_id": "r-1",
+      "status": 422,
+      "title": "Some values are not valid",
+      "type": "/problems/invalid"
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn every_bad_token_gets_the_same_answer() {
+    let site = start(&settings(), Readiness::new());
+    let long = format!("rcv_{}", "x".repeat(300));
+    let mut answers = Vec::new();
+    for headers in [
+        String::new(),
+        bearer("abc_wrong_prefix"),
+        bearer(&long),
+        "Authorization: Basic eDp5\r\n".into(),
+    ] {
+        let received = get(
+            site.address,
+            "/v1/things",
+            &format!("{headers}X-Request-Id: same\r\n"),
+        )
+        .await;
+        assert_eq!(received.header("www-authenticate").as_deref(), Some("Bearer"));
+        answers.push((received.status, received.body));
+    }
+    assert_eq!(answers[0].0, 401);
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+}
+
+#[tokio::test]
+async fn an_unknown_token_is_not_let_in_while_postgres_is_away() {
+    let site = start(&settings(), Readiness::new());
+    let received = get(site.address, "/v1/things", &bearer("rcv_unknown")).await;
+    assert_eq!(
+        (received.status, received.header("retry-after").is_some()),
+        (503, true)
+    );
+}
+
+#[tokio::test]
+async fn who_may_not_write_learns_nothing_about_the_body() {
+    let site = start(&settings(), Readiness::new());
+    let headers = format!("{}Content-Type: application/json\r\n", bearer(ADMIN));
+    let received = post(site.address, "/v1/things", &headers, b"{nonsense").await;
+    assert_eq!(received.status, 403);
+    assert_eq!(received.json()["detail"], "This is open to: counselor, app.");
+}
+
+#[tokio::test]
+async fn an_app_acts_for_the_client_it_names_and_nobody_else_may() {
+    let site = start(&settings(), Readiness::new());
+    let cases = [
+        (APP, "X-On-Behalf-Of: u1\r\n", 200),
+        (APP, "", 400),
+        (APP, "X-On-Behalf-Of: u 1\r\n", 400),
+        (COUNSELOR, "", 200),
+        (COUNSELOR, "X-On-Behalf-Of: u1\r\n", 403),
+    ];
+    for (token, header, status) in cases {
+        let received = get(
+            site.address,
+            "/v1/things/1",
+            &format!("{}{header}", bearer(token)),
+        )
+        .await;
+        assert_eq!(received.status, status, "{token} {header}");
+    }
+    let received = get(
+        site.address,
+        "/v1/things/1",
+        &format!("{}X-On-Behalf-Of: u1\r\n", bearer(APP)),
+    )
+    .await;
+    assert_eq!(received.json()["actor"], "client:u1");
+}
+
+#[tokio::test]
+async fn an_id_that_cannot_be_one_is_not_found() {
+    let site = start(&settings(), Readiness::new());
+    for id in ["x", "1.5", "99999999999999999999", "%00"] {
+        let received = get(site.address, &format!("/v1/things/{id}"), &bearer(COUNSELOR)).await;
+        assert_eq!(
+            (received.status, received.json()["type"].as_str().unwrap()),
+            (404, "/problems/not-found"),
+            "{id}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_path_is_404_and_another_method_405() {
+    let site = start(&settings(), Readiness::new());
+    assert_eq!(get(site.address, "/v1/nothing", "").await.status, 404);
+    let received = exchange(
+        site.address,
+        b"DELETE /v1/things HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n",
+    )
+    .await;
+    assert_eq!(
+        (received.status, received.header("allow").as_deref()),
+        (405, Some("GET, POST"))
+    );
+    assert_eq!(received.json()["instance"], "/v1/things");
+}
+
+#[tokio::test]
+async fn a_usable_request_id_is_kept_and_any_other_replaced() {
+    let site = start(&settings(), Readiness::new());
+    let given = async |id: &str| {
+        let received = get(site.address, "/healthz", &format!("X-Request-Id: {id}\r\n")).await;
+        received.header("x-request-id").unwrap()
+    };
+    assert_eq!(given("a.B-3_c").await, "a.B-3_c");
+    assert_eq!(given("two words").await.len(), 36);
+    assert_eq!(given(&"x".repeat(129)).await.len(), 36);
+}
+
+#[tokio::test]
+async fn a_traceparent_comes_back() {
+    let site = start(&settings(), Readiness::new());
+    let sent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let received = get(site.address, "/healthz", &format!("traceparent: {sent}\r\n")).await;
+    assert_eq!(received.header("traceparent").as_deref(), Some(sent));
+}
+
+#[tokio::test]
+async fn answers_are_neither_sniffed_nor_stored() {
+    let site = start(&settings(), Readiness::new());
+    let received = get(site.address, "/v1/nothing", "").await;
+    assert_eq!(
+        received.header("x-content-type-options").as_deref(),
+        Some("nosniff")
+    );
+    assert_eq!(received.header("cache-control").as_deref(), Some("no-store"));
+}
+
+#[tokio::test]
+async fn who_asks_too_often_waits_and_nobody_else_does() {
+    let one = NonZeroU32::MIN;
+    let rate = RateSettings {
+        person_per_second: one,
+        address_per_second: one,
+        ..RateSettings::default()
+    };
+    let site = start(&ServerSettings { rate, ..settings() }, Readiness::new());
+    let statuses = async |headers: &str| {
+        let mut statuses = Vec::new();
+        for _ in 0..3 {
+            let received = get(site.address, "/v1/things", headers).await;
+            assert_eq!(received.header("retry-after").is_some(), received.status == 429);
+            statuses.push(received.status);
+        }
+        statuses
+    };
+    assert_eq!(
+        statuses(&bearer("wrong")).await,
+        [401, 401, 429],
+        "guessing is charged to the address"
+    );
+    assert_eq!(
+        statuses(&bearer(COUNSELOR)).await,
+        [200, 200, 429],
+        "a live session is charged to the principal"
+    );
+    assert_eq!(statuses(&bearer(OTHER_COUNSELOR)).await, [200, 200, 429]);
+    assert_eq!(get(site.address, "/v1/nothing", "").await.status, 429);
+    assert_eq!(get(site.address, "/healthz", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_request_that_takes_too_long_is_given_up() {
+    let site = start(&settings(), Readiness::new());
+    let received = get(site.address, "/v1/slow", "X-Request-Id: slow-1\r\n").await;
+    assert_eq!(received.status, 503);
+    assert_eq!(received.json()["request_id"], "slow-1");
+    assert!(
+        get(site.metrics_address, "/metrics", "")
+            .await
+            .body
+            .contains(r#"http_route="timed_out""#)
+    );
+}
+
+#[tokio::test]
+async fn readiness_says_which_is_down() {
+    let readiness = Readiness::new()
+        .require("schema", || async { Ok::<_, String>(()) })
+        .watch("broker", || async { Err("refused") });
+    let site = start(
+        &settings(),
+        readiness.clone().require("postgres", || async { Err("away") }),
+    );
+    let received = get(site.address, "/readyz", "").await;
+    assert_eq!(received.status, 503);
+    insta::assert_snapshot!(received.body, @r#"{"status":"not_ready","checks":{"broker":"down","postgres":"down","schema":"ok"}}"#);
+
+    let site = start(&settings(), readiness);
+    let received = get(site.address, "/readyz", "").await;
+    assert_eq!(
+        (received.status, received.json()["status"].as_str().unwrap()),
+        (200, "ready")
+    );
+}
+
+#[tokio::test]
+async fn a_check_that_hangs_counts_as_down() {
+    let hanging = Readiness::new().require("postgres", std::future::pending::<Result<(), String>>);
+    let site = start(
+        &ServerSettings {
+            request_timeout: Duration::from_secs(10),
+            ..settings()
+        },
+        hanging,
+    );
+    let received = get(site.address, "/readyz", "").await;
+    assert_eq!(
+        (received.status, received.json()["checks"]["postgres"].as_str()),
+        (503, Some("down"))
+    );
+}
+
+#[tokio::test]
+async fn metrics_are_for_admins_or_the_private_address_and_know_routes_not_ids() {
+    let site = start(&settings(), Readiness::new());
+    get(site.address, "/v1/things/77", &bearer(COUNSELOR)).await;
+    get(site.address, "/v1/nobody-77", &bearer(COUNSELOR)).await;
+    assert_eq!(get(site.address, "/metrics", "").await.status, 401);
+    assert_eq!(
+        get(site.address, "/metrics", &bearer(COUNSELOR)).await.status,
+        403
+    );
+    assert_eq!(get(site.address, "/metrics", &bearer(ADMIN)).await.status, 200);
+    let text = get(site.metrics_address, "/metrics", "").await.body;
+    assert!(text.contains(r#"http_route="/v1/things/{id}""#), "{text}");
+    assert!(
+        text.contains(r#"http_route="unmatched""#) && !text.contains("77"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn the_documentation_is_served_offline() {
+    let site = start(&settings(), Readiness::new());
+    let api = get(site.address, "/openapi.json", "").await.json();
+    let create = &api["paths"]["/v1/things"]["post"];
+    assert_eq!(create["x-principals"], serde_json::json!(["counselor", "app"]));
+    assert_eq!(
+        create["responses"]["default"]["content"]["application/problem+json"]["schema"]["$ref"],
+        "#/components/schemas/Problem"
+    );
+    assert!(api["components"]["schemas"]["Problem"]["properties"]["request_id"].is_object());
+    assert_eq!(
+        get(site.address, "/docs", "").await.header("location").as_deref(),
+        Some("docs/")
+    );
+    let page = get(site.address, "/docs/", "").await;
+    assert!(
+        page.status == 200 && !page.body.contains("https://"),
+        "{}",
+        page.body
+    );
+    let script = get(site.address, "/docs/swagger-initializer.js", "").await;
+    assert!(script.body.contains("../openapi.json"), "{}", script.body);
+}
+
+#[tokio::test]
+async fn a_problem_type_leads_to_its_explanation() {
+    let site = start(&settings(), Readiness::new());
+    assert_eq!(
+        get(site.address, "/problems/in-flight", "").await.json()["status"],
+        409
+    );
+    assert!(
+        get(site.address, "/problems/in-flight", "Accept: text/html\r\n")
+            .await
+            .body
+            .starts_with("<!doctype html>")
+    );
+    assert_eq!(get(site.address, "/problems/nonsense", "").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_stopping_server_says_so_and_then_closes() {
+    let site = start(
+        &ServerSettings {
+            drain_pause: Duration::from_millis(300),
+            ..settings()
+        },
+        Readiness::new(),
+    );
+    let (handle, address) = (site.handle.clone(), site.address);
+    let stop = handle.stop();
+    let watch = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        get(address, "/readyz", "").await
+    };
+    let ((), received) = tokio::join!(stop, watch);
+    assert_eq!(
+        (received.status, received.json()["status"].as_str().unwrap()),
+        (503, "stopping")
+    );
+    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}

@@ -1,0 +1,11 @@
+//! What the causal service promises, on a real Postgres.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod predictions;
+mod serving;
+mod world;

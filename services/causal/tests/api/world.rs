@@ -1,0 +1,51 @@
+//! The service under test on a database of its own, and events as its inbox would bring them.
+
+use causal_service::App;
+use common::Event;
+use common::contracts::Contract;
+use service::Settings;
+use telemetry::Metrics;
+use testkit::{Client, Principals, Servers, TestDb};
+use uuid::Uuid;
+
+pub(crate) struct World {
+    pub(crate) app: App,
+    pub(crate) http: Client,
+    pub(crate) database: TestDb,
+}
+
+impl World {
+    /// A started service and clients `ana` and `ben`.
+    pub(crate) async fn new() -> Self {
+        let database = TestDb::new().await;
+        let mut principals = Principals::plant(&database).await;
+        principals.client(&database, "ana", &[]).await;
+        principals.client(&database, "ben", &[]).await;
+        // The broker is named but never called: events are handed to the consumer.
+        let settings =
+            Settings::for_testing("causal", database.url("causal"), Servers::get().amqp_url.clone());
+        let app = App::start(&settings, Metrics::isolated("causal").unwrap()).unwrap();
+        let http = Client::new(&app.base_url());
+        Self { app, http, database }
+    }
+
+    /// One batch of the consumer; how many events were new.
+    pub(crate) async fn deliver(&self, events: &[Event]) -> usize {
+        self.app.consumer().apply_events(events).await.expect("applied")
+    }
+}
+
+/// An event as the relay would publish it.
+pub(crate) fn event<T: Contract>(data: &T) -> Event {
+    Event {
+        id: Uuid::now_v7(),
+        source: "/recoverly/test".to_owned(),
+        event_type: T::TYPE.to_owned(),
+        subject: None,
+        time: chrono::Utc::now(),
+        dataschema: None,
+        sequence: None,
+        traceparent: None,
+        data: serde_json::to_value(data).unwrap(),
+    }
+}

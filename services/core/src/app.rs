@@ -1,0 +1,93 @@
+//! The core service put together: server, consumer, relay, and the operator's commands.
+
+use std::sync::Arc;
+
+use bus::{Consumer, Relay};
+use clap::Subcommand;
+use include_dir::{Dir, include_dir};
+use service::{Definition, Foundation, Program, Service, Settings, StartError};
+use telemetry::Metrics;
+use web::Readiness;
+
+use crate::{admin, config, events, routes};
+
+static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrations/core");
+
+/// What `main` runs.
+pub const PROGRAM: Program<Command> = Program {
+    variables: config::VARIABLES,
+    about: "Recoverly core: accounts, caseloads, messages, and the leases by which pipelines take them to score",
+    migrations: &MIGRATIONS,
+    start: |settings, metrics| Box::pin(async move { Ok(App::start(&settings, metrics)?.service) }),
+    command: |command, env| match command {
+        Command::Admin(command) => Box::pin(admin::main(command, env)),
+    },
+};
+
+/// What the program does besides serving and migrating.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Accounts, programs and tokens, by the operator who has the service's database URL.
+    #[command(subcommand)]
+    Admin(admin::Command),
+}
+
+/// What handlers share.
+#[derive(Clone)]
+pub(crate) struct State {
+    pub(crate) db: db::Db,
+    pub(crate) outbox: bus::Outbox,
+}
+
+/// A running core service; tests step its workers by hand.
+pub struct App {
+    service: Service,
+    foundation: Foundation,
+}
+
+impl App {
+    /// Starts the service.
+    ///
+    /// # Errors
+    /// When the address is taken or a setting is none.
+    pub fn start(settings: &Settings, metrics: Metrics) -> Result<Self, StartError> {
+        let foundation = Foundation::new(settings)?;
+        let state = State {
+            db: foundation.db.clone(),
+            outbox: foundation.outbox.clone(),
+        };
+        let definition = Definition {
+            about: routes::ABOUT,
+            routes: routes::all,
+            state: Arc::new(state),
+            handlers: events::handlers(),
+            jobs: Vec::new(),
+            readiness: Readiness::new(),
+        };
+        let service = Service::start(settings, &foundation, definition, metrics)?;
+        Ok(Self { service, foundation })
+    }
+
+    /// `http://` and the address it serves on.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        self.service.base_url()
+    }
+
+    /// A consumer that a test steps by hand.
+    #[must_use]
+    pub fn consumer(&self) -> Consumer {
+        self.foundation.consumer(events::handlers())
+    }
+
+    /// A relay that a test steps by hand.
+    #[must_use]
+    pub fn relay(&self) -> Relay {
+        self.foundation.relay()
+    }
+
+    /// Stops in order.
+    pub async fn stop(self) {
+        self.service.stop().await;
+    }
+}

@@ -1,0 +1,67 @@
+//! What can go wrong in the core service, and what the caller is told.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, ResponseError};
+use web::{Code, FieldError, Problem};
+
+/// A refusal or a failure of a handler.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Refused before any rule of this service was asked.
+    #[error(transparent)]
+    Problem(#[from] Problem),
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] db::Error),
+    /// An event of ours that does not serialise.
+    #[error(transparent)]
+    Encode(#[from] bus::EncodeError),
+    /// Absent, or not the caller's.
+    #[error("not found")]
+    NotFound,
+    /// Another account has this value of the field.
+    #[error("{0} is taken")]
+    Taken(&'static str),
+    /// Values that only the database shows to be wrong, each with its place.
+    #[error("{} values are refused", .0.len())]
+    Refused(Vec<FieldError>),
+}
+
+impl Error {
+    /// One value that only the database shows to be wrong; `field` is its name in body or path.
+    pub(crate) fn refused(field: &str, detail: impl Into<String>) -> Self {
+        Self::Refused(vec![FieldError {
+            pointer: format!("/{field}"),
+            detail: detail.into(),
+        }])
+    }
+
+    /// The one mapping to what the caller is told.
+    pub(crate) fn problem(&self) -> Problem {
+        match self {
+            Self::Problem(problem) => problem.clone(),
+            Self::Db(error) => Problem::from(error),
+            Self::Encode(error) => Problem::internal(error),
+            Self::NotFound => Problem::not_found(),
+            Self::Taken(field) => {
+                let fault = FieldError {
+                    pointer: format!("/{field}"),
+                    detail: "is taken".to_owned(),
+                };
+                Problem::conflict(Code::Taken, format!("Another account has this {field}."))
+                    .with_errors(vec![fault])
+            }
+            Self::Refused(faults) => Problem::invalid(faults.clone()),
+        }
+    }
+}
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        self.problem().status_code()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.problem().error_response()
+    }
+}

@@ -1,0 +1,11 @@
+//! What this service consumes, topic by topic.
+
+mod predictions;
+
+use bus::Handlers;
+use common::contracts::{Contract, PredictionRecorded};
+
+/// Topic → consumer.
+pub(crate) fn handlers() -> Handlers {
+    Handlers::new().on(PredictionRecorded::TYPE, predictions::recorded)
+}

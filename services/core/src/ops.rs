@@ -1,0 +1,3 @@
+//! Transactions that routes and the operator's commands share.
+
+pub(crate) mod create_user;

@@ -1,0 +1,329 @@
+//! Writing messages: one, or a batch that is stored whole or not at all.
+
+use std::collections::HashSet;
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, post};
+use bus::NewEvent;
+use chrono::{DateTime, Utc};
+use common::contracts::MessageCreated;
+use common::{ConversationType, PrincipalKind, SenderRole};
+use db::Tx;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use web::{Allowed, Answer, Caller, FieldError, Fields, Granted, Holder, Item, Problem, Read, Write, read};
+
+use crate::app::State;
+use crate::domain::message::{Author, NewMessage};
+use crate::error::Error;
+use crate::store::messages::{self, Stored};
+use crate::store::users;
+
+const WRITE: Allowed = Allowed(&[
+    PrincipalKind::Client,
+    PrincipalKind::App,
+    PrincipalKind::Counselor,
+]);
+
+/// Text of a message.
+const MAX_TEXT_BYTES: usize = 65_536;
+const MAX_METADATA_BYTES: usize = 16 * 1024;
+/// Escaped, a byte of text may take six.
+const MAX_ONE_BYTES: usize = 512 * 1024;
+const MAX_BATCH_ITEMS: usize = 1_000;
+const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
+
+/// A message.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body; NewMessage is what it is read into")]
+struct MessageBody {
+    /// The client of the conversation.
+    user_id: String,
+    /// 1 to 65,536 bytes.
+    message_text: String,
+    #[schema(value_type = String, example = "buddy")]
+    conversation_type: ConversationType,
+    /// Who wrote it: an app says user (the default), assistant or staff; clients write as user, counselors as staff.
+    #[schema(value_type = Option<String>, example = "user")]
+    sender_role: Option<SenderRole>,
+    /// Whom it was written to, where that is one person with an account.
+    recipient_id: Option<String>,
+    /// When it was written; by default now.
+    timestamp: Option<DateTime<Utc>>,
+    /// Up to 16 KiB as JSON.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Value>,
+}
+
+impl Read for NewMessage {
+    const MAX_BODY_BYTES: usize = MAX_ONE_BYTES;
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let user_id = fields.required("user_id", read::identifier);
+        let message_text = fields.required("message_text", read::long_text(1..=MAX_TEXT_BYTES));
+        let conversation_type = fields.required(
+            "conversation_type",
+            read::parsed(
+                |word| word.parse().ok(),
+                "buddy, counselor, group, family or assistant",
+            ),
+        );
+        let sender_role = fields.optional(
+            "sender_role",
+            read::parsed(|word| word.parse().ok(), "user, assistant or staff"),
+        );
+        let recipient_id = fields.optional("recipient_id", read::identifier);
+        let timestamp = fields.optional("timestamp", read::timestamp);
+        let metadata = fields.optional("metadata", read::object(MAX_METADATA_BYTES));
+        Some(Self {
+            user_id: user_id?,
+            message_text: message_text?,
+            conversation_type: conversation_type?,
+            sender_role: sender_role?,
+            recipient_id: recipient_id?,
+            timestamp: timestamp?,
+            metadata: metadata?,
+        })
+    }
+}
+
+/// Up to 1,000 messages, 8 MiB in all.
+#[derive(ToSchema)]
+struct MessageBatch {
+    #[schema(value_type = Vec<MessageBody>, max_items = 1000)]
+    items: Vec<Item<NewMessage>>,
+}
+
+impl Read for MessageBatch {
+    const MAX_BODY_BYTES: usize = MAX_BATCH_BYTES;
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(Self {
+            items: fields.items("items", 1..=MAX_BATCH_ITEMS)?,
+        })
+    }
+}
+
+/// A stored message; its text is not sent back.
+#[derive(Serialize, ToSchema)]
+struct StoredBody {
+    message_id: i64,
+    user_id: String,
+    timestamp: DateTime<Utc>,
+    #[schema(value_type = String, example = "buddy")]
+    conversation_type: ConversationType,
+    #[schema(value_type = String, example = "user")]
+    sender_role: SenderRole,
+}
+
+/// Stored messages in the order of the request.
+#[derive(Serialize, ToSchema)]
+struct BatchAnswer {
+    items: Vec<StoredBody>,
+}
+
+/// Store a message.
+#[utoipa::path(
+    tag = "messages",
+    request_body = MessageBody,
+    responses((status = 201, body = StoredBody)),
+    extensions(("x-principals" = json!(WRITE)))
+)]
+#[post("/v1/messages")]
+pub(crate) async fn create(state: Data<State>, request: Write<NewMessage>) -> Result<HttpResponse, Error> {
+    let Granted {
+        caller,
+        body: message,
+        key,
+    } = request.allow(&WRITE)?;
+    let tx = state.db.begin(&caller.actor_for(&message.user_id)?).await?;
+    let response = web::write(tx, &caller, key, async |tx| {
+        let stored = match store(&state, tx, &caller, vec![message]).await? {
+            Outcome::Stored(stored) => stored.into_iter().next().ok_or(Error::NotFound)?,
+            Outcome::Refused(refusals) => return Err(refused_alone(refusals)),
+        };
+        Ok(Answer::created(
+            format!("/v1/messages/{}", stored.message_id),
+            &stored,
+        )?)
+    })
+    .await?;
+    state.outbox.wake();
+    Ok(response)
+}
+
+/// Store up to 1,000 messages: all of them, or none and every reason why.
+#[utoipa::path(
+    tag = "messages",
+    request_body = MessageBatch,
+    responses((status = 200, body = BatchAnswer)),
+    extensions(("x-principals" = json!(WRITE)))
+)]
+#[post("/v1/messages:batch")]
+pub(crate) async fn create_batch(
+    state: Data<State>,
+    request: Write<MessageBatch>,
+) -> Result<HttpResponse, Error> {
+    let Granted { caller, body, key } = request.allow(&WRITE)?;
+    let messages = web::all(body.items)?;
+    // An app that names nobody in the header hands on messages of many clients.
+    let for_many = caller.principal.holder == Holder::App && caller.on_behalf_of.is_none();
+    let tx = if for_many {
+        state.db.begin_worker().await?
+    } else {
+        state.db.begin(&caller.actor()?).await?
+    };
+    let response = web::write(tx, &caller, key, async |tx| {
+        match store(&state, tx, &caller, messages).await? {
+            Outcome::Stored(items) => Ok(Answer::ok(&BatchAnswer { items })?),
+            Outcome::Refused(refusals) => Err(refused_in_batch(&refusals)),
+        }
+    })
+    .await?;
+    state.outbox.wake();
+    Ok(response)
+}
+
+/// What became of the messages of one request.
+enum Outcome {
+    Stored(Vec<StoredBody>),
+    Refused(Vec<Refusal>),
+}
+
+/// Why a message is not stored.
+struct Refusal {
+    index: usize,
+    field: &'static str,
+    detail: &'static str,
+}
+
+const NOT_YOURS: &str = "is no client for whom you may write";
+
+/// Stores all messages with their events, or finds everything that is wrong with them. The transaction sees the
+/// clients that the caller may see.
+async fn store(state: &State, tx: &Tx, caller: &Caller, given: Vec<NewMessage>) -> Result<Outcome, Error> {
+    let user_ids: HashSet<&str> = given.iter().map(|message| message.user_id.as_str()).collect();
+    let clients = users::lock_clients(tx, &user_ids.into_iter().collect::<Vec<_>>()).await?;
+    let recipients = existing_recipients(state, &given).await?;
+    let author = author(caller)?;
+    let mut messages = Vec::with_capacity(given.len());
+    let mut refusals = Vec::new();
+    for (index, message) in given.into_iter().enumerate() {
+        if !clients.contains(&message.user_id) {
+            refusals.push(Refusal {
+                index,
+                field: "user_id",
+                detail: NOT_YOURS,
+            });
+        }
+        if message
+            .recipient_id
+            .as_ref()
+            .is_some_and(|recipient| !recipients.contains(recipient))
+        {
+            refusals.push(Refusal {
+                index,
+                field: "recipient_id",
+                detail: "has no account",
+            });
+        }
+        match author.role(message.sender_role) {
+            Ok(role) => messages.push((message, role)),
+            Err(detail) => refusals.push(Refusal {
+                index,
+                field: "sender_role",
+                detail,
+            }),
+        }
+    }
+    if !refusals.is_empty() {
+        return Ok(Outcome::Refused(refusals));
+    }
+    let stored = messages::insert(tx, caller.request_id.as_str(), &messages).await?;
+    let stored: Vec<(&(NewMessage, SenderRole), Stored)> = messages.iter().zip(stored).collect();
+    let active: Vec<(&str, DateTime<Utc>)> = stored
+        .iter()
+        .filter(|((_, role), _)| *role == SenderRole::User)
+        .map(|((message, _), stored)| (message.user_id.as_str(), stored.timestamp))
+        .collect();
+    users::touch(tx, &active).await?;
+    let events = stored
+        .iter()
+        .map(|(message, stored)| created(message, *stored))
+        .collect::<Result<Vec<_>, _>>()?;
+    state.outbox.enqueue(tx, &events).await?;
+    Ok(Outcome::Stored(
+        stored
+            .iter()
+            .map(|(message, stored)| body(message, *stored))
+            .collect(),
+    ))
+}
+
+/// Which of the recipients have an account. They need not be people whom the caller may see: a buddy is not.
+async fn existing_recipients(state: &State, messages: &[NewMessage]) -> Result<HashSet<String>, Error> {
+    let named: HashSet<&str> = messages
+        .iter()
+        .filter_map(|message| message.recipient_id.as_deref())
+        .collect();
+    if named.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let named: Vec<&str> = named.into_iter().collect();
+    Ok(users::ids(
+        &state.db.worker_query(users::EXISTING, &[&named]).await?,
+    )?)
+}
+
+fn author(caller: &Caller) -> Result<Author, Problem> {
+    match caller.principal.holder {
+        Holder::Client => Ok(Author::Client),
+        Holder::Staff => Ok(Author::Staff),
+        Holder::App => Ok(Author::App),
+        Holder::Pipeline | Holder::Service => Err(Problem::forbidden(
+            "Programs other than an app write no messages.",
+        )),
+    }
+}
+
+fn created((message, role): &(NewMessage, SenderRole), stored: Stored) -> Result<NewEvent, Error> {
+    let created = MessageCreated {
+        message_id: stored.message_id,
+        user_id: message.user_id.clone(),
+        timestamp: stored.timestamp,
+        conversation_type: message.conversation_type,
+        sender_role: *role,
+    };
+    Ok(NewEvent::of(Some(message.user_id.clone()), &created)?)
+}
+
+fn body((message, role): &(NewMessage, SenderRole), stored: Stored) -> StoredBody {
+    StoredBody {
+        message_id: stored.message_id,
+        user_id: message.user_id.clone(),
+        timestamp: stored.timestamp,
+        conversation_type: message.conversation_type,
+        sender_role: *role,
+    }
+}
+
+/// A client who is absent or not the caller's is a 404; everything else names its field.
+fn refused_alone(refusals: Vec<Refusal>) -> Error {
+    if refusals.iter().any(|refusal| refusal.field == "user_id") {
+        return Error::NotFound;
+    }
+    let faults = refusals.into_iter().map(|refusal| FieldError {
+        pointer: format!("/{}", refusal.field),
+        detail: refusal.detail.to_owned(),
+    });
+    Error::Refused(faults.collect())
+}
+
+fn refused_in_batch(refusals: &[Refusal]) -> Error {
+    let faults = refusals.iter().map(|refusal| FieldError {
+        pointer: format!("/items/{}/{}", refusal.index, refusal.field),
+        detail: refusal.detail.to_owned(),
+    });
+    Error::Refused(faults.collect())
+}

@@ -1,0 +1,137 @@
+//! `core.messages`.
+
+use chrono::{DateTime, Utc};
+use common::{ConversationType, SenderRole};
+use db::{Row, Tx};
+use serde_json::Value;
+
+use super::word;
+use crate::domain::message::NewMessage;
+
+/// A message as it is read.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) message_id: i64,
+    pub(crate) user_id: String,
+    pub(crate) message_text: String,
+    pub(crate) timestamp: DateTime<Utc>,
+    pub(crate) conversation_type: ConversationType,
+    pub(crate) sender_role: SenderRole,
+    pub(crate) recipient_id: Option<String>,
+    pub(crate) metadata: Option<Value>,
+}
+
+/// One client's messages, newest first; no row where the client is not seen, and one without a message where there is
+/// none. Who sees the client for a crisis alone gets no more than the last 20. `$1` client, `$2` whether the caller's
+/// roles allow the last 20 only, `$3` conversation type or null, `$4` and `$5` the last row seen or null, `$6` limit.
+pub(crate) const HISTORY: &str = "
+    with person as (
+        select u.user_id, $2 or u.user_id = any (array(select core.crisis_clients())) as limited
+        from core.users u
+        where u.user_id = $1 and u.kind = 'client')
+    select p.limited, m.message_id, p.user_id, m.message_text, m.timestamp, m.conversation_type, m.sender_role,
+        m.recipient_id, m.metadata
+    from person p
+    left join lateral (
+        select h.message_id, h.message_text, h.timestamp, h.conversation_type, h.sender_role, h.recipient_id,
+            h.metadata
+        from core.messages h
+        where h.user_id = $1 and ($3::varchar is null or h.conversation_type = $3)
+          and (h.timestamp, h.message_id)
+            < (coalesce($4::timestamptz, 'infinity'), coalesce($5::int8, 9223372036854775807))
+          and (not p.limited or h.message_id in (
+            select l.message_id from core.messages l where l.user_id = $1
+            order by l.timestamp desc, l.message_id desc limit 20))
+        order by h.timestamp desc, h.message_id desc
+        limit $6) as m on true
+    order by m.timestamp desc, m.message_id desc";
+
+/// One message; of a client who is seen for a crisis alone only if it is among the last 20. `$1` its id, `$2` whether
+/// the caller's roles allow the last 20 only.
+pub(crate) const FIND: &str = "
+    select m.message_id, m.user_id, m.message_text, m.timestamp, m.conversation_type, m.sender_role, m.recipient_id,
+        m.metadata
+    from core.messages m
+    where m.message_id = $1 and m.user_id is not null
+      and (not ($2 or m.user_id = any (array(select core.crisis_clients()))) or m.message_id in (
+        select l.message_id from core.messages l where l.user_id = m.user_id
+        order by l.timestamp desc, l.message_id desc limit 20))";
+
+pub(crate) fn from_row(row: &Row) -> Result<Message, db::Error> {
+    Ok(Message {
+        message_id: row.try_get("message_id")?,
+        user_id: row.try_get("user_id")?,
+        message_text: row.try_get("message_text")?,
+        timestamp: row.try_get("timestamp")?,
+        conversation_type: word(row, "conversation_type")?,
+        sender_role: word(row, "sender_role")?,
+        recipient_id: row.try_get("recipient_id")?,
+        metadata: row.try_get("metadata")?,
+    })
+}
+
+/// The rows of [`HISTORY`]: whether the caller gets the last 20 only, and the messages; `None` where the client is not
+/// seen.
+pub(crate) fn history(rows: &[Row]) -> Result<Option<(bool, Vec<Message>)>, db::Error> {
+    let Some(first) = rows.first() else {
+        return Ok(None);
+    };
+    let limited = first.try_get("limited")?;
+    let is_empty = first.try_get::<_, Option<i64>>("message_id")?.is_none();
+    let messages = if is_empty {
+        Vec::new()
+    } else {
+        rows.iter().map(from_row).collect::<Result<_, _>>()?
+    };
+    Ok(Some((limited, messages)))
+}
+
+/// What storing a message gave it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stored {
+    pub(crate) message_id: i64,
+    pub(crate) timestamp: DateTime<Utc>,
+}
+
+/// Stores messages, each with the role it was given; returns what became of them in the order given.
+pub(crate) async fn insert(
+    tx: &Tx,
+    request_id: &str,
+    messages: &[(NewMessage, SenderRole)],
+) -> Result<Vec<Stored>, db::Error> {
+    // Ids are drawn in the order of the ordinality, and returned sorted: the n-th is that of the n-th message.
+    let rows = tx
+        .query(
+            "with stored as (
+                insert into core.messages (user_id, message_text, timestamp, conversation_type, sender_role,
+                    recipient_id, metadata, request_id)
+                select n.user_id, n.message_text, coalesce(n.timestamp, now()), n.conversation_type, n.sender_role,
+                    n.recipient_id, n.metadata, $8
+                from unnest($1::varchar[], $2::text[], $3::timestamptz[], $4::varchar[], $5::varchar[],
+                    $6::varchar[], $7::jsonb[]) with ordinality
+                    as n (user_id, message_text, timestamp, conversation_type, sender_role, recipient_id, metadata,
+                        position)
+                order by n.position
+                returning message_id, timestamp)
+            select message_id, timestamp from stored order by message_id",
+            &[
+                &messages.iter().map(|(message, _)| message.user_id.as_str()).collect::<Vec<_>>(),
+                &messages.iter().map(|(message, _)| message.message_text.as_str()).collect::<Vec<_>>(),
+                &messages.iter().map(|(message, _)| message.timestamp).collect::<Vec<_>>(),
+                &messages.iter().map(|(message, _)| message.conversation_type.as_str()).collect::<Vec<_>>(),
+                &messages.iter().map(|(_, role)| role.as_str()).collect::<Vec<_>>(),
+                &messages.iter().map(|(message, _)| message.recipient_id.as_deref()).collect::<Vec<_>>(),
+                &messages.iter().map(|(message, _)| message.metadata.as_ref()).collect::<Vec<_>>(),
+                &request_id,
+            ],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Stored {
+                message_id: row.try_get("message_id")?,
+                timestamp: row.try_get("timestamp")?,
+            })
+        })
+        .collect()
+}

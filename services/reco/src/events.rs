@@ -1,0 +1,11 @@
+//! What this service consumes, topic by topic.
+
+mod profiles;
+
+use bus::Handlers;
+use common::contracts::{Contract, ProfileChanged};
+
+/// Topic → consumer.
+pub(crate) fn handlers() -> Handlers {
+    Handlers::new().on(ProfileChanged::TYPE, profiles::changed)
+}

@@ -1,0 +1,89 @@
+//! `core.message.created`.
+
+use common::contracts::MessageCreated;
+use common::{ConversationType, Event, SenderRole};
+
+use crate::world::{World, event};
+
+fn message(user_id: &str, sender_role: SenderRole, timestamp: &str) -> Event {
+    event(&MessageCreated {
+        message_id: 1,
+        user_id: user_id.to_owned(),
+        timestamp: timestamp.parse().unwrap(),
+        conversation_type: ConversationType::Buddy,
+        sender_role,
+    })
+}
+
+fn own(user_id: &str, timestamp: &str) -> Event {
+    message(user_id, SenderRole::User, timestamp)
+}
+
+/// Client, day, messages, time of the last one.
+async fn engagement(world: &World) -> Vec<String> {
+    let sql = "select format('%s %s %s %s', user_id, day, messages, (last_message_at at time zone 'UTC')::time) as line
+        from risk.daily_engagement order by user_id, day";
+    let rows = world.database.query(sql).await;
+    rows.iter().map(|row| row.get("line")).collect()
+}
+
+#[tokio::test]
+async fn a_message_delivered_twice_is_counted_once() {
+    let world = World::new().await;
+    let once = own("ana", "2026-03-01T08:00:00Z");
+    assert_eq!(world.deliver(std::slice::from_ref(&once)).await, 1);
+    assert_eq!(world.deliver(std::slice::from_ref(&once)).await, 0);
+    assert_eq!(
+        world.deliver(&[once, own("ana", "2026-03-01T09:00:00Z")]).await,
+        1
+    );
+    assert_eq!(engagement(&world).await, ["ana 2026-03-01 2 09:00:00"]);
+}
+
+#[tokio::test]
+async fn messages_count_on_their_day_in_utc_for_their_client() {
+    let world = World::new().await;
+    let batch = [
+        own("ben", "2026-03-01T12:00:00Z"),
+        own("ana", "2026-03-01T23:59:59Z"),
+        own("ana", "2026-03-01T23:30:00-05:00"),
+        own("ana", "2026-03-02T00:00:00Z"),
+    ];
+    world.deliver(&batch).await;
+    let expected = [
+        "ana 2026-03-01 1 23:59:59",
+        "ana 2026-03-02 2 04:30:00",
+        "ben 2026-03-01 1 12:00:00",
+    ];
+    assert_eq!(engagement(&world).await, expected);
+}
+
+#[tokio::test]
+async fn a_late_message_counts_without_moving_the_last_one_back() {
+    let world = World::new().await;
+    world.deliver(&[own("ana", "2026-03-01T12:00:00Z")]).await;
+    world.deliver(&[own("ana", "2026-03-01T07:00:00Z")]).await;
+    assert_eq!(engagement(&world).await, ["ana 2026-03-01 2 12:00:00"]);
+}
+
+#[tokio::test]
+async fn what_staff_and_the_companion_write_does_not_count() {
+    let world = World::new().await;
+    let batch = [
+        message("ana", SenderRole::Staff, "2026-03-01T08:00:00Z"),
+        message("ana", SenderRole::Assistant, "2026-03-01T09:00:00Z"),
+    ];
+    assert_eq!(world.deliver(&batch).await, 2);
+    assert!(engagement(&world).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_message_of_an_erased_client_is_skipped_and_its_neighbour_counted() {
+    let world = World::new().await;
+    let batch = [
+        own("gone", "2026-03-01T08:00:00Z"),
+        own("ana", "2026-03-01T08:00:00Z"),
+    ];
+    assert_eq!(world.deliver(&batch).await, 2);
+    assert_eq!(engagement(&world).await, ["ana 2026-03-01 1 08:00:00"]);
+}

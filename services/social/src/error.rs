@@ -1,0 +1,90 @@
+//! What can go wrong in the social service, and what the caller is told.
+
+use actix_web::HttpResponse;
+use actix_web::ResponseError;
+use actix_web::http::StatusCode;
+use web::{Code, Problem};
+
+/// A refusal or a failure of a handler.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Refused before any rule of this service was asked.
+    #[error(transparent)]
+    Problem(#[from] Problem),
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] db::Error),
+    /// An event of ours that does not serialise.
+    #[error(transparent)]
+    Encode(#[from] bus::EncodeError),
+    /// Absent, or not the caller's.
+    #[error("not found")]
+    NotFound,
+    /// Another prediction stands under this natural key.
+    #[error("the message has another prediction of this model version")]
+    PredictionDiffers,
+    /// Only what a client wrote is scored.
+    #[error("the message was not written by the client")]
+    NotOwnMessage,
+    /// The episode has ended.
+    #[error("the escalation is {0}")]
+    EscalationClosed(common::EscalationStatus),
+    /// Somebody has it.
+    #[error("the escalation is acknowledged by somebody else")]
+    EscalationTaken,
+    /// Only a nudge that was sent can be answered, and once.
+    #[error("the nudge is {0}")]
+    NudgeState(String),
+    /// The gathering queue is full or its worker gone.
+    #[error("too many predictions are waiting")]
+    Busy,
+}
+
+/// Seconds after which a caller whom we had to turn away should come back.
+const RETRY_AFTER_SECONDS: u64 = 1;
+
+impl Error {
+    /// The one mapping to what the caller is told.
+    pub(crate) fn problem(&self) -> Problem {
+        match self {
+            Self::Problem(problem) => problem.clone(),
+            Self::Db(error) => Problem::from(error),
+            Self::Encode(error) => Problem::internal(error),
+            Self::NotFound => Problem::not_found(),
+            Self::PredictionDiffers => Problem::conflict(
+                Code::Differs,
+                "This message already has a prediction of this model version with other content. \
+                 Post a correction under a new model_version.",
+            ),
+            Self::NotOwnMessage => Problem::invalid_field(
+                "/message_id",
+                "is a message of sender_role other than user; only the client's own messages are scored",
+            ),
+            Self::EscalationClosed(status) => Problem::conflict(
+                Code::WrongState,
+                format!("The escalation is {status}. A new trigger opens a new one."),
+            ),
+            Self::EscalationTaken => Problem::conflict(
+                Code::WrongState,
+                "The escalation is already acknowledged by somebody else. Read it to see by whom and until when.",
+            ),
+            Self::NudgeState(status) => Problem::conflict(
+                Code::WrongState,
+                format!(
+                    "The nudge is {status}. Only a nudge that was sent can be viewed or answered, and answered once."
+                ),
+            ),
+            Self::Busy => Problem::unavailable(RETRY_AFTER_SECONDS),
+        }
+    }
+}
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        self.problem().status_code()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.problem().error_response()
+    }
+}

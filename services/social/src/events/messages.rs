@@ -1,0 +1,37 @@
+//! `core.message.created`: the counts of a client's own messages and the time since the last one to a buddy.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use bus::HandleError;
+use common::contracts::MessageCreated;
+use common::{Event, SenderRole};
+use db::Tx;
+
+use super::{failed, read};
+use crate::app::State;
+use crate::ops::recompute::{Recompute, recompute};
+use crate::store::{policies, profiles};
+
+pub(super) async fn created(state: &Arc<State>, tx: &Tx, events: &[Event]) -> Result<(), HandleError> {
+    let messages: Vec<MessageCreated> = read(events)?;
+    let own = messages
+        .iter()
+        .filter(|message| message.sender_role == SenderRole::User);
+    let authors: BTreeSet<&str> = own.map(|message| message.user_id.as_str()).collect();
+    let authors: Vec<&str> = authors.into_iter().collect();
+    // The message may arrive before the account it belongs to.
+    profiles::create(tx, &authors, state.clock.fixed()).await?;
+    let standings = profiles::lock(tx, &authors).await?;
+    let policy = policies::active(tx).await?;
+    let what = Recompute {
+        policy: &policy,
+        standings,
+        high_risk_evidence: HashSet::new(),
+        now: state.clock.fixed(),
+    };
+    recompute(tx, &state.outbox, what, Vec::new())
+        .await
+        .map_err(failed)?;
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! `risk.prediction.recorded`: a live model's level is shown on the caseload list; VERY_HIGH opens or joins an
+//! escalation. The label is never changed by it, and a shadow model does nothing here.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bus::HandleError;
+use chrono::Utc;
+use common::contracts::ModelPredictionRecorded;
+use common::{EscalationType, Event, ModelRiskLevel, Urgency};
+use db::Tx;
+use serde_json::json;
+
+use super::{failed, read};
+use crate::app::State;
+use crate::domain::escalation::Trigger;
+use crate::ops::raise::raise;
+use crate::store::profiles::{self, ModelLevel};
+
+/// The stage of a model whose word counts.
+const LIVE: &str = "live";
+
+pub(super) async fn recorded(state: &Arc<State>, tx: &Tx, events: &[Event]) -> Result<(), HandleError> {
+    let mut predictions: Vec<ModelPredictionRecorded> = read(events)?;
+    predictions.retain(|prediction| prediction.stage == LIVE);
+    let levels: Vec<ModelLevel<'_>> = predictions
+        .iter()
+        .map(|prediction| ModelLevel {
+            user_id: &prediction.user_id,
+            level: prediction.risk_level.as_str(),
+            predicted_at: prediction.predicted_at,
+        })
+        .collect();
+    profiles::save_model_levels(tx, &levels).await?;
+    // The latest of each client: one trigger each.
+    let mut very_high: HashMap<&str, &ModelPredictionRecorded> = HashMap::new();
+    for prediction in predictions
+        .iter()
+        .filter(|prediction| prediction.risk_level == ModelRiskLevel::VeryHigh)
+    {
+        let latest = very_high.entry(&prediction.user_id).or_insert(prediction);
+        if latest.predicted_at < prediction.predicted_at {
+            *latest = prediction;
+        }
+    }
+    let triggers: Vec<Trigger> = very_high.values().map(|prediction| trigger(prediction)).collect();
+    let now = state.clock.fixed().unwrap_or_else(Utc::now);
+    let raised = raise(tx, &triggers, now).await.map_err(failed)?;
+    state.outbox.enqueue(tx, &raised.events).await?;
+    Ok(())
+}
+
+fn trigger(prediction: &ModelPredictionRecorded) -> Trigger {
+    Trigger {
+        user_id: prediction.user_id.clone(),
+        escalation_type: EscalationType::ModelRisk,
+        urgency: Urgency::Critical,
+        risk_score: Some(prediction.probability),
+        risk_level: prediction.risk_level.as_str().to_owned(),
+        reason: "A live risk model says the risk is very high.".to_owned(),
+        data: json!({
+            "prediction_id": prediction.prediction_id,
+            "model_name": prediction.model_name,
+            "model_version": prediction.model_version,
+        }),
+    }
+}

@@ -1,0 +1,35 @@
+//! Windows slide while nobody writes: profiles of which time has changed an input are computed anew.
+
+use std::collections::HashSet;
+
+use super::failed;
+use crate::app::State;
+use crate::ops::recompute::{Recompute, recompute};
+use crate::store::{policies, profiles};
+
+/// Profiles of one round, and so of one transaction.
+const MAX_PROFILES: i64 = 500;
+
+/// Recomputes what is due; returns how many.
+pub(crate) async fn round(state: &State) -> Result<u64, db::Error> {
+    let tx = state.db.begin_worker().await?;
+    let standings = profiles::lock_due(&tx, state.clock.fixed(), MAX_PROFILES).await?;
+    let found = standings.len() as u64;
+    if found == 0 {
+        tx.rollback().await?;
+        return Ok(0);
+    }
+    let policy = policies::active(&tx).await?;
+    let what = Recompute {
+        policy: &policy,
+        standings,
+        high_risk_evidence: HashSet::new(),
+        now: state.clock.fixed(),
+    };
+    recompute(&tx, &state.outbox, what, Vec::new())
+        .await
+        .map_err(failed)?;
+    tx.commit().await?;
+    state.outbox.wake();
+    Ok(found)
+}

@@ -1,0 +1,296 @@
+//! Acting on profiles for which a decision is due: nudges, escalations, a meeting proposed, and a record of each
+//! decision, also of the one to do nothing.
+
+use std::collections::HashMap;
+
+use bus::NewEvent;
+use common::EscalationType;
+use common::contracts::{ActionDecided, Contract, NudgeChanged, nudge};
+use db::Tx;
+use serde_json::json;
+
+use super::raise::{self, Raised};
+use crate::domain::escalation::Trigger;
+use crate::domain::intervention::{self, NudgeChoice, NudgeDecision, choose_nudge, escalates, plan};
+use crate::domain::profile::Profile;
+use crate::domain::quiet;
+use crate::error::Error;
+use crate::store::{actions, meetings, nudges};
+
+/// A profile on which the rules decide now.
+pub(crate) struct Due<'a> {
+    pub(crate) profile: &'a Profile,
+    pub(crate) high_risk_evidence: bool,
+}
+
+/// What was decided.
+#[derive(Default)]
+pub(crate) struct Decisions {
+    /// The actions of each client, as answers tell of them.
+    pub(crate) actions: HashMap<String, Vec<Action>>,
+    /// The episode of each client that opened or joined one.
+    pub(crate) escalations: HashMap<String, i64>,
+    /// What the others must be told.
+    pub(crate) events: Vec<NewEvent>,
+}
+
+/// One decision, as the answer to a prediction tells of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Action {
+    pub(crate) action_id: i64,
+    pub(crate) action_type: &'static str,
+    pub(crate) chosen: String,
+    pub(crate) status: &'static str,
+    pub(crate) withheld_reason: Option<&'static str>,
+}
+
+/// Decides and writes. Its statements do not grow in number with the clients.
+pub(crate) async fn decide(tx: &Tx, due: &[Due<'_>]) -> Result<Decisions, Error> {
+    let Some(first) = due.first() else {
+        return Ok(Decisions::default());
+    };
+    let now = first.profile.windows.now;
+    let profiles: Vec<&Profile> = due.iter().map(|due| due.profile).collect();
+    let chosen = choose(tx, &profiles).await?;
+    let triggers: Vec<Trigger> = due
+        .iter()
+        .filter(|due| escalates(due.profile, due.high_risk_evidence))
+        .map(|due| trigger(due.profile))
+        .collect();
+    let nudge_ids: HashMap<String, i64> = nudges::insert(tx, &sendable(&chosen))
+        .await?
+        .into_iter()
+        .collect();
+    let raised = raise::raise(tx, &triggers, now).await?;
+    let opened = raised
+        .episodes
+        .iter()
+        .filter(|episode| episode.trigger_count == 1);
+    let clients_of_opened: Vec<&str> = opened.filter_map(|episode| episode.user_id.as_deref()).collect();
+    meetings::propose_urgent(tx, &clients_of_opened, now).await?;
+    let rows: Vec<actions::Insert> = chosen
+        .iter()
+        .flat_map(|(profile, decision)| records(profile, decision, &nudge_ids, &raised))
+        .collect();
+    let ids = actions::insert(tx, &rows).await?;
+    let mut decisions = Decisions {
+        escalations: raised
+            .episodes
+            .iter()
+            .filter_map(|episode| Some((episode.user_id.clone()?, episode.escalation_id)))
+            .collect(),
+        events: raised.events,
+        actions: HashMap::new(),
+    };
+    for (profile, decision) in &chosen {
+        decisions
+            .events
+            .extend(nudge_created(profile, decision, &nudge_ids)?);
+    }
+    for (row, action_id) in rows.iter().zip(ids) {
+        decisions.events.push(decided(row, action_id)?);
+        decisions
+            .actions
+            .entry(row.user_id.clone())
+            .or_default()
+            .push(answer(row, action_id));
+    }
+    Ok(decisions)
+}
+
+/// Chooses each client's nudge from what they got already and what time it is for them.
+async fn choose<'a>(
+    tx: &Tx,
+    profiles: &[&'a Profile],
+) -> Result<Vec<(&'a Profile, NudgeDecision)>, db::Error> {
+    let circumstances: HashMap<String, nudges::Circumstances> = nudges::circumstances(tx, profiles)
+        .await?
+        .into_iter()
+        .map(|found| (found.user_id.clone(), found))
+        .collect();
+    let choices = profiles.iter().filter_map(|profile| {
+        let found = circumstances.get(&profile.user_id)?;
+        let send_after = quiet::earliest_send(profile.windows.now, found.zone);
+        Some((*profile, choose_nudge(profile, &found.history, send_after)))
+    });
+    Ok(choices.collect())
+}
+
+fn sendable(chosen: &[(&Profile, NudgeDecision)]) -> Vec<nudges::Insert> {
+    chosen
+        .iter()
+        .filter_map(|(profile, decision)| match decision.choice {
+            NudgeChoice::Send {
+                nudge,
+                send_after,
+                expires_at,
+            } => Some(nudges::Insert {
+                user_id: profile.user_id.clone(),
+                nudge_type: nudge.as_str().to_owned(),
+                nudge_message: nudge.message().to_owned(),
+                risk_level: profile.label.as_str(),
+                source: "rule",
+                created_at: profile.windows.now,
+                send_after,
+                expires_at,
+            }),
+            NudgeChoice::Withhold(_) => None,
+        })
+        .collect()
+}
+
+fn trigger(profile: &Profile) -> Trigger {
+    let reasons: Vec<&str> = profile
+        .reasons
+        .iter()
+        .map(|reason| reason.text.as_str())
+        .collect();
+    Trigger {
+        user_id: profile.user_id.clone(),
+        escalation_type: EscalationType::ProfileRisk,
+        urgency: plan(profile.label).urgency,
+        risk_score: profile.windows.short_max.map(common::Probability::as_f64),
+        risk_level: profile.label.as_str().to_owned(),
+        reason: reasons.join(" "),
+        data: json!(profile.reasons),
+    }
+}
+
+/// The rows in `social.actions` of one client's decision: what was done, and what was deliberately not.
+fn records(
+    profile: &Profile,
+    decision: &NudgeDecision,
+    nudge_ids: &HashMap<String, i64>,
+    raised: &Raised,
+) -> Vec<actions::Insert> {
+    let row = |action_type, chosen: &str, action_data, reasoning: String| actions::Insert {
+        user_id: profile.user_id.clone(),
+        decided_at: profile.windows.now,
+        action_type,
+        risk_level: profile.label,
+        chosen: chosen.to_owned(),
+        action_data,
+        status: "done",
+        ai_reasoning: reasoning,
+        confidence_score: intervention::confidence(profile),
+        policy_version: profile.policy_version.clone(),
+        eligible: decision
+            .eligible
+            .iter()
+            .map(|nudge| nudge.as_str().to_owned())
+            .collect(),
+        probability: decision.probability,
+        withheld_reason: None,
+    };
+    let because = |what: &str| format!("{} because the label is {}.", what, profile.label);
+    let withheld = |row: actions::Insert, reason| actions::Insert {
+        status: "withheld",
+        withheld_reason: Some(reason),
+        ..row
+    };
+    let mut rows = vec![match decision.choice {
+        NudgeChoice::Send {
+            nudge, send_after, ..
+        } => {
+            let data = json!({"nudge_id": nudge_ids.get(&profile.user_id), "send_after": send_after});
+            row("nudge", nudge.as_str(), data, because("A nudge"))
+        }
+        NudgeChoice::Withhold(reason) => {
+            let text = format!("No nudge: {}.", reason.as_str());
+            withheld(row("none", "none", json!({}), text), reason.as_str())
+        }
+    }];
+    let Some(episode) = raised.about(&profile.user_id) else {
+        return rows;
+    };
+    let fixed = |row: actions::Insert| actions::Insert {
+        eligible: Vec::new(),
+        probability: None,
+        ..row
+    };
+    let data = json!({"escalation_id": episode.escalation_id, "trigger_count": episode.trigger_count});
+    rows.push(fixed(row(
+        "escalation",
+        "escalation",
+        data.clone(),
+        because("Staff are told"),
+    )));
+    if episode.trigger_count == 1 {
+        rows.push(fixed(row(
+            "meeting",
+            "urgent_meeting",
+            data,
+            because("An urgent meeting is proposed"),
+        )));
+        // Consents to share with family arrive with core's consent table; until there is one, there is none.
+        let notice = row(
+            "family_notice",
+            "none",
+            json!({}),
+            "Family is not told: there is no consent.".to_owned(),
+        );
+        rows.push(withheld(fixed(notice), "no_active_consent"));
+    }
+    rows
+}
+
+fn nudge_created(
+    profile: &Profile,
+    decision: &NudgeDecision,
+    nudge_ids: &HashMap<String, i64>,
+) -> Result<Option<NewEvent>, Error> {
+    let (
+        NudgeChoice::Send {
+            nudge, send_after, ..
+        },
+        Some(nudge_id),
+    ) = (decision.choice, nudge_ids.get(&profile.user_id))
+    else {
+        return Ok(None);
+    };
+    let data = NudgeChanged {
+        nudge_id: *nudge_id,
+        user_id: profile.user_id.clone(),
+        nudge_type: nudge.as_str().to_owned(),
+        status: if send_after > profile.windows.now {
+            "held"
+        } else {
+            "pending"
+        }
+        .to_owned(),
+        user_response: None,
+    };
+    Ok(Some(NewEvent::new(
+        nudge::CREATED,
+        Some(profile.user_id.clone()),
+        &data,
+    )?))
+}
+
+fn decided(row: &actions::Insert, action_id: i64) -> Result<NewEvent, Error> {
+    let data = ActionDecided {
+        action_id,
+        user_id: row.user_id.clone(),
+        decided_at: row.decided_at,
+        risk_label: row.risk_level,
+        chosen: row.chosen.clone(),
+        eligible: row.eligible.clone(),
+        probability: row.probability,
+        policy_version: row.policy_version.clone(),
+    };
+    Ok(NewEvent::new(
+        ActionDecided::TYPE,
+        Some(row.user_id.clone()),
+        &data,
+    )?)
+}
+
+fn answer(row: &actions::Insert, action_id: i64) -> Action {
+    Action {
+        action_id,
+        action_type: row.action_type,
+        chosen: row.chosen.clone(),
+        status: row.status,
+        withheld_reason: row.withheld_reason,
+    }
+}

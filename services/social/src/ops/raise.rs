@@ -1,0 +1,80 @@
+//! Opening or joining an escalation and telling staff, in the transaction of what triggered it.
+
+use bus::NewEvent;
+use chrono::{DateTime, Utc};
+use common::contracts::{EscalationChanged, escalation};
+use db::Tx;
+
+use crate::domain::escalation::Trigger;
+use crate::error::Error;
+use crate::store::escalations::{self, Escalation};
+
+/// What a round of triggers led to.
+#[derive(Default)]
+pub(crate) struct Raised {
+    /// Every episode that was opened or joined.
+    pub(crate) episodes: Vec<Escalation>,
+    /// What the others must be told.
+    pub(crate) events: Vec<NewEvent>,
+}
+
+impl Raised {
+    /// The episode about a client.
+    pub(crate) fn about(&self, user_id: &str) -> Option<&Escalation> {
+        self.episodes
+            .iter()
+            .find(|episode| episode.user_id.as_deref() == Some(user_id))
+    }
+}
+
+/// Opens or joins an episode per trigger and tells staff of those that were opened. One trigger per client.
+pub(crate) async fn raise(tx: &Tx, triggers: &[Trigger], now: DateTime<Utc>) -> Result<Raised, Error> {
+    let episodes = escalations::open_or_join(tx, triggers, now).await?;
+    let opened: Vec<&Escalation> = episodes
+        .iter()
+        .filter(|episode| episode.trigger_count == 1)
+        .collect();
+    let mut events = Vec::new();
+    for episode in &opened {
+        events.push(changed(escalation::RAISED, episode)?);
+    }
+    events.extend(tell(tx, &opened).await?);
+    Ok(Raised { episodes, events })
+}
+
+/// Tells the staff of each episode. One that has nobody to tell stays pending, and a job keeps trying.
+pub(crate) async fn tell(tx: &Tx, pending: &[&Escalation]) -> Result<Vec<NewEvent>, Error> {
+    if pending.is_empty() {
+        return Ok(Vec::new());
+    }
+    let recipients = escalations::recipients(tx, pending).await?;
+    for episode in pending {
+        if !recipients
+            .iter()
+            .any(|recipient| recipient.escalation_id == episode.escalation_id)
+        {
+            tracing::error!(
+                escalation_id = episode.escalation_id,
+                "an escalation has nobody to tell: the client has no counselor and nobody is on call"
+            );
+        }
+    }
+    let told = escalations::tell(tx, &recipients).await?;
+    told.iter()
+        .map(|episode| changed(escalation::NOTIFIED, episode))
+        .collect()
+}
+
+/// The event of an episode's change.
+pub(crate) fn changed(event_type: &'static str, episode: &Escalation) -> Result<NewEvent, Error> {
+    let user_id = episode.user_id.clone().unwrap_or_default();
+    let data = EscalationChanged {
+        escalation_id: episode.escalation_id,
+        user_id: user_id.clone(),
+        escalation_type: episode.escalation_type,
+        urgency: episode.urgency,
+        status: episode.status,
+        trigger_count: episode.trigger_count,
+    };
+    Ok(NewEvent::new(event_type, Some(user_id), &data)?)
+}

@@ -1,0 +1,121 @@
+//! Computing profiles anew after something was written or time went by, and acting on what they have become.
+
+use std::collections::{HashMap, HashSet};
+
+use bus::{NewEvent, Outbox};
+use chrono::{DateTime, Utc};
+use common::contracts::{Contract, ProfileChanged};
+use db::Tx;
+
+use super::decide::{self, Decisions};
+use crate::domain::intervention;
+use crate::domain::policy::Policy;
+use crate::domain::profile::{Profile, Standing};
+use crate::error::Error;
+use crate::store::{profiles, windows};
+
+/// What is computed, and why.
+pub(crate) struct Recompute<'a> {
+    pub(crate) policy: &'a Policy,
+    /// Locked profiles as they stand.
+    pub(crate) standings: Vec<Standing>,
+    /// Clients about whom something high-risk was just stored.
+    pub(crate) high_risk_evidence: HashSet<String>,
+    /// The time, where it is stepped by hand.
+    pub(crate) now: Option<DateTime<Utc>>,
+}
+
+/// The profiles as they are now, and what was decided on them.
+pub(crate) struct Recomputed {
+    pub(crate) profiles: HashMap<String, Profile>,
+    pub(crate) decisions: Decisions,
+}
+
+/// Computes, decides, and writes profiles, history, decisions and events, `extra` ones among them. Set-based: its
+/// statements do not grow in number with the clients.
+pub(crate) async fn recompute(
+    tx: &Tx,
+    outbox: &Outbox,
+    what: Recompute<'_>,
+    extra: Vec<NewEvent>,
+) -> Result<Recomputed, Error> {
+    let user_ids: Vec<&str> = what
+        .standings
+        .iter()
+        .map(|standing| standing.user_id.as_str())
+        .collect();
+    let mut counted: HashMap<String, _> = windows::count(tx, &user_ids, &what.policy.thresholds, what.now)
+        .await?
+        .into_iter()
+        .collect();
+    let computed: Vec<(Profile, Option<DateTime<Utc>>)> = what
+        .standings
+        .iter()
+        .filter_map(|standing| {
+            let windows = counted.remove(&standing.user_id)?;
+            Some((
+                Profile::compute(standing, windows, what.policy),
+                standing.last_decision_at,
+            ))
+        })
+        .collect();
+    let due: Vec<decide::Due<'_>> = computed
+        .iter()
+        .map(|(profile, last)| (profile, *last, what.high_risk_evidence.contains(&profile.user_id)))
+        .filter(|(profile, last, evidence)| intervention::is_due(profile, *evidence, *last))
+        .map(|(profile, _, high_risk_evidence)| decide::Due {
+            profile,
+            high_risk_evidence,
+        })
+        .collect();
+    let mut decisions = decide::decide(tx, &due).await?;
+    let decided: HashSet<&str> = due.iter().map(|due| due.profile.user_id.as_str()).collect();
+    let saves: Vec<profiles::Save<'_>> = computed
+        .iter()
+        .map(|(profile, last)| {
+            let now = decided
+                .contains(profile.user_id.as_str())
+                .then_some(profile.windows.now);
+            profiles::Save {
+                profile,
+                last_decision_at: now.or(*last),
+            }
+        })
+        .collect();
+    let relabelled: Vec<&Profile> = computed
+        .iter()
+        .map(|(profile, _)| profile)
+        .filter(|profile| profile.label_changed())
+        .collect();
+    let mut events = extra;
+    events.append(&mut decisions.events);
+    for (profile, _) in computed.iter().filter(|(profile, _)| profile.has_changed()) {
+        events.push(profile_changed(profile)?);
+    }
+    futures::try_join!(
+        profiles::save(tx, &saves),
+        profiles::record_label_changes(tx, &relabelled),
+        outbox.enqueue(tx, &events),
+    )?;
+    let profiles = computed
+        .into_iter()
+        .map(|(profile, _)| (profile.user_id.clone(), profile))
+        .collect();
+    Ok(Recomputed { profiles, decisions })
+}
+
+fn profile_changed(profile: &Profile) -> Result<NewEvent, Error> {
+    let data = ProfileChanged {
+        user_id: profile.user_id.clone(),
+        current_risk_label: profile.label,
+        previous_risk_label: profile.previous_label,
+        risk_trend: profile.risk_trend,
+        short_avg_risk_score: profile.windows.short.mean_risk(),
+        computed_at: profile.windows.now,
+    };
+    Ok(NewEvent::new(
+        ProfileChanged::TYPE,
+        Some(profile.user_id.clone()),
+        &data,
+    )?)
+}

@@ -1,0 +1,347 @@
+//! Escalations: the queue of staff, and what a client sees of it: that help is coming.
+
+use actix_web::web::{Data, Path, ThinData};
+use actix_web::{HttpResponse, get, post};
+use chrono::{DateTime, Utc};
+use common::contracts::escalation;
+use common::{ContactOutcome, EscalationStatus, EscalationType, PrincipalKind, Urgency};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use web::{
+    Allowed, Answer, Caller, CursorKey, Fields, Granted, Page, Paging, Params, Query, Read, ReadQuery, Write,
+    read,
+};
+
+use crate::app::State;
+use crate::domain::escalation::{ACK_LEASE_DEFAULT_MINUTES, ACK_LEASE_MAX_MINUTES};
+use crate::error::Error;
+use crate::ops::raise::changed;
+use crate::store::escalations::{self, Escalation, Resolution};
+
+const READ: Allowed = Allowed(&[
+    PrincipalKind::Client,
+    PrincipalKind::App,
+    PrincipalKind::Counselor,
+    PrincipalKind::Oncall,
+    PrincipalKind::Supervisor,
+]);
+const ANSWER: Allowed = Allowed(&[
+    PrincipalKind::Counselor,
+    PrincipalKind::Oncall,
+    PrincipalKind::Supervisor,
+]);
+
+const MAX_NOTES_BYTES: usize = 8 * 1024;
+
+/// An escalation, as far as the caller may read it: clients and their app see the first four fields.
+#[derive(Serialize, ToSchema)]
+struct EscalationView {
+    escalation_id: i64,
+    timestamp: DateTime<Utc>,
+    #[schema(value_type = String, example = "notified")]
+    status: EscalationStatus,
+    user_id: Option<String>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    details: Option<Details>,
+}
+
+/// What staff see of an escalation.
+#[derive(Serialize, ToSchema)]
+struct Details {
+    #[schema(value_type = String, example = "profile_risk")]
+    escalation_type: EscalationType,
+    #[schema(value_type = String, example = "critical")]
+    urgency: Urgency,
+    risk_score: Option<f64>,
+    risk_level: String,
+    trigger_reason: Option<String>,
+    trigger_data: Option<serde_json::Value>,
+    trigger_count: i32,
+    last_triggered_at: DateTime<Utc>,
+    tier: i32,
+    /// Who was told first.
+    escalated_to: Option<String>,
+    notification_method: Option<String>,
+    acknowledged_at: Option<DateTime<Utc>>,
+    acknowledged_by: Option<String>,
+    /// Until when the acknowledgement holds without a contact.
+    ack_expires_at: Option<DateTime<Utc>>,
+    resolved_at: Option<DateTime<Utc>>,
+    #[schema(value_type = Option<String>, example = "spoke")]
+    outcome: Option<ContactOutcome>,
+    resolution_notes: Option<String>,
+    next_contact_at: Option<DateTime<Utc>>,
+}
+
+impl EscalationView {
+    fn new(found: Escalation, caller: &Caller) -> Self {
+        let is_staff = caller.allow(&ANSWER).is_ok();
+        Self {
+            escalation_id: found.escalation_id,
+            timestamp: found.timestamp,
+            status: found.status,
+            user_id: found.user_id.clone(),
+            details: is_staff.then(|| Details::from(found)),
+        }
+    }
+}
+
+impl From<Escalation> for Details {
+    fn from(found: Escalation) -> Self {
+        Self {
+            escalation_type: found.escalation_type,
+            urgency: found.urgency,
+            risk_score: found.risk_score,
+            risk_level: found.risk_level,
+            trigger_reason: found.trigger_reason,
+            trigger_data: found.trigger_data,
+            trigger_count: found.trigger_count,
+            last_triggered_at: found.last_triggered_at,
+            tier: found.tier,
+            escalated_to: found.escalated_to,
+            notification_method: found.notification_method,
+            acknowledged_at: found.acknowledged_at,
+            acknowledged_by: found.acknowledged_by,
+            ack_expires_at: found.ack_expires_at,
+            resolved_at: found.resolved_at,
+            outcome: found.outcome,
+            resolution_notes: found.resolution_notes,
+            next_contact_at: found.next_contact_at,
+        }
+    }
+}
+
+/// Which escalations are listed.
+struct ListQuery {
+    status: Option<EscalationStatus>,
+    urgency: Option<Urgency>,
+    mine: bool,
+    paging: Paging,
+}
+
+impl ReadQuery for ListQuery {
+    fn read(params: &mut Params) -> Option<Self> {
+        let status = params.optional(
+            "status",
+            read::parsed(|word| word.parse().ok(), "a status, such as notified"),
+        );
+        let urgency = params.optional(
+            "urgency",
+            read::parsed(|word| word.parse().ok(), "an urgency, such as critical"),
+        );
+        let mine = params.flag("mine");
+        let paging = Paging::read(params);
+        Some(Self {
+            status: status?,
+            urgency: urgency?,
+            mine: mine?,
+            paging: paging?,
+        })
+    }
+}
+
+/// The last escalation a page showed.
+#[derive(Serialize, Deserialize)]
+struct Position(DateTime<Utc>, i64);
+
+/// Escalations that the caller may see, newest first. `mine=true`: those the caller has acknowledged.
+#[utoipa::path(
+    tag = "escalations",
+    params(
+        ("status" = Option<String>, Query),
+        ("urgency" = Option<String>, Query),
+        ("mine" = Option<bool>, Query),
+        ("limit" = Option<i64>, Query),
+        ("cursor" = Option<String>, Query),
+    ),
+    responses((status = 200, body = Page<EscalationView>)),
+    extensions(("x-principals" = json!(READ)))
+)]
+#[get("/v1/escalations")]
+pub(crate) async fn list(
+    state: Data<State>,
+    Query(query): Query<ListQuery>,
+    cursors: ThinData<CursorKey>,
+    caller: Caller,
+) -> Result<HttpResponse, Error> {
+    caller.allow(&READ)?;
+    let after: Option<Position> = cursors.open("escalations", &caller, &query.paging)?;
+    let (at, id) = after.map_or((None, None), |Position(at, id)| (Some(at), Some(id)));
+    let status = query.status.map(EscalationStatus::as_str);
+    let urgency = query.urgency.map(Urgency::as_str);
+    let mine = query.mine.then_some(caller.principal.id.as_str());
+    let limit = query.paging.limit + 1;
+    let params: db::Params<'_> = &[&status, &urgency, &mine, &at, &id, &limit];
+    let rows = state
+        .db
+        .read(&caller.actor()?, &escalations::list_sql(), params)
+        .await?;
+    let found = rows
+        .iter()
+        .map(escalations::from_row)
+        .collect::<Result<Vec<_>, _>>()?;
+    let page = Page::cut(found, query.paging.limit, |last| {
+        cursors.seal(
+            "escalations",
+            &caller,
+            &Position(last.timestamp, last.escalation_id),
+        )
+    });
+    Ok(HttpResponse::Ok().json(page.map(|found| EscalationView::new(found, &caller))))
+}
+
+/// One escalation.
+#[utoipa::path(
+    tag = "escalations",
+    responses((status = 200, body = EscalationView)),
+    extensions(("x-principals" = json!(READ)))
+)]
+#[get("/v1/escalations/{escalation_id}")]
+pub(crate) async fn find(
+    state: Data<State>,
+    escalation_id: Path<i64>,
+    _: Query<()>,
+    caller: Caller,
+) -> Result<HttpResponse, Error> {
+    caller.allow(&READ)?;
+    let rows = state
+        .db
+        .read(&caller.actor()?, &escalations::find_sql(), &[&*escalation_id])
+        .await?;
+    let found = escalations::from_row(rows.first().ok_or(Error::NotFound)?)?;
+    Ok(HttpResponse::Ok().json(EscalationView::new(found, &caller)))
+}
+
+/// How long the caller takes the escalation for.
+#[derive(ToSchema)]
+struct Acknowledge {
+    /// Minutes within which contact is promised, 1 to 1,440; 30 by default.
+    #[schema(value_type = Option<i64>)]
+    lease_minutes: i64,
+}
+
+impl Read for Acknowledge {
+    const MAX_BODY_BYTES: usize = 1024;
+    const MAY_BE_ABSENT: bool = true;
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let minutes = fields.optional("lease_minutes", read::integer(1..=ACK_LEASE_MAX_MINUTES));
+        Some(Self {
+            lease_minutes: minutes?.unwrap_or(ACK_LEASE_DEFAULT_MINUTES),
+        })
+    }
+}
+
+/// Take an escalation. Of two who try at the same time one wins; the other is told 409.
+#[utoipa::path(
+    tag = "escalations",
+    request_body = Acknowledge,
+    responses((status = 200, body = EscalationView)),
+    extensions(("x-principals" = json!(ANSWER)))
+)]
+#[post("/v1/escalations/{escalation_id}/acknowledge")]
+pub(crate) async fn acknowledge(
+    state: Data<State>,
+    escalation_id: Path<i64>,
+    request: Write<Acknowledge>,
+) -> Result<HttpResponse, Error> {
+    let Granted { caller, body, key } = request.allow(&ANSWER)?;
+    let staff_id = caller.principal.id.as_str();
+    let tx = state.db.begin(&caller.actor()?).await?;
+    let response = web::write(tx, &caller, key, async |tx| {
+        let found = escalations::lock(tx, *escalation_id)
+            .await?
+            .ok_or(Error::NotFound)?;
+        let mine = found.acknowledged_by.as_deref() == Some(staff_id);
+        match found.status {
+            EscalationStatus::Pending | EscalationStatus::Notified => {}
+            // Acknowledging again renews the lease: the page is still being worked on.
+            EscalationStatus::Acknowledged if mine => {}
+            EscalationStatus::Acknowledged => return Err(Error::EscalationTaken),
+            EscalationStatus::Resolved | EscalationStatus::Cancelled => {
+                return Err(Error::EscalationClosed(found.status));
+            }
+        }
+        let now = state.clock.fixed();
+        let taken = escalations::acknowledge(tx, *escalation_id, staff_id, body.lease_minutes, now).await?;
+        state
+            .outbox
+            .enqueue(tx, &[changed(escalation::ACKNOWLEDGED, &taken)?])
+            .await?;
+        Ok::<_, Error>(Answer::ok(&EscalationView::new(taken, &caller))?)
+    })
+    .await?;
+    state.outbox.wake();
+    Ok(response)
+}
+
+/// What came of an escalation.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body; Resolution is what it is read into")]
+struct ResolveBody {
+    /// spoke, left_message, unreachable, emergency_services or false_alarm.
+    outcome: String,
+    /// For the record, up to 8 KiB.
+    notes: Option<String>,
+    /// When the client is contacted next.
+    next_contact_at: Option<DateTime<Utc>>,
+}
+
+impl Read for Resolution {
+    const MAX_BODY_BYTES: usize = 16 * 1024;
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let outcome = fields.required(
+            "outcome",
+            read::parsed(
+                |word| word.parse().ok(),
+                "one of spoke, left_message, unreachable, emergency_services, false_alarm",
+            ),
+        );
+        let notes = fields.optional("notes", read::text(1..=MAX_NOTES_BYTES));
+        let next_contact_at = fields.optional("next_contact_at", read::moment);
+        Some(Self {
+            outcome: outcome?,
+            notes: notes?,
+            next_contact_at: next_contact_at?,
+        })
+    }
+}
+
+/// End an escalation with its outcome, which is recorded as a contact with the client.
+#[utoipa::path(
+    tag = "escalations",
+    request_body = ResolveBody,
+    responses((status = 200, body = EscalationView)),
+    extensions(("x-principals" = json!(ANSWER)))
+)]
+#[post("/v1/escalations/{escalation_id}/resolve")]
+pub(crate) async fn resolve(
+    state: Data<State>,
+    escalation_id: Path<i64>,
+    request: Write<Resolution>,
+) -> Result<HttpResponse, Error> {
+    let Granted { caller, body, key } = request.allow(&ANSWER)?;
+    let staff_id = caller.principal.id.as_str();
+    let tx = state.db.begin(&caller.actor()?).await?;
+    let response = web::write(tx, &caller, key, async |tx| {
+        let found = escalations::lock(tx, *escalation_id)
+            .await?
+            .ok_or(Error::NotFound)?;
+        match found.status {
+            EscalationStatus::Pending | EscalationStatus::Notified | EscalationStatus::Acknowledged => {}
+            EscalationStatus::Resolved | EscalationStatus::Cancelled => {
+                return Err(Error::EscalationClosed(found.status));
+            }
+        }
+        let resolved = escalations::resolve(tx, *escalation_id, staff_id, &body, state.clock.fixed()).await?;
+        state
+            .outbox
+            .enqueue(tx, &[changed(escalation::RESOLVED, &resolved)?])
+            .await?;
+        Ok::<_, Error>(Answer::ok(&EscalationView::new(resolved, &caller))?)
+    })
+    .await?;
+    state.outbox.wake();
+    Ok(response)
+}

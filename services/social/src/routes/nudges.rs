@@ -1,0 +1,339 @@
+//! Nudges: what the client gets, and what the client answers.
+
+use actix_web::web::{Data, Path, ThinData};
+use actix_web::{HttpResponse, get, post};
+use chrono::{DateTime, TimeDelta, Utc};
+use common::PrincipalKind;
+use common::contracts::{NudgeChanged, nudge};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use web::{
+    Allowed, Answer, Caller, CursorKey, Fields, Granted, Identifier, Page, Paging, Query, Read, Write, read,
+};
+
+use crate::app::State;
+use crate::error::Error;
+use crate::store::caseload;
+use crate::store::nudges::{self, Nudge};
+
+const CREATE: Allowed = Allowed(&[PrincipalKind::Counselor]);
+const READ: Allowed = Allowed(&[
+    PrincipalKind::Client,
+    PrincipalKind::App,
+    PrincipalKind::Counselor,
+    PrincipalKind::Supervisor,
+]);
+const ANSWER: Allowed = Allowed(&[PrincipalKind::Client, PrincipalKind::App]);
+
+const MAX_TYPE_BYTES: usize = 100;
+const MAX_MESSAGE_BYTES: usize = 2 * 1024;
+const MAX_RESPONSE_BYTES: usize = 50;
+const MAX_RESPONSE_DATA_BYTES: usize = 8 * 1024;
+/// A nudge of a counselor is out of date after this many hours, where the counselor does not say.
+const STAFF_NUDGE_HOURS: i64 = 48;
+
+/// A nudge.
+#[derive(Serialize, ToSchema)]
+struct NudgeView {
+    nudge_id: i64,
+    user_id: String,
+    timestamp: DateTime<Utc>,
+    nudge_type: String,
+    nudge_message: String,
+    /// The label at its creation; staff only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    risk_level: Option<String>,
+    /// pending, held, sent, viewed, responded, expired or withheld.
+    status: String,
+    /// rule, reco or staff.
+    source: String,
+    send_after: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+    sent_at: Option<DateTime<Utc>>,
+    viewed_at: Option<DateTime<Utc>>,
+    acted_on_at: Option<DateTime<Utc>>,
+    user_response: Option<String>,
+    response_data: Option<serde_json::Value>,
+}
+
+impl NudgeView {
+    fn new(found: Nudge, caller: &Caller) -> Self {
+        // A label is the staff's working word; the client is not shown it.
+        let is_client = caller.allow(&ANSWER).is_ok();
+        Self {
+            nudge_id: found.nudge_id,
+            user_id: found.user_id,
+            timestamp: found.timestamp,
+            nudge_type: found.nudge_type,
+            nudge_message: found.nudge_message,
+            risk_level: (!is_client).then_some(found.risk_level),
+            status: found.status,
+            source: found.source,
+            send_after: found.send_after,
+            expires_at: found.expires_at,
+            sent_at: found.sent_at,
+            viewed_at: found.viewed_at,
+            acted_on_at: found.acted_on_at,
+            user_response: found.user_response,
+            response_data: found.response_data,
+        }
+    }
+}
+
+/// A nudge that a counselor writes.
+#[derive(ToSchema)]
+struct NewNudge {
+    /// Its category.
+    #[schema(max_length = 100, example = "counselor_encouragement")]
+    nudge_type: String,
+    /// What the client reads, up to 2 KiB.
+    nudge_message: String,
+    /// Not before this time; by default at once.
+    #[schema(value_type = Option<DateTime<Utc>>)]
+    send_after: Option<DateTime<Utc>>,
+}
+
+impl Read for NewNudge {
+    const MAX_BODY_BYTES: usize = 8 * 1024;
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let nudge_type = fields.required("nudge_type", read::text(1..=MAX_TYPE_BYTES));
+        let nudge_message = fields.required("nudge_message", read::text(1..=MAX_MESSAGE_BYTES));
+        let send_after = fields.optional("send_after", read::moment);
+        Some(Self {
+            nudge_type: nudge_type?,
+            nudge_message: nudge_message?,
+            send_after: send_after?,
+        })
+    }
+}
+
+/// Write a nudge to a client of the own caseload.
+#[utoipa::path(
+    tag = "nudges",
+    request_body = NewNudge,
+    responses((status = 201, body = NudgeView)),
+    extensions(("x-principals" = json!(CREATE)))
+)]
+#[post("/v1/users/{user_id}/nudges")]
+pub(crate) async fn create(
+    state: Data<State>,
+    user_id: Path<Identifier>,
+    request: Write<NewNudge>,
+) -> Result<HttpResponse, Error> {
+    let Granted { caller, body, key } = request.allow(&CREATE)?;
+    let tx = state.db.begin(&caller.actor()?).await?;
+    let response = web::write(tx, &caller, key, async |tx| {
+        let profile = tx
+            .query_opt(&caseload::find_sql(), &[&&**user_id])
+            .await?
+            .ok_or(Error::NotFound)?;
+        let profile = caseload::profile_from_row(&profile)?;
+        let now = match state.clock.fixed() {
+            Some(now) => now,
+            None => tx
+                .query_one("select now() as now", &[])
+                .await?
+                .try_get("now")
+                .map_err(db::Error::from)?,
+        };
+        let send_after = body.send_after.map_or(now, |at| at.max(now));
+        let insert = nudges::Insert {
+            user_id: profile.user_id,
+            nudge_type: body.nudge_type,
+            nudge_message: body.nudge_message,
+            risk_level: profile.current_risk_label.as_str(),
+            source: "staff",
+            created_at: now,
+            send_after,
+            expires_at: send_after + TimeDelta::hours(STAFF_NUDGE_HOURS),
+        };
+        let stored = nudges::insert(tx, &[insert]).await?;
+        let nudge_id = stored.first().map(|(_, id)| *id).ok_or(Error::NotFound)?;
+        let made = nudges::lock(tx, nudge_id).await?.ok_or(Error::NotFound)?;
+        state
+            .outbox
+            .enqueue(tx, &[changed(nudge::CREATED, &made)?])
+            .await?;
+        Ok::<_, Error>(Answer::created(
+            format!("/v1/nudges/{nudge_id}"),
+            &NudgeView::new(made, &caller),
+        )?)
+    })
+    .await?;
+    state.outbox.wake();
+    Ok(response)
+}
+
+/// The last nudge a page showed.
+#[derive(Serialize, Deserialize)]
+struct Position(DateTime<Utc>, i64);
+
+/// A client's nudges, newest first.
+#[utoipa::path(
+    tag = "nudges",
+    params(("limit" = Option<i64>, Query), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = Page<NudgeView>)),
+    extensions(("x-principals" = json!(READ)))
+)]
+#[get("/v1/users/{user_id}/nudges")]
+pub(crate) async fn list(
+    state: Data<State>,
+    user_id: Path<Identifier>,
+    Query(paging): Query<Paging>,
+    cursors: ThinData<CursorKey>,
+    caller: Caller,
+) -> Result<HttpResponse, Error> {
+    caller.allow(&READ)?;
+    let listed = format!("nudges of {}", *user_id);
+    let after: Option<Position> = cursors.open(&listed, &caller, &paging)?;
+    let (at, id) = after.map_or((None, None), |Position(at, id)| (Some(at), Some(id)));
+    let actor = caller.actor_for(&user_id)?;
+    super::profiles::must_see(&state, &actor, &user_id).await?;
+    let limit = paging.limit + 1;
+    let rows = state
+        .db
+        .read(&actor, nudges::LIST, &[&&**user_id, &at, &id, &limit])
+        .await?;
+    let found = rows.iter().map(nudges::from_row).collect::<Result<Vec<_>, _>>()?;
+    let page = Page::cut(found, paging.limit, |last| {
+        cursors.seal(&listed, &caller, &Position(last.timestamp, last.nudge_id))
+    });
+    Ok(HttpResponse::Ok().json(page.map(|found| NudgeView::new(found, &caller))))
+}
+
+/// One nudge.
+#[utoipa::path(
+    tag = "nudges",
+    responses((status = 200, body = NudgeView)),
+    extensions(("x-principals" = json!(READ)))
+)]
+#[get("/v1/nudges/{nudge_id}")]
+pub(crate) async fn find(
+    state: Data<State>,
+    nudge_id: Path<i64>,
+    _: Query<()>,
+    caller: Caller,
+) -> Result<HttpResponse, Error> {
+    caller.allow(&READ)?;
+    let rows = state
+        .db
+        .read(&caller.actor()?, nudges::FIND, &[&*nudge_id])
+        .await?;
+    let found = nudges::from_row(rows.first().ok_or(Error::NotFound)?)?;
+    Ok(HttpResponse::Ok().json(NudgeView::new(found, &caller)))
+}
+
+/// The client saw a nudge that was sent; seeing it again changes nothing.
+#[utoipa::path(
+    tag = "nudges",
+    responses((status = 200, body = NudgeView)),
+    extensions(("x-principals" = json!(ANSWER)))
+)]
+#[post("/v1/nudges/{nudge_id}/viewed")]
+pub(crate) async fn viewed(
+    state: Data<State>,
+    nudge_id: Path<i64>,
+    request: Write<()>,
+) -> Result<HttpResponse, Error> {
+    let Granted { caller, key, .. } = request.allow(&ANSWER)?;
+    let tx = state.db.begin(&caller.actor()?).await?;
+    let response = web::write(tx, &caller, key, async |tx| {
+        let found = nudges::lock(tx, *nudge_id).await?.ok_or(Error::NotFound)?;
+        match found.status.as_str() {
+            "viewed" | "responded" => return Ok(Answer::ok(&NudgeView::new(found, &caller))?),
+            "sent" => {}
+            _ => return Err(Error::NudgeState(found.status)),
+        }
+        nudges::mark_viewed(tx, *nudge_id, state.clock.fixed()).await?;
+        let seen = nudges::lock(tx, *nudge_id).await?.ok_or(Error::NotFound)?;
+        state
+            .outbox
+            .enqueue(tx, &[changed(nudge::VIEWED, &seen)?])
+            .await?;
+        Ok::<_, Error>(Answer::ok(&NudgeView::new(seen, &caller))?)
+    })
+    .await?;
+    state.outbox.wake();
+    Ok(response)
+}
+
+/// What the client answers to a nudge.
+#[derive(ToSchema)]
+struct Response {
+    /// Such as accepted, declined or later.
+    #[schema(max_length = 50)]
+    user_response: String,
+    /// Details, up to 8 KiB.
+    #[schema(value_type = Option<serde_json::Value>)]
+    response_data: Option<serde_json::Value>,
+}
+
+impl Read for Response {
+    const MAX_BODY_BYTES: usize = 16 * 1024;
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let user_response = fields.required("user_response", read::text(1..=MAX_RESPONSE_BYTES));
+        let response_data = fields.optional("response_data", read::object(MAX_RESPONSE_DATA_BYTES));
+        Some(Self {
+            user_response: user_response?,
+            response_data: response_data?,
+        })
+    }
+}
+
+/// Answer a nudge that was sent, once.
+#[utoipa::path(
+    tag = "nudges",
+    request_body = Response,
+    responses((status = 200, body = NudgeView)),
+    extensions(("x-principals" = json!(ANSWER)))
+)]
+#[post("/v1/nudges/{nudge_id}/responded")]
+pub(crate) async fn responded(
+    state: Data<State>,
+    nudge_id: Path<i64>,
+    request: Write<Response>,
+) -> Result<HttpResponse, Error> {
+    let Granted { caller, body, key } = request.allow(&ANSWER)?;
+    let tx = state.db.begin(&caller.actor()?).await?;
+    let response = web::write(tx, &caller, key, async |tx| {
+        let found = nudges::lock(tx, *nudge_id).await?.ok_or(Error::NotFound)?;
+        if !matches!(found.status.as_str(), "sent" | "viewed") {
+            return Err(Error::NudgeState(found.status));
+        }
+        let now = state.clock.fixed();
+        nudges::mark_responded(
+            tx,
+            *nudge_id,
+            &body.user_response,
+            body.response_data.as_ref(),
+            now,
+        )
+        .await?;
+        let answered = nudges::lock(tx, *nudge_id).await?.ok_or(Error::NotFound)?;
+        state
+            .outbox
+            .enqueue(tx, &[changed(nudge::RESPONDED, &answered)?])
+            .await?;
+        Ok::<_, Error>(Answer::ok(&NudgeView::new(answered, &caller))?)
+    })
+    .await?;
+    state.outbox.wake();
+    Ok(response)
+}
+
+fn changed(event_type: &'static str, found: &Nudge) -> Result<bus::NewEvent, Error> {
+    let data = NudgeChanged {
+        nudge_id: found.nudge_id,
+        user_id: found.user_id.clone(),
+        nudge_type: found.nudge_type.clone(),
+        status: found.status.clone(),
+        user_response: found.user_response.clone(),
+    };
+    Ok(bus::NewEvent::new(
+        event_type,
+        Some(found.user_id.clone()),
+        &data,
+    )?)
+}

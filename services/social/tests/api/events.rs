@@ -1,0 +1,154 @@
+//! What the social service does when others tell it something.
+
+use chrono::{TimeDelta, Utc};
+use common::Event;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::harness::{Harness, noon, scores};
+
+fn event(event_type: &str, user_id: &str, data: Value) -> Event {
+    Event {
+        id: Uuid::now_v7(),
+        source: "/recoverly/test".into(),
+        event_type: event_type.into(),
+        subject: Some(user_id.into()),
+        time: Utc::now(),
+        dataschema: None,
+        sequence: None,
+        traceparent: None,
+        data,
+    }
+}
+
+fn model_says(user_id: &str, level: &str, stage: &str, minutes_ago: i64) -> Event {
+    let data = json!({
+        "prediction_id": 1, "user_id": user_id, "model_name": "relapse", "model_version": "3", "stage": stage,
+        "probability": 0.91, "risk_level": level, "predicted_at": noon() - TimeDelta::minutes(minutes_ago),
+    });
+    event("risk.prediction.recorded", user_id, data)
+}
+
+#[tokio::test]
+async fn a_new_client_has_an_unknown_profile_and_a_new_staff_user_none() {
+    let h = Harness::new().await;
+    h.database
+        .superuser()
+        .await
+        .run("insert into core.users (user_id) values ('client-new')")
+        .await;
+    let created = |id: &str| {
+        event(
+            "core.user.created",
+            id,
+            json!({"user_id": id, "kind": "client", "created_at": noon()}),
+        )
+    };
+    let both = [created("client-new"), created("staff-admin")];
+    assert_eq!(h.app.consumer().apply_events(&both).await.unwrap(), 2);
+    let rows = h
+        .database
+        .query("select user_id, current_risk_label from social.user_risk_profiles")
+        .await;
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0].get::<_, &str>("current_risk_label"), "UNKNOWN");
+}
+
+#[tokio::test]
+async fn an_event_delivered_twice_is_applied_once() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    let said = model_says("client-a", "VERY_HIGH", "live", 0);
+    for expected in [1, 0] {
+        assert_eq!(
+            h.app
+                .consumer()
+                .apply_events(std::slice::from_ref(&said))
+                .await
+                .unwrap(),
+            expected
+        );
+    }
+    let rows = h
+        .database
+        .query("select trigger_count from social.escalations")
+        .await;
+    assert_eq!(rows[0].get::<_, i32>("trigger_count"), 1);
+}
+
+#[tokio::test]
+async fn a_message_counts_although_nobody_scored_it() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    let id = h.message("client-a", TimeDelta::hours(1)).await;
+    let data = json!({
+        "message_id": id, "user_id": "client-a", "timestamp": noon() - TimeDelta::hours(1),
+        "conversation_type": "buddy", "sender_role": "user",
+    });
+    h.app
+        .consumer()
+        .apply_events(&[event("core.message.created", "client-a", data)])
+        .await
+        .unwrap();
+    let profile = h.call("counselor").get("/v1/users/client-a/risk-profile").await;
+    assert_eq!(profile.at("/buddy_messages_7d"), &json!(1));
+    assert_eq!(profile.at("/days_since_last_buddy_msg"), &json!(0));
+    assert_eq!(profile.at("/current_risk_label"), &json!("UNKNOWN"));
+}
+
+#[tokio::test]
+async fn a_live_model_that_says_very_high_escalates_and_never_changes_the_label() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    h.writes("client-a", &scores(0.1, 0.1)).await;
+    h.app
+        .consumer()
+        .apply_events(&[model_says("client-a", "VERY_HIGH", "live", 0)])
+        .await
+        .unwrap();
+    let list = h.call("counselor").get("/v1/risk-profiles").await;
+    assert_eq!(list.at("/items/0/current_risk_label"), &json!("LOW_RISK"));
+    assert_eq!(
+        list.at("/items/0/open_escalations/0/escalation_type"),
+        &json!("model_risk")
+    );
+    assert_eq!(h.events("social.escalation.raised").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_live_model_that_says_high_is_a_reason_and_pages_nobody() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    h.app
+        .consumer()
+        .apply_events(&[model_says("client-a", "HIGH", "live", 0)])
+        .await
+        .unwrap();
+    let list = h.call("counselor").get("/v1/risk-profiles").await;
+    let reasons = list.at("/items/0/reasons").as_array().unwrap().clone();
+    assert!(
+        reasons.iter().any(|reason| reason["code"] == "model_risk"),
+        "{reasons:?}"
+    );
+    assert_eq!(list.at("/items/0/open_escalations"), &json!([]));
+}
+
+#[tokio::test]
+async fn a_shadow_model_and_a_late_prediction_change_nothing() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    let said = [
+        model_says("client-a", "MODERATE", "live", 0),
+        model_says("client-a", "HIGH", "live", 5),
+        model_says("client-a", "VERY_HIGH", "shadow", 0),
+    ];
+    for said in said {
+        h.app.consumer().apply_events(&[said]).await.unwrap();
+    }
+    let profile = h.call("counselor").get("/v1/users/client-a/risk-profile").await;
+    assert_eq!(profile.at("/model_risk_level"), &json!("MODERATE"));
+    assert_eq!(
+        h.database.count("select count(*) from social.escalations").await,
+        0
+    );
+}

@@ -1,0 +1,18 @@
+//! The social service over HTTP, on real servers.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod access;
+mod escalations;
+mod events;
+mod harness;
+mod nudges;
+mod predictions;
+mod profiles;
+mod reference;
+mod rules;
