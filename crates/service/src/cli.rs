@@ -1,6 +1,7 @@
 //! `recoverly-<name> serve | migrate …`: the command line of every service.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -10,6 +11,7 @@ use futures::future::BoxFuture;
 use include_dir::Dir;
 use telemetry::Metrics;
 use tokio::signal::unix::{SignalKind, signal};
+use utoipa::openapi::OpenApi;
 
 use crate::{Service, Settings, Variables};
 
@@ -24,6 +26,8 @@ pub struct Program<C> {
     pub about: &'static str,
     /// Its migrations, built in.
     pub migrations: &'static Dir<'static>,
+    /// What it serves, as OpenAPI.
+    pub openapi: fn() -> OpenApi,
     /// Starts it.
     pub start: fn(Settings, Metrics) -> BoxFuture<'static, Result<Service, Failure>>,
     /// Runs a command of its own.
@@ -47,6 +51,8 @@ enum Command<C: Subcommand> {
     /// Change the schema, as the owner role that RECOVERLY_OWNER_DATABASE_URL names.
     #[command(subcommand)]
     Migrate(migrate::Command),
+    /// Print the OpenAPI document that is served at /openapi.json.
+    Openapi,
     #[command(flatten)]
     Own(C),
 }
@@ -87,6 +93,11 @@ async fn run<C: Subcommand>(command: Command<C>, program: Program<C>) -> Result<
             let schema = program.variables.name;
             Ok(migrate::run(&command, schema, &migrations, &owner, &mut std::io::stdout()).await?)
         }
+        Command::Openapi => Ok(writeln!(
+            std::io::stdout(),
+            "{}",
+            (program.openapi)().to_pretty_json()?
+        )?),
         Command::Own(command) => (program.command)(command, env).await,
     }
 }

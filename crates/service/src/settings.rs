@@ -1,12 +1,13 @@
 //! The settings that every service reads.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use config::Env;
 use secrecy::SecretString;
 use telemetry::LogFormat;
-use web::ServerSettings;
+use web::{RateSettings, ServerSettings};
 
 /// Cursors and other signatures need a key of at least as many bytes as their hash.
 const MIN_KEY_BYTES: usize = 32;
@@ -92,6 +93,7 @@ impl Settings {
             metrics_listen: metrics,
             workers: threads,
             drain_pause: Duration::from_millis(drain),
+            rate: rate_settings(env),
             ..ServerSettings::new(listen)
         };
         Some(Self {
@@ -136,6 +138,36 @@ impl Settings {
             },
             background: false,
         }
+    }
+}
+
+/// More than any machine answers, in requests a second: a load test raises a limit to it and meets none.
+const MAX_RATE_PER_SECOND: NonZeroU32 = match NonZeroU32::new(1_000_000) {
+    Some(rate) => rate,
+    None => NonZeroU32::MAX,
+};
+
+fn rate_settings(env: &mut Env) -> RateSettings {
+    let defaults = RateSettings::default();
+    let mut rate =
+        |name, default, help| env.within(name, default, NonZeroU32::MIN..=MAX_RATE_PER_SECOND, help);
+    RateSettings {
+        person_per_second: rate(
+            "RECOVERLY_RATE_PER_PERSON",
+            defaults.person_per_second,
+            "requests a second of a client or a member of staff",
+        ),
+        machine_per_second: rate(
+            "RECOVERLY_RATE_PER_PROGRAM",
+            defaults.machine_per_second,
+            "requests a second of an app, a pipeline or a service",
+        ),
+        address_per_second: rate(
+            "RECOVERLY_RATE_PER_ADDRESS",
+            defaults.address_per_second,
+            "requests a second of an address, without a good token",
+        ),
+        ..defaults
     }
 }
 

@@ -6,11 +6,13 @@ use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;
 
-use crate::servers::Servers;
+use crate::servers::{Servers, rabbitmq_of_profile};
 
 /// A vhost of its own, deleted when the test ends.
 pub struct TestBus {
     vhost: String,
+    amqp_url: SecretString,
+    management_url: SecretString,
     client: Client,
 }
 
@@ -20,13 +22,29 @@ impl TestBus {
     /// # Panics
     /// When RabbitMQ's management API refuses.
     pub async fn new() -> Self {
+        let servers = Servers::get();
+        Self::on(servers.amqp_url.clone(), servers.amqp_management_url.clone()).await
+    }
+
+    /// As [`Self::new`], on the broker of another stack profile, which the test may stop and kill.
+    ///
+    /// # Panics
+    /// When the profile is not up.
+    pub async fn on_profile(profile: &str) -> Self {
+        let (amqp_url, management_url) = rabbitmq_of_profile(profile);
+        Self::on(amqp_url, management_url).await
+    }
+
+    async fn on(amqp_url: SecretString, management_url: SecretString) -> Self {
         let bus = Self {
             vhost: format!("test-{}", Uuid::now_v7()),
+            amqp_url,
+            management_url,
             client: Client::new(),
         };
         bus.call(Method::PUT, &format!("vhosts/{}", bus.vhost), None)
             .await;
-        let user = management().username().to_owned();
+        let user = parsed(&bus.management_url).username().to_owned();
         let all = json!({"configure": ".*", "write": ".*", "read": ".*"});
         bus.call(
             Method::PUT,
@@ -43,11 +61,7 @@ impl TestBus {
     /// When the server's URL is none.
     #[must_use]
     pub fn url(&self) -> SecretString {
-        let mut url: Url = Servers::get()
-            .amqp_url
-            .expose_secret()
-            .parse()
-            .expect("an AMQP URL");
+        let mut url = parsed(&self.amqp_url);
         url.set_path(&self.vhost);
         SecretString::from(url.to_string())
     }
@@ -84,7 +98,7 @@ impl TestBus {
     /// # Panics
     /// When it cannot be reached or answers with a server error.
     pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Value {
-        let base = management();
+        let base = parsed(&self.management_url);
         let url = format!("{}/api/{path}", base.origin().ascii_serialization());
         let mut request = self
             .client
@@ -106,11 +120,10 @@ impl TestBus {
 impl Drop for TestBus {
     fn drop(&mut self) {
         // As in TestDb: deleting waits, the test's runtime may be gone.
-        let vhost = self.vhost.clone();
+        let (vhost, base) = (self.vhost.clone(), parsed(&self.management_url));
         let deleting = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             if let Ok(runtime) = runtime {
-                let base = management();
                 let url = format!("{}/api/vhosts/{vhost}", base.origin().ascii_serialization());
                 let request = Client::new()
                     .delete(url)
@@ -122,12 +135,8 @@ impl Drop for TestBus {
     }
 }
 
-fn management() -> Url {
-    Servers::get()
-        .amqp_management_url
-        .expose_secret()
-        .parse()
-        .expect("a management URL")
+fn parsed(url: &SecretString) -> Url {
+    url.expose_secret().parse().expect("a URL of the test stack")
 }
 
 fn encoded(name: &str) -> String {

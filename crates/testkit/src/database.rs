@@ -16,8 +16,6 @@ use crate::servers::{Servers, workspace_root};
 
 /// In the order in which they refer to each other.
 const SCHEMAS: [&str; 5] = ["core", "social", "risk", "reco", "causal"];
-/// Passwords of the roles of a test cluster: it listens on this machine only, and holds nothing real.
-const ROLE_PASSWORD: &str = "only-for-tests";
 /// One template is built at a time, whichever process asks first.
 const TEMPLATE_LOCK: i64 = 0x7465_6d70_6c61_7465;
 
@@ -198,16 +196,6 @@ async fn template(admin: &Admin) -> String {
 
 async fn build_template(admin: &Admin, root: &Path, name: &str) {
     let read = |path: &str| fs::read_to_string(root.join(path)).expect("a file of the bootstrap");
-    admin.run(&read("deploy/postgres/roles.sql")).await;
-    for role in SCHEMAS
-        .iter()
-        .map(|service| format!("recoverly_{service}"))
-        .chain(["recoverly_owner".to_owned()])
-    {
-        admin
-            .run(&format!("alter role {role} password '{ROLE_PASSWORD}'"))
-            .await;
-    }
     // Built under another name, so that a half-built template is never copied.
     let building = format!("{name}_building");
     admin
@@ -259,17 +247,15 @@ fn fingerprint(root: &Path) -> String {
     hex::encode(hasher.finalize()).chars().take(16).collect()
 }
 
+/// The roles and their passwords are the bootstrap's; only the database is another.
 fn role_url(role: &str, database: &str) -> SecretString {
-    let mut url = parsed(&Servers::get().admin_database_url);
-    url.set_username(role)
-        .and_then(|()| url.set_password(Some(ROLE_PASSWORD)))
-        .expect("a URL with a user");
-    url.set_path(database);
-    SecretString::from(url.to_string())
+    let known = &Servers::get().role_urls;
+    let url = known.iter().find(|(name, _)| *name == role).map(|(_, url)| url);
+    on_database(url.expect("a role of the platform"), database)
 }
 
-fn on_database(admin: &SecretString, database: &str) -> SecretString {
-    let mut url = parsed(admin);
+fn on_database(url: &SecretString, database: &str) -> SecretString {
+    let mut url = parsed(url);
     url.set_path(database);
     SecretString::from(url.to_string())
 }

@@ -11,12 +11,14 @@
 )]
 
 mod broker;
+mod crash;
 mod database;
 mod http;
 mod principals;
 mod servers;
 
 pub use broker::TestBus;
+pub use crash::{Process, Stack, eventually, free_port};
 pub use database::TestDb;
 pub use http::{Answer, Client};
 pub use principals::Principals;

@@ -17,6 +17,7 @@ pub const PROGRAM: Program<NoCommand> = Program {
     variables: config::VARIABLES,
     about: "Recoverly causal: a client's risk a day, for estimates of which action helps whom",
     migrations: &MIGRATIONS,
+    openapi: routes::openapi,
     start: |settings, metrics| Box::pin(async move { Ok(App::start(&settings, metrics)?.service) }),
     command: |command, _| match command {},
 };

@@ -18,6 +18,7 @@ pub const PROGRAM: Program<Command> = Program {
     variables: config::VARIABLES,
     about: "Recoverly core: accounts, caseloads, messages, and the leases by which pipelines take them to score",
     migrations: &MIGRATIONS,
+    openapi: routes::openapi,
     start: |settings, metrics| Box::pin(async move { Ok(App::start(&settings, metrics)?.service) }),
     command: |command, env| match command {
         Command::Admin(command) => Box::pin(admin::main(command, env)),

@@ -17,6 +17,7 @@ pub const PROGRAM: Program<NoCommand> = Program {
     variables: config::VARIABLES,
     about: "Recoverly reco: the latest label and trend of each client, for recommendations",
     migrations: &MIGRATIONS,
+    openapi: routes::openapi,
     start: |settings, metrics| Box::pin(async move { Ok(App::start(&settings, metrics)?.service) }),
     command: |command, _| match command {},
 };

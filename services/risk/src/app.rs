@@ -17,6 +17,7 @@ pub const PROGRAM: Program<NoCommand> = Program {
     variables: config::VARIABLES,
     about: "Recoverly risk: how much a client writes a day, for the models that predict a relapse",
     migrations: &MIGRATIONS,
+    openapi: routes::openapi,
     start: |settings, metrics| Box::pin(async move { Ok(App::start(&settings, metrics)?.service) }),
     command: |command, _| match command {},
 };

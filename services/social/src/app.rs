@@ -19,6 +19,7 @@ pub const PROGRAM: Program<NoCommand> = Program {
     variables: config::VARIABLES,
     about: "Recoverly social: risk profiles, nudges and escalations from scored messages",
     migrations: &MIGRATIONS,
+    openapi: routes::openapi,
     start: |settings, metrics| {
         Box::pin(async move { Ok(App::start(&settings, Clock::database(), metrics)?.service) })
     },

@@ -28,7 +28,7 @@ pub(crate) async fn add(tx: &Tx, scores: &[Score<'_>]) -> Result<(), db::Error> 
     Ok(())
 }
 
-// The join leaves out who was erased before the event came; the order keeps replicas from locking each other out.
+// The join leaves out who was erased before the event came; the order keeps two replicas from a deadlock.
 const ADD: &str = "
     insert into causal.daily_risk as r (user_id, day, predictions, risk_score_sum_millionths)
     select u.user_id, (n.message_timestamp at time zone 'UTC')::date as day, count(*)::int4, sum(n.millionths)::int8

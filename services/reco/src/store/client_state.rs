@@ -21,7 +21,7 @@ pub(crate) async fn save(tx: &Tx, profiles: &[ProfileChanged]) -> Result<(), db:
     Ok(())
 }
 
-// The join leaves out who was erased before the event came; the order keeps replicas from locking each other out.
+// The join leaves out who was erased before the event came; the order keeps two replicas from a deadlock.
 const SAVE: &str = "
     insert into reco.client_state as s (user_id, current_risk_label, risk_trend, computed_at)
     select distinct on (u.user_id) u.user_id, n.current_risk_label, n.risk_trend, n.computed_at

@@ -19,7 +19,7 @@ pub(crate) async fn add(tx: &Tx, messages: &[MessageCreated]) -> Result<(), db::
     Ok(())
 }
 
-// The join leaves out who was erased before the event came; the order keeps replicas from locking each other out.
+// The join leaves out who was erased before the event came; the order keeps two replicas from a deadlock.
 const ADD: &str = "
     insert into risk.daily_engagement as e (user_id, day, messages, last_message_at)
     select u.user_id, (n.timestamp at time zone 'UTC')::date as day, count(*)::int4, max(n.timestamp)

@@ -28,6 +28,7 @@ async fn an_unknown_path_is_a_problem() {
     assert_eq!(refused.code(), 404);
     assert_eq!(refused.headers["content-type"], "application/problem+json");
     assert_eq!(refused.at("/status"), 404);
+    world.app.stop().await;
 }
 
 #[tokio::test]

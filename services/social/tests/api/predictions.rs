@@ -198,7 +198,10 @@ async fn an_invalid_item_of_a_partial_batch_does_not_keep_its_neighbours_out() {
             &json!({"items": [bad, good]}),
         )
         .await;
-    assert_eq!(answer.at("/items/0/problem/errors/0/pointer"), &json!("/items/0/p_toxic"));
+    assert_eq!(
+        answer.at("/items/0/problem/errors/0/pointer"),
+        &json!("/items/0/p_toxic")
+    );
     assert_eq!(answer.at("/items/1/message_id"), &json!(message));
 }
 

@@ -1,0 +1,221 @@
+//! The operator's commands, as they are typed.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use clap::Parser;
+use core_service::admin;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::harness::Harness;
+
+#[derive(Parser)]
+struct Typed {
+    #[command(subcommand)]
+    command: admin::Command,
+}
+
+impl Harness {
+    /// Types a command; what it prints, or why it failed.
+    async fn admin(&self, line: &str) -> Result<String, String> {
+        self.admin_with(line, "").await
+    }
+
+    async fn admin_with(&self, line: &str, input: &str) -> Result<String, String> {
+        let words = std::iter::once("test").chain(line.split_whitespace());
+        let typed = Typed::try_parse_from(words).map_err(|error| error.to_string())?;
+        let (db, mut out) = (self.database.pools("core"), Vec::new());
+        let ran = admin::run(&typed.command, &db, &mut input.as_bytes(), &mut out).await;
+        ran.map_err(|error| error.to_string())?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+}
+
+/// A file of its own, removed with the value.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("recoverly-{}", Uuid::now_v7())))
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("credentials.json")
+    }
+
+    fn read(&self) -> Value {
+        serde_json::from_slice(&fs::read(self.file()).unwrap()).unwrap()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+#[tokio::test]
+async fn an_account_by_command_is_an_account_like_any_other() {
+    let h = Harness::new().await;
+    let line = "user --id staff-new --kind staff --username new --role counselor --role oncall";
+    assert_eq!(h.admin(line).await.unwrap(), "staff account staff-new is made\n");
+    assert_eq!(
+        h.admin(line).await.unwrap(),
+        "staff account staff-new is up to date\n"
+    );
+    assert_eq!(h.events("core.user.created").await.len(), 1);
+    h.admin("user --id staff-new --kind staff --display-name N --role admin")
+        .await
+        .unwrap();
+    let token = h.admin("token --user staff-new").await.unwrap();
+    let caller = h.anonymous().with_token(token.trim());
+    assert_eq!(caller.get("/v1/me").await.at("/roles"), &json!(["admin"]));
+    let seen = caller.get("/v1/users/staff-new").await;
+    assert_eq!(
+        (seen.at("/username"), seen.at("/display_name")),
+        (&json!("new"), &json!("N"))
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_refused_in_words_and_leaves_nothing() {
+    let h = Harness::new().await;
+    for (line, words) in [
+        (
+            "user --id client-x --kind client --role admin",
+            "roles are for staff",
+        ),
+        ("user --id staff-admin --kind client", "is a staff account"),
+        (
+            "user --id client-x --kind client --username admin",
+            "another account has this username",
+        ),
+        ("user --id a/b --kind client", "an id is"),
+        (
+            "program --id program-app --kind pipeline --name x",
+            "is of another kind",
+        ),
+        ("token --user nobody", "there is no account nobody"),
+        ("token --program nobody", "there is no program nobody"),
+        ("token --user staff-admin --ttl-days 91", "91 is not in 1..=90"),
+        (
+            "token --user staff-admin --program program-app",
+            "cannot be used with",
+        ),
+        ("token", "required"),
+    ] {
+        let refused = h.admin(line).await.unwrap_err();
+        assert!(refused.contains(words), "{line}: {refused}");
+    }
+    assert_eq!(h.database.count("select count(*) from core.users").await, 6);
+    assert_eq!(h.events("core.user.created").await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_token_is_shown_once_and_stored_as_a_hash() {
+    let h = Harness::new().await;
+    h.admin("program --id new-pipeline --kind pipeline --name New")
+        .await
+        .unwrap();
+    let shown = h
+        .admin("token --program new-pipeline --ttl-days 1 --json")
+        .await
+        .unwrap();
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    let token = shown["token"].as_str().expect("a token");
+    assert!(token.starts_with("rcv_") && token.len() == 47);
+    assert_eq!(shown["client_id"], "new-pipeline");
+    let found =
+        format!("select count(*) from core.access_tokens where token_hash = sha256('{token}'::bytea)");
+    assert_eq!(h.database.count(&found).await, 1);
+    let me = h.anonymous().with_token(token).get("/v1/me").await;
+    assert_eq!(
+        (me.at("/id"), me.at("/kind")),
+        (&json!("new-pipeline"), &json!("pipeline"))
+    );
+    assert_eq!(
+        h.admin_with("revoke --token-stdin", &format!("{token}\n"))
+            .await
+            .unwrap(),
+        "1 revoked\n"
+    );
+    assert_eq!(
+        h.admin_with("revoke --token-stdin", &format!("{token}\n"))
+            .await
+            .unwrap(),
+        "0 revoked\n"
+    );
+    assert_eq!(h.admin("revoke --user staff-admin").await.unwrap(), "1 revoked\n");
+}
+
+#[tokio::test]
+async fn demo_credentials_are_one_of_each_kind_in_a_file_for_its_owner() {
+    let h = Harness::new().await;
+    let scratch = Scratch::new();
+    let line = format!("demo-credentials --file {}", scratch.file().display());
+    // The tests' own staff hold none of the demo's names.
+    h.run("delete from core.users").await;
+    h.admin(&line).await.unwrap();
+    let mode = fs::metadata(scratch.file()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let credentials = scratch.read();
+    let me = async |name: &str| {
+        let token = credentials[name]["token"].as_str().expect("a token");
+        h.anonymous().with_token(token).get("/v1/me").await
+    };
+    for (name, field, id, role) in [
+        ("admin", "user_id", "staff-admin", Some("admin")),
+        ("supervisor", "user_id", "staff-supervisor", Some("supervisor")),
+        ("counselor", "user_id", "staff-counselor", Some("counselor")),
+        (
+            "counselor_other",
+            "user_id",
+            "staff-counselor-other",
+            Some("counselor"),
+        ),
+        ("oncall", "user_id", "staff-oncall", Some("oncall")),
+        ("auditor", "user_id", "staff-auditor", Some("auditor")),
+        ("app", "client_id", "companion-app", None),
+        ("pipeline", "client_id", "vader-pipeline", None),
+        ("client", "user_id", "client-001", None),
+    ] {
+        assert_eq!(credentials[name][field], id);
+        let me = me(name).await;
+        assert_eq!(
+            (me.at("/id"), me.at("/roles/0").as_str()),
+            (&json!(id), role),
+            "{name}"
+        );
+    }
+    assert_eq!(credentials.as_object().unwrap().len(), 9);
+    assert_eq!(h.events("core.user.created").await.len(), 7);
+}
+
+#[tokio::test]
+async fn a_second_run_keeps_the_tokens_that_still_work() {
+    let h = Harness::new().await;
+    let scratch = Scratch::new();
+    let line = format!("demo-credentials --file {}", scratch.file().display());
+    h.run("delete from core.users").await;
+    h.admin(&line).await.unwrap();
+    let first = scratch.read();
+    h.admin(&line).await.unwrap();
+    assert_eq!(scratch.read(), first);
+    h.admin("revoke --program vader-pipeline").await.unwrap();
+    fs::set_permissions(scratch.file(), fs::Permissions::from_mode(0o644)).unwrap();
+    h.admin(&line).await.unwrap();
+    let second = scratch.read();
+    assert_ne!(second["pipeline"], first["pipeline"]);
+    assert_eq!(
+        (&second["admin"], &second["client"]),
+        (&first["admin"], &first["client"])
+    );
+    let mode = fs::metadata(scratch.file()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    fs::write(scratch.file(), "not json").unwrap();
+    h.admin(&line).await.unwrap();
+    assert_eq!(scratch.read().as_object().unwrap().len(), 9);
+    assert_eq!(h.events("core.user.created").await.len(), 7);
+}
