@@ -4,7 +4,7 @@
 PROFILE ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status logs clean demo check test bench docs
+.PHONY: help setup up down status logs clean services-down demo check test bench docs
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,24 +17,29 @@ setup: ## Install the Debian packages that this machine lacks
 up: setup ## Start the servers and prepare the database
 	@deploy/dev/stack.sh up $(PROFILE)
 
-down: ## Stop the servers, keep their data
+down: services-down ## Stop services and servers, keep their data
 	@deploy/dev/stack.sh down $(PROFILE)
 
-status: ## Show which servers run, and where
+status: ## Show which servers and services run, and where
 	@deploy/dev/stack.sh status $(PROFILE)
+	@$(if $(filter dev,$(PROFILE)),deploy/dev/services.sh status)
 
 logs: ## Show the servers' last log lines
 	@deploy/dev/stack.sh logs $(PROFILE)
 
-clean: ## Stop the servers and delete their data
+clean: services-down ## Stop services and servers, delete their data
 	@deploy/dev/stack.sh clean $(PROFILE)
+
+# The services run on the profile `dev` only.
+services-down:
+	@$(if $(filter dev all,$(PROFILE)),deploy/dev/services.sh stop)
 
 # --- project ---
 
 demo: ## Start everything and show the main job on a made-up cohort
 	@deploy/dev/demo.sh
 
-check: ## Format, lints, licences, documentation: all that needs no server
+check: ## Format, lints, licences, layers, undoable migrations, current documentation
 	@deploy/dev/check.sh
 
 test: ## Run all tests on real servers

@@ -19,6 +19,9 @@ pub struct NewEvent {
     pub subject: Option<String>,
     /// Ids, labels and scores; never text, names, contact data or coordinates.
     pub data: Value,
+    /// The W3C trace context of the request that caused it, where that is not the caller's own: work that is
+    /// gathered from several requests is none of them.
+    pub traceparent: Option<String>,
 }
 
 /// The data of an event has no JSON form, such as a map whose keys are no strings. A fault of the program.
@@ -45,6 +48,7 @@ impl NewEvent {
                 event_type,
                 subject,
                 data,
+                traceparent: None,
             }),
             Err(source) => Err(EncodeError { event_type, source }),
         }
@@ -56,6 +60,12 @@ impl NewEvent {
     /// When `data` has no JSON form.
     pub fn of<C: Contract>(subject: Option<String>, data: &C) -> Result<Self, EncodeError> {
         Self::new(C::TYPE, subject, data)
+    }
+
+    /// The same event, caused by the request of this trace context.
+    #[must_use]
+    pub fn caused_by(self, traceparent: Option<String>) -> Self {
+        Self { traceparent, ..self }
     }
 }
 
@@ -72,9 +82,9 @@ impl Outbox {
     pub fn new(schema: &str) -> Self {
         let insert = format!(
             "insert into {schema}.outbox (event_id, event_type, subject, data, traceparent)
-             select e.event_id, e.event_type, e.subject, e.data, $5
-             from unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[])
-                  with ordinality as e(event_id, event_type, subject, data, place)
+             select e.event_id, e.event_type, e.subject, e.data, e.traceparent
+             from unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::text[])
+                  with ordinality as e(event_id, event_type, subject, data, traceparent, place)
              order by e.place"
         );
         Self {
@@ -96,8 +106,13 @@ impl Outbox {
         let types: Vec<&str> = events.iter().map(|e| e.event_type.as_ref()).collect();
         let subjects: Vec<Option<&str>> = events.iter().map(|e| e.subject.as_deref()).collect();
         let data: Vec<&Value> = events.iter().map(|e| &e.data).collect();
-        let traceparent = telemetry::current_traceparent();
-        tx.execute(&self.insert, &[&ids, &types, &subjects, &data, &traceparent])
+        // Every event belongs to a trace; one that nobody began begins here.
+        let current = telemetry::current_traceparent().unwrap_or_else(telemetry::new_traceparent);
+        let traceparents: Vec<&str> = events
+            .iter()
+            .map(|e| e.traceparent.as_deref().unwrap_or(&current))
+            .collect();
+        tx.execute(&self.insert, &[&ids, &types, &subjects, &data, &traceparents])
             .await?;
         Ok(())
     }

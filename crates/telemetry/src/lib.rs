@@ -26,7 +26,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
 pub use metrics::Metrics;
-pub use propagation::{carrying, current_traceparent, set_parent};
+pub use propagation::{carrying, current_traceparent, new_traceparent, set_parent};
 pub use settings::{LogFormat, Settings};
 
 /// Libraries whose own spans would be exported by exporting, without end.

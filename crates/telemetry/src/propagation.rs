@@ -7,6 +7,7 @@ use opentelemetry::Context;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 const TRACEPARENT: &str = "traceparent";
@@ -30,6 +31,12 @@ pub fn current_traceparent() -> Option<String> {
         ));
     }
     RECEIVED.try_with(Clone::clone).ok().flatten()
+}
+
+/// The `traceparent` of a trace that begins here and that nobody samples: work that no request asked for.
+pub fn new_traceparent() -> String {
+    let ids = RandomIdGenerator::default();
+    format!("00-{}-{}-00", ids.new_trace_id(), ids.new_span_id())
 }
 
 /// Makes `span` a child of the sender's. Call it before the span is entered. What is not a valid `traceparent` is

@@ -22,4 +22,4 @@ pub use crash::{Process, Stack, eventually, free_port};
 pub use database::TestDb;
 pub use http::{Answer, Client};
 pub use principals::Principals;
-pub use servers::{Servers, redis_prefix};
+pub use servers::{Servers, redis_prefix, workspace_root};

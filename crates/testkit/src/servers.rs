@@ -93,7 +93,8 @@ pub fn redis_prefix() -> String {
 }
 
 /// The folder of the workspace.
-pub(crate) fn workspace_root() -> PathBuf {
+#[must_use]
+pub fn workspace_root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .ancestors()
         .nth(2)

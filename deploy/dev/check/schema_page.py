@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 # Tables that every service has; they are told once where they are alike.
 COMMON = ("outbox", "inbox", "dead_letters", "idempotency_keys", "schema_history")
+# The one table that no migration makes, so that it has no comments of its own.
+HISTORY = "schema_history"
+HISTORY_COMMENT = "Which migrations are applied; kept by `migrate` through refinery."
 SHORT_TYPES = {
     "timestamp with time zone": "timestamptz",
     "character varying": "varchar",
@@ -18,6 +22,7 @@ COMMANDS = {"*": "all", "r": "select", "a": "insert", "w": "update", "d": "delet
 VOLATILITY = {"i": "immutable", "s": "stable", "v": "volatile"}
 # The rights that a service has on its own tables unless a table says otherwise.
 OWN_RIGHTS = ("delete", "insert", "select", "update")
+SERVICES = ("core", "social", "risk", "reco", "causal")
 
 Table = dict[str, Any]
 Schema = dict[str, Any]
@@ -46,7 +51,7 @@ def default_of(column: dict[str, Any]) -> str:
         return "identity"
     if column["generated"]:
         return f"generated: {code(column['default'])}"
-    return code(column["default"]) if column["default"] else ""
+    return code(short(column["default"])) if column["default"] else ""
 
 
 def columns(table: Table) -> list[str]:
@@ -67,7 +72,7 @@ def bullets(title: str, items: list[str]) -> list[str]:
 def policy(of: dict[str, Any]) -> str:
     """One row policy."""
     kind = "" if of["permissive"] else ", restrictive"
-    parts = [f"{code(of['name'])} ({COMMANDS[of['command']]}{kind}) for {', '.join(of['roles'] or ['public'])}"]
+    parts = [f"{code(of['name'])} ({COMMANDS[of['command']]}{kind}) for {', '.join(map(code, of['roles'] or ['public']))}"]
     if of["using"]:
         parts.append(f"using {code(of['using'])}")
     if of["check"]:
@@ -85,16 +90,30 @@ def rights(table: Table) -> dict[str, tuple[str, ...]]:
     return {role: tuple(sorted(what)) for role, what in found.items()}
 
 
+def who(roles: set[str]) -> str:
+    """Roles in a few words: a service stands for its login and its worker role together."""
+    names = []
+    rest = set(roles)
+    for service in SERVICES:
+        both = {f"recoverly_{service}", f"recoverly_{service}_worker"}
+        if both <= rest:
+            rest -= both
+            names.append(service)
+    if len(names) == len(SERVICES):
+        names = ["all services"]
+    return ", ".join(names + [code(role) for role in sorted(rest)]) or "nobody else"
+
+
 def unusual_rights(schema: str, table: Table) -> list[str]:
     """Grants that differ from what a service has on its own tables."""
-    found = rights(table)
     own = {f"recoverly_{schema}", f"recoverly_{schema}_worker"}
-    lines = [
-        f"{code(role)}: {', '.join(what)}"
-        for role, what in sorted(found.items())
-        if role not in own or what != OWN_RIGHTS
-    ]
-    return lines + [f"{code(role)}: nothing" for role in sorted(own - found.keys())]
+    found = rights(table)
+    holders: dict[tuple[str, ...], set[str]] = {}
+    for role in sorted(found.keys() | own):
+        what = found.get(role, ("nothing",))
+        if role not in own or what != OWN_RIGHTS:
+            holders.setdefault(what, set()).add(role)
+    return [f"{who(roles)}: {', '.join(what)}" for what, roles in sorted(holders.items())]
 
 
 def indexes(table: Table) -> list[str]:
@@ -107,7 +126,8 @@ def indexes(table: Table) -> list[str]:
 
 def one_table(schema: str, table: Table) -> list[str]:
     """Everything about one table."""
-    lines = [f"### {schema}.{table['name']}", "", table["comment"] or "", ""] + columns(table)
+    comment = HISTORY_COMMENT if table["name"] == HISTORY else table["comment"]
+    lines = [f"### {code(schema + '.' + table['name'])}", "", comment or "", ""] + columns(table)
     if table["definition"]:
         lines += ["```sql", table["definition"], "```", ""]
     keys = [f"{code(key['name'])} {code(key['definition'])}" for key in table["constraints"]]
@@ -161,10 +181,16 @@ def functions(schema: Schema) -> list[str]:
     for of in schema["functions"]:
         call = code(f"{schema['name']}.{of['name']}({short(of['arguments'])})")
         rights_of = "its owner" if of["definer"] else "its caller"
-        callers = ", ".join(of["executable_by"] or []) or "nobody else"
+        callers = who(set(of["executable_by"] or []))
         returns = f"{short(of['returns'] or '')} ({VOLATILITY[of['volatility']]})"
         lines.append(f"| {call} | {cell(returns)} | {rights_of} | {callers} | {cell(of['comment'])} |")
     return [*lines, ""]
+
+
+def without_name(schema: str, text: str) -> str:
+    """The text with `<service>` for the schema's name wherever that is code."""
+    name = re.compile(rf"\b(recoverly_)?{schema}(?=[._`])")
+    return re.sub(r"`[^`]*`", lambda span: name.sub(r"\1<service>", span[0]), text)
 
 
 def common(schemas: list[Schema]) -> list[str]:
@@ -172,7 +198,7 @@ def common(schemas: list[Schema]) -> list[str]:
     lines = [
         "## In every schema",
         "",
-        "`<service>` stands for core, social, risk, reco and causal: these tables are alike in all of them.",
+        "Of these tables every service has its own; `<service>` stands for each of the five.",
         "",
     ]
     for name in COMMON:
@@ -181,12 +207,24 @@ def common(schemas: list[Schema]) -> list[str]:
             for table in schema["tables"]:
                 if table["name"] == name:
                     text = "\n".join(one_table(schema["name"], table))
-                    alike = text.replace(f"recoverly_{schema['name']}", "recoverly_<service>")
-                    alike = alike.replace(f"{schema['name']}.", "<service>.")
+                    alike = without_name(schema["name"], text)
                     versions.setdefault(alike, []).append(text)
         for alike, texts in versions.items():
             lines += [alike] if len(texts) == len(schemas) else texts
     return lines
+
+
+def uncommented(schemas: list[Schema]) -> list[str]:
+    """Tables and columns of the migrations that nobody explained."""
+    missing = []
+    for schema in schemas:
+        for table in schema["tables"]:
+            name = f"{schema['name']}.{table['name']}"
+            if table["name"] == HISTORY:
+                continue
+            missing += [] if table["comment"] else [name]
+            missing += [f"{name}.{column['name']}" for column in table["columns"] if not column["comment"]]
+    return missing
 
 
 def page(head: str, schemas: list[Schema]) -> str:
@@ -204,10 +242,13 @@ def page(head: str, schemas: list[Schema]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the page; the exit status."""
+    """Print the page; the exit status, 1 where something has no comment."""
     head, catalogue = (Path(name).read_text(encoding="utf-8") for name in arguments)
-    sys.stdout.write(page(head, json.loads(catalogue)))
-    return 0
+    schemas = json.loads(catalogue)
+    sys.stdout.write(page(head, schemas))
+    for name in uncommented(schemas):
+        print(f"{name} has no comment: add `comment on …` to its migration", file=sys.stderr)
+    return 1 if uncommented(schemas) else 0
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ HEAD = """# Settings
 
 Every service reads its settings from the environment once, at start, and refuses to start on a wrong one, naming it.
 This page is written by `make docs` from `recoverly-<service> --help`; `make check` tells when it is out of date.
+The database is named by the service's own variable, else by `RECOVERLY_DATABASE_URL`: one of the two must be set.
 `migrate` needs one variable only: `RECOVERLY_OWNER_DATABASE_URL`, the Postgres URL of the owner role.
 """
 

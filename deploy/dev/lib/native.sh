@@ -113,7 +113,7 @@ CONF
   case $PROFILE in
     test) # thrown away after a run: durability would only cost time
       printf '%s\n' "max_connections = 400" "shared_buffers = 256MB" "fsync = off" "synchronous_commit = off" \
-        "full_page_writes = off" "max_wal_size = 2GB"
+        "full_page_writes = off" "max_wal_size = 2GB" "authentication_timeout = 5s"
       ;;
     bench) # durable; checkpoints rare enough not to fall into a measured round
       printf '%s\n' "max_connections = 200" "shared_buffers = 512MB" "max_wal_size = 4GB" "checkpoint_timeout = 30min"

@@ -86,6 +86,7 @@ struct Position(DateTime<Utc>, i64);
 #[utoipa::path(
     tag = "messages",
     params(
+        ("user_id" = String, Path),
         ("conversation_type" = Option<String>, Query),
         ("limit" = Option<i64>, Query),
         ("cursor" = Option<String>, Query)
@@ -104,7 +105,8 @@ pub(crate) async fn list(
     caller.allow(&READ)?;
     let list = format!("messages of {}", *user_id);
     let after: Option<Position> = cursors.open(&list, &caller, &query.paging)?;
-    let (at, id) = after.map_or((None, None), |Position(at, id)| (Some(at), Some(id)));
+    let goes_on = after.is_some();
+    let Position(at, id) = after.unwrap_or(Position(DateTime::<Utc>::MAX_UTC, i64::MAX));
     let conversation_type = query.conversation_type.map(ConversationType::as_str);
     let (crisis_only, limit) = (sees_in_crisis_only(&caller), query.paging.limit + 1);
     let params: db::Params<'_> = &[&&**user_id, &crisis_only, &conversation_type, &at, &id, &limit];
@@ -113,7 +115,7 @@ pub(crate) async fn list(
         .read(&caller.actor_for(&user_id)?, messages::HISTORY, params)
         .await?;
     let (limited, found) = messages::history(&rows)?.ok_or(Error::NotFound)?;
-    if limited && id.is_some() {
+    if limited && goes_on {
         // The cursor dates from a time when the client was on the caller's caseload.
         return Err(Problem::invalid_field("?cursor", "must be a next_cursor of this list").into());
     }
@@ -128,6 +130,7 @@ pub(crate) async fn list(
 /// One message.
 #[utoipa::path(
     tag = "messages",
+    params(("message_id" = i64, Path)),
     responses((status = 200, body = MessageView)),
     extensions(("x-principals" = json!(READ)))
 )]

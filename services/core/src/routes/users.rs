@@ -258,7 +258,9 @@ pub(crate) async fn list(
     caller: Caller,
 ) -> Result<HttpResponse, Error> {
     caller.allow(&LIST)?;
-    let after: Option<String> = cursors.open(LIST_NAME, &caller, &query.paging)?;
+    let after: String = cursors
+        .open(LIST_NAME, &caller, &query.paging)?
+        .unwrap_or_default();
     let limit = query.paging.limit + 1;
     let (view, rows): (fn(User) -> UserView, _) = if is(&caller, PrincipalKind::Admin) {
         let params: db::Params<'_> = &[&query.kind, &query.status, &query.q, &after, &limit];
@@ -288,6 +290,7 @@ pub(crate) async fn list(
 /// One account.
 #[utoipa::path(
     tag = "users",
+    params(("user_id" = String, Path)),
     responses((status = 200, body = UserView)),
     extensions(("x-principals" = json!(READ)))
 )]

@@ -23,7 +23,8 @@ pub(crate) struct Message {
 
 /// One client's messages, newest first; no row where the client is not seen, and one without a message where there is
 /// none. Who sees the client for a crisis alone gets no more than the last 20. `$1` client, `$2` whether the caller's
-/// roles allow the last 20 only, `$3` conversation type or null, `$4` and `$5` the last row seen or null, `$6` limit.
+/// roles allow the last 20 only, `$3` conversation type or null, `$4` and `$5` the row to go on behind, `$6` limit. The
+/// first page goes on behind the greatest values: under row-level security only bare parameters reach the index.
 pub(crate) const HISTORY: &str = "
     with person as (
         select u.user_id, $2 or u.user_id = any (array(select core.crisis_clients())) as limited
@@ -37,8 +38,7 @@ pub(crate) const HISTORY: &str = "
             h.metadata
         from core.messages h
         where h.user_id = $1 and ($3::varchar is null or h.conversation_type = $3)
-          and (h.timestamp, h.message_id)
-            < (coalesce($4::timestamptz, 'infinity'), coalesce($5::int8, 9223372036854775807))
+          and (h.timestamp, h.message_id) < ($4, $5)
           and (not p.limited or h.message_id in (
             select l.message_id from core.messages l where l.user_id = $1
             order by l.timestamp desc, l.message_id desc limit 20))

@@ -66,6 +66,7 @@ pub(crate) async fn take_expired(tx: &Tx, lease: &Lease<'_>, limit: i64) -> Resu
 }
 
 /// Takes messages from `scan_from` on that this model has never seen, oldest first. Only what clients wrote themselves.
+/// The bound stands on both sides of the anti join: Postgres would else read the marks of all the past.
 pub(crate) async fn take_new(
     tx: &Tx,
     lease: &Lease<'_>,
@@ -80,7 +81,7 @@ pub(crate) async fn take_new(
                    from core.messages m
                    where m.message_id >= $4 and m.sender_role = 'user' and m.user_id is not null
                      and not exists (select from core.message_scoring s
-                        where s.message_id = m.message_id and s.model_version = $1)
+                        where s.message_id = m.message_id and s.message_id >= $4 and s.model_version = $1)
                    order by m.message_id
                    limit $5
                    for key share of m) as n
@@ -99,24 +100,28 @@ pub(crate) async fn take_new(
     message_ids(&rows)
 }
 
-/// Moves the search's beginning past messages that it need not see again: those leased or scored (a lease that runs out
-/// is found by itself), and those that are never scored. It stops at the first that was stored within 10 minutes: a
-/// lower id may then still be uncommitted, since ids are drawn before they are committed and no transaction of ours
-/// lasts as long.
+/// Moves the search's beginning behind messages that it need not see again: those leased or scored (a lease that runs
+/// out is found by itself), and those that are never scored. It moves no further than behind the last of them that was
+/// stored 10 minutes ago: above that a lower id may still be uncommitted, since ids are drawn before they are
+/// committed; below it none is, since no transaction of ours lasts as long.
 pub(crate) async fn advance(tx: &Tx, model_version: &str, scan_from: i64) -> Result<(), db::Error> {
     tx.execute(
-        "update core.scoring_models s set scan_from = n.scan_from
-         from (select coalesce(
-                (select m.message_id from core.messages m
-                 where m.message_id >= $2
-                   and (m.stored_at > now() - interval '10 minutes'
-                     or (m.sender_role = 'user' and m.user_id is not null
-                       and not exists (select from core.message_scoring d
-                         where d.message_id = m.message_id and d.model_version = $1)))
-                 order by m.message_id
-                 limit 1),
-                (select max(m.message_id) + 1 from core.messages m)) as scan_from) as n
-         where s.model_version = $1 and s.scan_from < n.scan_from",
+        "with holding as (
+            select m.message_id from core.messages m
+            where m.message_id >= $2
+              and (m.stored_at > now() - interval '10 minutes'
+                or (m.sender_role = 'user' and m.user_id is not null
+                  and not exists (select from core.message_scoring d
+                    where d.message_id = m.message_id and d.message_id >= $2 and d.model_version = $1)))
+            order by m.message_id
+            limit 1),
+         passed as (
+            select max(m.message_id) + 1 as scan_from from core.messages m
+            where m.message_id >= $2
+              and m.message_id < coalesce((select h.message_id from holding h), 9223372036854775807))
+         update core.scoring_models s set scan_from = p.scan_from
+         from passed p
+         where s.model_version = $1 and s.scan_from < p.scan_from",
         &[&model_version, &scan_from],
     )
     .await?;

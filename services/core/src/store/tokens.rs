@@ -23,7 +23,7 @@ pub(crate) async fn insert(
     let row = tx
         .query_opt(
             "insert into core.access_tokens (token_hash, subject, client_id, expires_at)
-             select $1, $2, $3, now() + make_interval(days => $4)
+             select $1, $2::varchar, $3::varchar, now() + make_interval(days => $4)
              where exists (select from core.users u where u.user_id = $2)
                 or exists (select from core.api_clients c where c.client_id = $3)
              returning expires_at",

@@ -29,7 +29,7 @@ pub(crate) struct User {
 }
 
 /// Accounts by id, of those that the transaction may see, without clients seen for a crisis alone. `$1` kind,
-/// `$2` status, `$3` how a name or address begins, each or null; `$4` the last id seen or null, `$5` limit.
+/// `$2` status, `$3` how a name or address begins, each or null; `$4` the last id seen or empty, `$5` limit.
 pub(crate) const LIST: &str = "
     select u.user_id, u.kind, u.username, u.email, u.full_name, u.display_name, u.phone, u.timezone, u.locale,
         u.external_id, u.status, u.created_at, u.updated_at, u.last_active, u.metadata
@@ -39,7 +39,7 @@ pub(crate) const LIST: &str = "
       and ($3::text is null or starts_with(lower(u.display_name), lower($3)) or starts_with(lower(u.username), lower($3))
         or starts_with(lower(u.full_name), lower($3)) or starts_with(lower(u.email), lower($3))
         or starts_with(lower(u.user_id), lower($3)))
-      and ($4::varchar is null or u.user_id > $4)
+      and u.user_id > $4
       and u.user_id <> all (array(select core.crisis_clients()))
     order by u.user_id
     limit $5";

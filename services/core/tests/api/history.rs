@@ -109,6 +109,14 @@ async fn two_counselors_read_their_own_clients_messages_and_nobody_else_s() {
         (200, 0),
         "a client without messages is no secret"
     );
+}
+
+#[tokio::test]
+async fn a_client_s_messages_are_read_by_nobody_else_s_token() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    h.client("client-b", &[]).await;
+    let a = h.messages("client-a", 2).await;
     for caller in ["admin", "auditor", "pipeline"] {
         assert_eq!(
             h.call(caller).get("/v1/users/client-a/messages").await.code(),

@@ -178,11 +178,21 @@ async fn every_route_says_who_may_call_it() {
         assert_eq!(principals(path, method), allowed, "{method} {path}");
     }
     assert_eq!(principals("/v1/me", "get").as_array().map(Vec::len), Some(9));
-    let named: Vec<&str> = api["paths"]["/v1/caseload/{staff_id}/{client_id}"]["put"]["parameters"]
-        .as_array()
-        .expect("parameters")
-        .iter()
-        .map(|parameter| parameter["name"].as_str().unwrap())
-        .collect();
-    assert_eq!(named, ["staff_id", "client_id"]);
+}
+
+#[tokio::test]
+async fn every_path_describes_its_parameters() {
+    let api = serde_json::to_value(core_service::openapi()).unwrap();
+    for (path, methods) in api["paths"].as_object().expect("paths") {
+        let in_path: Vec<&str> = path.split(['{', '}']).skip(1).step_by(2).collect();
+        for (method, operation) in methods.as_object().expect("methods") {
+            let described = operation["parameters"].as_array().cloned().unwrap_or_default();
+            let named: Vec<&str> = described
+                .iter()
+                .filter(|parameter| parameter["in"] == "path")
+                .map(|parameter| parameter["name"].as_str().unwrap())
+                .collect();
+            assert_eq!(named, in_path, "{method} {path}");
+        }
+    }
 }

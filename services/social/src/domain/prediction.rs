@@ -33,6 +33,8 @@ pub(crate) struct NewPrediction {
     pub(crate) timestamp: Option<DateTime<Utc>>,
     pub(crate) scores: Scores,
     pub(crate) risk_score: Probability,
+    /// The trace of the request it came in: gathered with others it is stored outside of it.
+    pub(crate) traceparent: Option<String>,
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use bus::NewEvent;
 use common::EscalationType;
-use common::contracts::{ActionDecided, Contract, NudgeChanged, nudge};
+use common::contracts::{ActionDecided, NudgeChanged, nudge};
 use db::Tx;
 use serde_json::json;
 
@@ -278,11 +278,7 @@ fn decided(row: &actions::Insert, action_id: i64) -> Result<NewEvent, Error> {
         probability: row.probability,
         policy_version: row.policy_version.clone(),
     };
-    Ok(NewEvent::new(
-        ActionDecided::TYPE,
-        Some(row.user_id.clone()),
-        &data,
-    )?)
+    Ok(NewEvent::of(Some(row.user_id.clone()), &data)?)
 }
 
 fn answer(row: &actions::Insert, action_id: i64) -> Action {

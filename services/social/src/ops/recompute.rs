@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use bus::{NewEvent, Outbox};
 use chrono::{DateTime, Utc};
-use common::contracts::{Contract, ProfileChanged};
+use common::contracts::ProfileChanged;
 use db::Tx;
 
 use super::decide::{self, Decisions};
@@ -113,9 +113,5 @@ fn profile_changed(profile: &Profile) -> Result<NewEvent, Error> {
         short_avg_risk_score: profile.windows.short.mean_risk(),
         computed_at: profile.windows.now,
     };
-    Ok(NewEvent::new(
-        ProfileChanged::TYPE,
-        Some(profile.user_id.clone()),
-        &data,
-    )?)
+    Ok(NewEvent::of(Some(profile.user_id.clone()), &data)?)
 }

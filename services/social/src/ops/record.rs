@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use bus::{NewEvent, Outbox};
 use chrono::{DateTime, TimeDelta, Utc};
-use common::contracts::{Contract, PredictionRecorded};
+use common::contracts::PredictionRecorded;
 use common::{Probability, SenderRole};
 use db::{Row, Tx};
 
@@ -242,6 +242,7 @@ fn sort_one<'g>(
         conversation_type: message.conversation_type,
         model_version: prediction.model_version.clone(),
         superseded: false,
+        traceparent: prediction.traceparent.clone(),
     };
     let key = (prediction.message_id, prediction.model_version.as_str());
     if let Some(earlier) = seen.get(&key).copied() {
@@ -330,11 +331,7 @@ fn prediction_recorded(insert: &Insert, id: i64) -> Result<NewEvent, Error> {
         risk_score: insert.risk_score.as_f64(),
         p_isolation: insert.scores.p_isolation.as_f64(),
     };
-    Ok(NewEvent::new(
-        PredictionRecorded::TYPE,
-        Some(insert.user_id.clone()),
-        &data,
-    )?)
+    Ok(NewEvent::of(Some(insert.user_id.clone()), &data)?.caused_by(insert.traceparent.clone()))
 }
 
 fn outcome(fate: Fate, inserts: &[Insert], ids: &[i64], recomputed: &Recomputed) -> Outcome {

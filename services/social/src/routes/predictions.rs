@@ -118,6 +118,7 @@ fn read_prediction(fields: &mut Fields<'_>, message_id: Option<i64>) -> Option<N
         timestamp: timestamp?,
         scores,
         risk_score: risk_score?.unwrap_or_else(|| scores.default_risk_score()),
+        traceparent: None,
     })
 }
 
@@ -219,8 +220,10 @@ pub(crate) async fn record(
         body: Scored(scored),
         key,
     } = request.allow(&RECORD)?;
+    let traceparent = telemetry::current_traceparent();
     let prediction = NewPrediction {
         message_id: *message_id,
+        traceparent,
         ..scored
     };
     if key.is_none() {

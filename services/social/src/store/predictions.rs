@@ -62,6 +62,8 @@ pub(crate) struct Insert {
     pub(crate) conversation_type: ConversationType,
     pub(crate) model_version: String,
     pub(crate) superseded: bool,
+    /// The trace of the request it came in.
+    pub(crate) traceparent: Option<String>,
 }
 
 /// Stores predictions; returns their ids in the order given.

@@ -14,5 +14,6 @@ mod harness;
 mod nudges;
 mod predictions;
 mod profiles;
+mod published;
 mod reference;
 mod rules;

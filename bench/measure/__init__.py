@@ -1,0 +1,1 @@
+"""What `bench/run.sh` runs: servers and data prepared, load driven, use of the machine counted, results told."""

@@ -1,0 +1,186 @@
+"""Postgres: databases, psql, and pgbench with the kit's statements, which is the limit."""
+
+import csv
+import glob
+import os
+import random
+import re
+import subprocess
+import tempfile
+from urllib.parse import unquote, urlsplit
+
+from . import knobs
+
+SCORES = ["p_craving", "p_relapse", "p_negative_mood", "p_neutral", "p_toxic", "p_isolation"]
+USER = "('user-' || lpad(CAST(:u AS text), 7, '0'))"
+BATCHES = 8  # different ones that pgbench sends
+PERCENTILES = (50, 90, 99)
+
+
+def programs():
+    """The folder with psql and pgbench: the stack's own tree, else the newest of the machine."""
+    for pattern in (".dev/tree/usr/lib/postgresql/*/bin", "/usr/lib/postgresql/*/bin"):
+        for folder in sorted(glob.glob(os.path.join(knobs.REPO, pattern)), reverse=True):
+            if os.access(os.path.join(folder, "pgbench"), os.X_OK):
+                return folder
+    raise SystemExit("bench: pgbench is missing: on Debian it is in the package postgresql")
+
+
+class Database:
+    """One database of the server, reached as a superuser."""
+
+    def __init__(self, admin_url, name):
+        at = urlsplit(admin_url)
+        self.name, self.programs = name, programs()
+        self.environment = {
+            **os.environ,
+            "PGHOST": at.hostname,
+            "PGPORT": str(at.port or 5432),
+            "PGUSER": unquote(at.username or ""),
+            "PGPASSWORD": unquote(at.password or ""),
+            "PGDATABASE": name,
+            "PGOPTIONS": "-c client_min_messages=warning",
+        }
+
+    def psql(self, *arguments, stdin=None):
+        command = [os.path.join(self.programs, "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", *arguments]
+        run = subprocess.run(command, env=self.environment, input=stdin, capture_output=True, text=True)
+        if run.returncode:
+            raise SystemExit(f"bench: psql failed on {self.name}: {run.stderr[-2000:]}")
+        return run.stdout
+
+    def file(self, path, **variables):
+        settings = [word for name, value in variables.items() for word in ("-v", f"{name}={value}")]
+        self.psql(*settings, "-f", path)
+
+    def rows(self, sql):
+        return [line.split("\t") for line in self.psql("-At", "-F", "\t", "-c", sql).splitlines()]
+
+    def value(self, sql):
+        return self.rows(sql)[0][0]
+
+    def number(self, sql):
+        return int(self.value(sql))
+
+
+def statement(name, **replacements):
+    """A statement of the kit, with some of its binds replaced by an expression."""
+    with open(os.path.join(knobs.KIT, "sql", name + ".sql")) as f:
+        text = f.read().strip()
+    for bind, expression in replacements.items():
+        text = re.sub(rf"(?<!:):{bind}\b", expression, text)
+    return text
+
+
+def functions():
+    """limits/functions.sql, complete: the profile updates in it are the statements of the kit."""
+    with open(os.path.join(knobs.KIT, "limits", "functions.sql")) as f:
+        text = f.read()
+    one = statement("update_profile", user_id="owner")
+    many = statement("batch_update_profiles", user_ids="l_users")
+    return text.replace("@UPDATE_ONE@", one).replace("@UPDATE_MANY@", many)
+
+
+def _pick(messages):
+    lines = [f"\\set {score} random(0, 10000) / 10000.0" for score in SCORES]
+    lines += ["\\set x random(0, 10000) / 10000.0", "\\set risk_score :x * :x * :x * :x"]
+    return "\n".join([*lines, f"\\set message_id random(1, {messages})", ""])
+
+
+def _write(run):
+    defines = {
+        "model_version": "risk-model-1.4.2",
+        "urgency": "high",
+        "trigger_reason": "risk_score 0.91, label moderate",
+        "trigger_data": '{"prediction_id": 200001, "previous_label": "moderate"}',
+        "event": "prediction.recorded",
+        "event2": "escalation.created",
+        "payload": '{"prediction_id":200001,"message_id":123456,"user_id":"user-0001234","risk_score":0.4321,'
+        '"risk_label":"low","short_avg_risk_score":0.22222}',
+        "payload2": '{"escalation_id":4001,"user_id":"user-0001234","urgency":"high","risk_label":"moderate"}',
+    }
+    script = (
+        _pick(run.messages)
+        + "\\set escalate :risk_score >= 0.85\nBEGIN;\n"
+        + statement("lock") + " \\gset\n"
+        + statement("insert_prediction") + " \\gset\n"
+        + statement("update_profile") + " \\gset\n"
+        + "\\if :escalate\n"
+        + statement("insert_escalation") + " \\gset\n"
+        + statement("insert_outbox", event_type=":event2", payload=":payload2") + ";\n\\endif\n"
+        + statement("insert_outbox", event_type=":event") + ";\nCOMMIT;\n"
+    )
+    return [script], defines
+
+
+def _write_function(run):
+    scores = ", ".join(f":{score}" for score in SCORES)
+    call = f"SELECT * FROM bench.record_prediction(:message_id, {scores}, :risk_score, :model_version);\n"
+    return [_pick(run.messages) + call], {"model_version": "risk-model-1.4.2"}
+
+
+def _batch(run):
+    numbers, scripts, defines = random.Random(5), [], {"model_version": "risk-model-1.4.2"}
+    for i in range(BATCHES):
+        first = numbers.randint(1, run.messages - run.batch)
+        defines[f"ids{i}"] = "{" + ",".join(str(first + j) for j in range(run.batch)) + "}"
+        for score in SCORES:
+            defines[f"{score}{i}"] = "{" + ",".join(f"{numbers.random():.4f}" for _ in range(run.batch)) + "}"
+        defines[f"risk{i}"] = "{" + ",".join(f"{numbers.random() ** 4:.4f}" for _ in range(run.batch)) + "}"
+        scores = ", ".join(f":{score}{i}" for score in SCORES)
+        scripts.append(f"SELECT bench.record_batch(:ids{i}, {scores}, :risk{i}, :model_version);\n")
+    return scripts, defines
+
+
+def _profile(run):
+    return [f"\\set u random(1, {run.users})\n" + statement("read_profile", user_id=USER) + ";\n"], {}
+
+
+def _caseload(_):
+    return [statement("read_label") + ";\n"], {"label": "high", "limit": "50"}
+
+
+def _messages(run):
+    script = f"\\set u random(1, {run.users // 5})\n" + statement("read_messages", user_id=USER) + ";\n"
+    return [script], {"limit": "50"}
+
+
+SCRIPTS = {
+    "write": _write,
+    "write_function": _write_function,
+    "batch": _batch,
+    "profile": _profile,
+    "caseload": _caseload,
+    "messages": _messages,
+}
+
+
+def run_pgbench(database, run, path, concurrency, seconds):
+    """One series, prepared statements, one transaction each: (transactions, facts)."""
+    scripts, defines = SCRIPTS[path](run)
+    with tempfile.TemporaryDirectory() as folder:
+        command = [os.path.join(database.programs, "pgbench"), "-n", "-M", "prepared", "-c", str(concurrency)]
+        command += ["-j", "1" if concurrency < 16 else "2", "-T", str(seconds)]
+        command += ["-l", f"--log-prefix={os.path.join(folder, 'log')}"]
+        for i, script in enumerate(scripts):
+            name = os.path.join(folder, f"{i}.sql")
+            with open(name, "w") as f:
+                f.write(script)
+            command += ["-f", name]
+        for name, value in defines.items():
+            command += ["-D", f"{name}={value}"]
+        ran = subprocess.run(command, env=database.environment, capture_output=True, text=True)
+        rate = re.search(r"^tps = ([0-9.]+)", ran.stdout, re.M)
+        if ran.returncode or not rate:
+            raise SystemExit(f"bench: pgbench failed on {path}: {ran.stdout[-1000:]}{ran.stderr[-1000:]}")
+        done = int(re.search(r"actually processed: (\d+)", ran.stdout).group(1))
+        return done, {"rate": float(rate.group(1)), "errors": 0, **_latencies(folder)}
+
+
+def _latencies(folder):
+    found = []
+    for name in glob.glob(os.path.join(folder, "log.*")):
+        with open(name) as f:
+            found += [int(row[2]) for row in csv.reader(f, delimiter=" ")]
+    found.sort()
+    return {f"p{p}_ms": found[min(len(found) - 1, len(found) * p // 100)] / 1e3 for p in PERCENTILES}
