@@ -17,6 +17,7 @@ source "$STACK_DIR/lib/project.sh"
 
 readonly FIRST_PORT=${RECOVERLY_PORT_BASE:-8081}
 readonly EVENTS=$DEV_DIR/dev/events.jsonl
+readonly NEW_EVENTS=$EVENTS.new
 readonly WATCHER_LOG=$DEV_DIR/dev/logs/watcher.log
 readonly WATCHER_READY=$DEV_DIR/dev/watcher.ready
 readonly WATCHER_TIMEOUT_S=20
@@ -46,7 +47,7 @@ start_watcher() {
   rm -f -- "$WATCHER_READY"
   # Not by the function python: $! would be a shell around the program, which a signal would not reach.
   PYTHONPATH=$REPO_DIR/examples "$DEV_DIR/venv/bin/python" examples/events/watch.py --json \
-    --ready-file "$WATCHER_READY" >"$EVENTS" 2>"$WATCHER_LOG" </dev/null &
+    --ready-file "$WATCHER_READY" >"$NEW_EVENTS" 2>"$WATCHER_LOG" </dev/null &
   WATCHER=$!
   if ! retry_for "$WATCHER_TIMEOUT_S" test -e "$WATCHER_READY"; then
     cat -- "$WATCHER_LOG" >&2
@@ -62,10 +63,17 @@ stop_watcher() {
   wait "$watcher"
 }
 
+# A run that caused no events shows those of the run before it.
 end_watcher() {
-  stop_watcher && return
-  cat -- "$WATCHER_LOG" >&2
-  return 1
+  if ! stop_watcher; then
+    cat -- "$WATCHER_LOG" >&2
+    return 1
+  fi
+  if [[ -s $NEW_EVENTS || ! -e $EVENTS ]]; then
+    mv -f -- "$NEW_EVENTS" "$EVENTS"
+  else
+    printf '   no new events; the table below is of an earlier run\n'
+  fi
 }
 
 # "events not yet published, events received": both stand still once every service has seen everything.

@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 
 use common::Event;
+use common::contracts::Contract;
 use db::Tx;
 use futures::future::BoxFuture;
 
@@ -154,6 +155,14 @@ where
     F: for<'a> StatefulFn<'a, S> + Send + Sync + 'static,
 {
     Stateful { state, function }
+}
+
+/// The data of events of one type, by their contract.
+///
+/// # Errors
+/// When an event lacks a field of the contract, which no retry will mend.
+pub fn read<T: Contract>(events: &[Event]) -> Result<Vec<T>, HandleError> {
+    Ok(events.iter().map(Event::data).collect::<Result<_, _>>()?)
 }
 
 #[cfg(test)]

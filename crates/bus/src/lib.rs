@@ -31,7 +31,7 @@ pub use broker::Broker;
 pub use consumer::Consumer;
 pub use dead::redrive::Redriven;
 pub use error::Error;
-pub use handler::{HandleError, Handler, Handlers, with};
+pub use handler::{HandleError, Handler, Handlers, read, with};
 pub use health::Health;
 pub use outbox::{EncodeError, NewEvent, Outbox};
 pub use relay::{Drained, Relay};

@@ -61,7 +61,10 @@ pub struct Env {
 impl Env {
     /// Takes the environment of this process. Values that are not UTF-8 count as absent.
     pub fn from_process() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place that reads the environment"
+        )]
         let utf8 = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Self::from_values(utf8)

@@ -48,8 +48,7 @@ async fn a_worker_sees_every_row_and_a_service_no_column_that_is_not_granted() {
     let refused = social
         .worker_query("select message_text from core.messages", &[])
         .await
-        .err()
-        .expect("refused");
+        .expect_err("refused");
     assert!(matches!(refused, Error::Refused { sqlstate, .. } if sqlstate == "42501"));
 }
 

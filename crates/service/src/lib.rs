@@ -14,6 +14,6 @@ mod settings;
 
 pub use cli::{NoCommand, Program, main};
 pub use clock::Clock;
-pub use job::Job;
+pub use job::{Job, JobError};
 pub use running::{Definition, Foundation, Service, StartError};
 pub use settings::{Settings, Variables};

@@ -12,7 +12,8 @@ use tokio::task::JoinHandle;
 use utoipa_actix_web::service_config::ServiceConfig;
 use web::{About, CursorKey, Readiness, Server, ServerHandle, Site, Tokens};
 
-use crate::{Job, Settings};
+use crate::Settings;
+use crate::job::{Job, JobError};
 
 /// While Postgres is away at start it is asked again after this long.
 const START_RETRY: Duration = Duration::from_millis(200);
@@ -70,15 +71,12 @@ impl Foundation {
         })
     }
 
-    /// A relay of this service's outbox.
-    #[must_use]
-    pub fn relay(&self) -> Relay {
+    fn relay(&self) -> Relay {
         Relay::new(self.broker.clone(), self.db.clone(), &self.outbox)
     }
 
-    /// A consumer of this service's inbox, which wakes the relay after each commit.
-    #[must_use]
-    pub fn consumer(&self, handlers: Handlers) -> Consumer {
+    /// A consumer that wakes the relay after each commit.
+    fn consumer(&self, handlers: Handlers) -> Consumer {
         Consumer::new(self.broker.clone(), self.db.clone(), handlers).waking(&self.outbox)
     }
 
@@ -117,15 +115,18 @@ pub struct Definition<S> {
     /// What its handlers take as `Data<S>`.
     pub state: Arc<S>,
     /// Its consumers by topic.
-    pub handlers: Handlers,
+    pub handlers: Box<dyn Fn() -> Handlers + Send + Sync>,
     /// Its periodic work.
     pub jobs: Vec<Job>,
     /// What else the service needs to be ready, or shows there.
     pub readiness: Readiness,
 }
 
-/// A started service.
+/// A started service. Tests step its consumer, relay and jobs by hand.
 pub struct Service {
+    foundation: Foundation,
+    handlers: Box<dyn Fn() -> Handlers + Send + Sync>,
+    jobs: Vec<Job>,
     address: SocketAddr,
     server: ServerHandle,
     serving: JoinHandle<std::io::Result<()>>,
@@ -170,7 +171,7 @@ impl Service {
     /// When the address is taken or a setting is none.
     pub fn start<S: Send + Sync + 'static>(
         settings: &Settings,
-        foundation: &Foundation,
+        foundation: Foundation,
         definition: Definition<S>,
         metrics: Metrics,
     ) -> Result<Self, StartError> {
@@ -178,7 +179,7 @@ impl Service {
         let mut readiness = with_postgres(definition.readiness, &foundation.db);
         let (mut intake, mut outlet) = (Stage::new(), Stage::new());
         if settings.background {
-            let consumer = foundation.consumer(definition.handlers);
+            let consumer = foundation.consumer((definition.handlers)());
             let relay = foundation.relay();
             let (consuming, publishing) = (consumer.health(), relay.health());
             // Shown, not required: writes succeed while the broker is away.
@@ -187,7 +188,7 @@ impl Service {
                 async move { if connected { Ok(()) } else { Err("not connected") } }
             });
             intake.start(|stop| consumer.run(stop));
-            for job in definition.jobs {
+            for job in definition.jobs.clone() {
                 intake.start(|stop| job.run(stop));
             }
             outlet.start(|stop| relay.run(stop));
@@ -211,6 +212,9 @@ impl Service {
         let (address, handle) = (server.address(), server.handle());
         tracing::info!(service = settings.name, %address, "serving");
         Ok(Self {
+            foundation,
+            handlers: definition.handlers,
+            jobs: definition.jobs,
             address,
             server: handle,
             serving: spawn(server.run()),
@@ -228,6 +232,29 @@ impl Service {
     #[must_use]
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// A consumer of its inbox, to be stepped.
+    #[must_use]
+    pub fn consumer(&self) -> Consumer {
+        self.foundation.consumer((self.handlers)())
+    }
+
+    /// A relay of its outbox, to be stepped.
+    #[must_use]
+    pub fn relay(&self) -> Relay {
+        self.foundation.relay()
+    }
+
+    /// One round of a job; how much it did. A job that the service does not have does nothing.
+    ///
+    /// # Errors
+    /// The round's own.
+    pub async fn round(&self, job: &str) -> Result<u64, JobError> {
+        match self.jobs.iter().find(|known| known.name() == job) {
+            Some(job) => job.round().await,
+            None => Ok(0),
+        }
     }
 
     /// Stops in order and waits until everything has ended.

@@ -79,12 +79,8 @@ impl Process {
     /// # Panics
     /// When it cannot be started.
     #[must_use]
-    pub fn serve(program: &str, environment: &[(&str, &str)]) -> Self {
-        let program = PathBuf::from(program);
-        let environment: Vec<(String, String)> = environment
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
+    pub fn serve(program: &str, environment: &[(String, String)]) -> Self {
+        let (program, environment) = (PathBuf::from(program), environment.to_vec());
         let child = spawn(&program, &environment);
         Self {
             program,

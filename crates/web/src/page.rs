@@ -5,10 +5,11 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use utoipa::ToSchema;
 
@@ -55,6 +56,18 @@ impl<T> Page<T> {
             items: self.items.into_iter().map(change).collect(),
             next_cursor: self.next_cursor,
         }
+    }
+}
+
+/// Where a page ended of a list that is ordered by time and id, newest first. The default is before the first page:
+/// behind the greatest values, so that a statement can compare with bare parameters, which reach an index where
+/// "or is null" does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Newest(pub DateTime<Utc>, pub i64);
+
+impl Default for Newest {
+    fn default() -> Self {
+        Self(DateTime::<Utc>::MAX_UTC, i64::MAX)
     }
 }
 

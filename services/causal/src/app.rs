@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bus::{Consumer, Relay};
 use include_dir::{Dir, include_dir};
 use service::{Definition, Foundation, NoCommand, Program, Service, Settings, StartError};
 use telemetry::Metrics;
@@ -18,56 +17,23 @@ pub const PROGRAM: Program<NoCommand> = Program {
     about: "Recoverly causal: a client's risk a day, for estimates of which action helps whom",
     migrations: &MIGRATIONS,
     openapi: routes::openapi,
-    start: |settings, metrics| Box::pin(async move { Ok(App::start(&settings, metrics)?.service) }),
+    start: |settings, metrics| Box::pin(async move { Ok(start(&settings, metrics)?) }),
     command: |command, _| match command {},
 };
 
-/// A running causal service; tests step its workers by hand.
-pub struct App {
-    service: Service,
-    foundation: Foundation,
-}
-
-impl App {
-    /// Starts the service.
-    ///
-    /// # Errors
-    /// When the address is taken or a setting is none.
-    pub fn start(settings: &Settings, metrics: Metrics) -> Result<Self, StartError> {
-        let foundation = Foundation::new(settings)?;
-        let definition = Definition {
-            about: routes::ABOUT,
-            routes: routes::all,
-            // No handler of its own needs any yet.
-            state: Arc::new(()),
-            handlers: events::handlers(),
-            jobs: Vec::new(),
-            readiness: Readiness::new(),
-        };
-        let service = Service::start(settings, &foundation, definition, metrics)?;
-        Ok(Self { service, foundation })
-    }
-
-    /// `http://` and the address it serves on.
-    #[must_use]
-    pub fn base_url(&self) -> String {
-        self.service.base_url()
-    }
-
-    /// A consumer that a test steps by hand.
-    #[must_use]
-    pub fn consumer(&self) -> Consumer {
-        self.foundation.consumer(events::handlers())
-    }
-
-    /// A relay that a test steps by hand.
-    #[must_use]
-    pub fn relay(&self) -> Relay {
-        self.foundation.relay()
-    }
-
-    /// Stops in order.
-    pub async fn stop(self) {
-        self.service.stop().await;
-    }
+/// Starts the service.
+///
+/// # Errors
+/// When the address is taken or a setting is none.
+pub fn start(settings: &Settings, metrics: Metrics) -> Result<Service, StartError> {
+    let definition = Definition {
+        about: routes::ABOUT,
+        routes: routes::all,
+        // No handler of its own needs any yet.
+        state: Arc::new(()),
+        handlers: Box::new(events::handlers),
+        jobs: Vec::new(),
+        readiness: Readiness::new(),
+    };
+    Service::start(settings, Foundation::new(settings)?, definition, metrics)
 }

@@ -9,5 +9,5 @@ mod events;
 mod routes;
 mod store;
 
-pub use app::{App, PROGRAM};
+pub use app::{PROGRAM, start};
 pub use routes::openapi;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bus::{Consumer, Relay};
 use clap::Subcommand;
 use include_dir::{Dir, include_dir};
 use service::{Definition, Foundation, Program, Service, Settings, StartError};
@@ -19,7 +18,7 @@ pub const PROGRAM: Program<Command> = Program {
     about: "Recoverly core: accounts, caseloads, messages, and the leases by which pipelines take them to score",
     migrations: &MIGRATIONS,
     openapi: routes::openapi,
-    start: |settings, metrics| Box::pin(async move { Ok(App::start(&settings, metrics)?.service) }),
+    start: |settings, metrics| Box::pin(async move { Ok(start(&settings, metrics)?) }),
     command: |command, env| match command {
         Command::Admin(command) => Box::pin(admin::main(command, env)),
     },
@@ -40,55 +39,23 @@ pub(crate) struct State {
     pub(crate) outbox: bus::Outbox,
 }
 
-/// A running core service; tests step its workers by hand.
-pub struct App {
-    service: Service,
-    foundation: Foundation,
-}
-
-impl App {
-    /// Starts the service.
-    ///
-    /// # Errors
-    /// When the address is taken or a setting is none.
-    pub fn start(settings: &Settings, metrics: Metrics) -> Result<Self, StartError> {
-        let foundation = Foundation::new(settings)?;
-        let state = State {
-            db: foundation.db.clone(),
-            outbox: foundation.outbox.clone(),
-        };
-        let definition = Definition {
-            about: routes::ABOUT,
-            routes: routes::all,
-            state: Arc::new(state),
-            handlers: events::handlers(),
-            jobs: Vec::new(),
-            readiness: Readiness::new(),
-        };
-        let service = Service::start(settings, &foundation, definition, metrics)?;
-        Ok(Self { service, foundation })
-    }
-
-    /// `http://` and the address it serves on.
-    #[must_use]
-    pub fn base_url(&self) -> String {
-        self.service.base_url()
-    }
-
-    /// A consumer that a test steps by hand.
-    #[must_use]
-    pub fn consumer(&self) -> Consumer {
-        self.foundation.consumer(events::handlers())
-    }
-
-    /// A relay that a test steps by hand.
-    #[must_use]
-    pub fn relay(&self) -> Relay {
-        self.foundation.relay()
-    }
-
-    /// Stops in order.
-    pub async fn stop(self) {
-        self.service.stop().await;
-    }
+/// Starts the service.
+///
+/// # Errors
+/// When the address is taken or a setting is none.
+pub fn start(settings: &Settings, metrics: Metrics) -> Result<Service, StartError> {
+    let foundation = Foundation::new(settings)?;
+    let state = State {
+        db: foundation.db.clone(),
+        outbox: foundation.outbox.clone(),
+    };
+    let definition = Definition {
+        about: routes::ABOUT,
+        routes: routes::all,
+        state: Arc::new(state),
+        handlers: Box::new(events::handlers),
+        jobs: Vec::new(),
+        readiness: Readiness::new(),
+    };
+    Service::start(settings, foundation, definition, metrics)
 }

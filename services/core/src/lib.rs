@@ -13,5 +13,5 @@ mod ops;
 mod routes;
 mod store;
 
-pub use app::{App, Command, PROGRAM};
+pub use app::{Command, PROGRAM, start};
 pub use routes::openapi;

@@ -11,8 +11,8 @@ pub(crate) enum Error {
     /// Refused before any rule of this service was asked.
     #[error(transparent)]
     Problem(#[from] Problem),
-    /// The database.
-    #[error(transparent)]
+    /// The database; named as the source, so that a consumer can tell that it is away.
+    #[error("the database: {0}")]
     Db(#[from] db::Error),
     /// An event of ours that does not serialise.
     #[error(transparent)]

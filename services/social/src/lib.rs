@@ -14,5 +14,5 @@ mod ops;
 mod routes;
 mod store;
 
-pub use app::{App, PROGRAM};
+pub use app::{PROGRAM, start};
 pub use routes::openapi;

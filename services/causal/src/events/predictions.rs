@@ -8,7 +8,7 @@ use db::Tx;
 use crate::store::daily_risk::{self, Score};
 
 pub(super) async fn recorded(tx: &Tx, events: &[Event]) -> Result<(), HandleError> {
-    let predictions: Vec<PredictionRecorded> = events.iter().map(Event::data).collect::<Result<_, _>>()?;
+    let predictions: Vec<PredictionRecorded> = bus::read(events)?;
     let scores: Vec<Score<'_>> = predictions.iter().map(score).collect::<Result<_, _>>()?;
     daily_risk::add(tx, &scores).await?;
     Ok(())

@@ -28,12 +28,12 @@ async fn risk(world: &World) -> Vec<String> {
 #[tokio::test]
 async fn a_prediction_delivered_twice_is_added_once() {
     let world = World::new().await;
-    let once = prediction("ana", "2026-03-01T08:00:00Z", 0.25);
+    let once = prediction("client-a", "2026-03-01T08:00:00Z", 0.25);
     assert_eq!(world.deliver(std::slice::from_ref(&once)).await, 1);
     assert_eq!(world.deliver(std::slice::from_ref(&once)).await, 0);
     assert_eq!(
         world
-            .deliver(&[once, prediction("ana", "2026-03-01T07:00:00Z", 0.5)])
+            .deliver(&[once, prediction("client-a", "2026-03-01T07:00:00Z", 0.5)])
             .await,
         1
     );
@@ -44,10 +44,10 @@ async fn a_prediction_delivered_twice_is_added_once() {
 async fn scores_add_up_exactly_in_whatever_order_and_batches_they_come() {
     let world = World::new().await;
     let (tenth, fifth) = (
-        prediction("ana", "2026-03-01T08:00:00Z", 0.1),
-        prediction("ana", "2026-03-01T09:00:00Z", 0.2),
+        prediction("client-a", "2026-03-01T08:00:00Z", 0.1),
+        prediction("client-a", "2026-03-01T09:00:00Z", 0.2),
     );
-    let seventh = prediction("ana", "2026-03-01T10:00:00Z", 1.0 / 7.0);
+    let seventh = prediction("client-a", "2026-03-01T10:00:00Z", 1.0 / 7.0);
     world.deliver(&[seventh]).await;
     world.deliver(&[fifth, tenth]).await;
     assert_eq!(risk(&world).await, ["ana 2026-03-01 3 442857"]);
@@ -57,9 +57,9 @@ async fn scores_add_up_exactly_in_whatever_order_and_batches_they_come() {
 async fn a_prediction_counts_on_the_day_its_message_was_written_in_utc() {
     let world = World::new().await;
     let batch = [
-        prediction("ben", "2026-03-01T12:00:00Z", 0.0),
-        prediction("ana", "2026-03-01T23:59:59Z", 0.5),
-        prediction("ana", "2026-03-01T23:30:00-05:00", 1.0),
+        prediction("client-b", "2026-03-01T12:00:00Z", 0.0),
+        prediction("client-a", "2026-03-01T23:59:59Z", 0.5),
+        prediction("client-a", "2026-03-01T23:30:00-05:00", 1.0),
     ];
     world.deliver(&batch).await;
     let expected = [
@@ -75,7 +75,7 @@ async fn a_prediction_of_an_erased_client_is_skipped_and_its_neighbour_added() {
     let world = World::new().await;
     let batch = [
         prediction("gone", "2026-03-01T08:00:00Z", 0.9),
-        prediction("ana", "2026-03-01T08:00:00Z", 0.3),
+        prediction("client-a", "2026-03-01T08:00:00Z", 0.3),
     ];
     assert_eq!(world.deliver(&batch).await, 2);
     assert_eq!(risk(&world).await, ["ana 2026-03-01 1 300000"]);
@@ -85,8 +85,8 @@ async fn a_prediction_of_an_erased_client_is_skipped_and_its_neighbour_added() {
 async fn a_score_that_is_no_probability_is_refused_and_nothing_of_its_batch_is_kept() {
     let world = World::new().await;
     let batch = [
-        prediction("ana", "2026-03-01T08:00:00Z", 0.3),
-        prediction("ana", "2026-03-01T08:00:00Z", 1.5),
+        prediction("client-a", "2026-03-01T08:00:00Z", 0.3),
+        prediction("client-a", "2026-03-01T08:00:00Z", 1.5),
     ];
     let refused = world.app.consumer().apply_events(&batch).await.unwrap_err();
     assert_eq!(refused.to_string(), "risk_score is not in 0..=1");

@@ -8,7 +8,7 @@ use db::Tx;
 use crate::store::scoring;
 
 pub(super) async fn recorded(tx: &Tx, events: &[Event]) -> Result<(), HandleError> {
-    let predictions: Vec<PredictionRecorded> = events.iter().map(Event::data).collect::<Result<_, _>>()?;
+    let predictions: Vec<PredictionRecorded> = bus::read(events)?;
     let scored: Vec<(i64, &str)> = predictions
         .iter()
         .map(|scored| (scored.message_id, scored.model_version.as_str()))

@@ -4,11 +4,12 @@ use actix_web::web::{Data, Path, ThinData};
 use actix_web::{HttpResponse, get};
 use chrono::{DateTime, Utc};
 use common::{ConversationType, PrincipalKind, SenderRole};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use web::{
-    Allowed, Caller, CursorKey, Holder, Identifier, Page, Paging, Params, Problem, Query, ReadQuery, read,
+    Allowed, Caller, CursorKey, Holder, Identifier, Newest, Page, Paging, Params, Problem, Query, ReadQuery,
+    read,
 };
 
 use crate::app::State;
@@ -78,10 +79,6 @@ impl ReadQuery for ListQuery {
     }
 }
 
-/// The last row a page showed.
-#[derive(Serialize, Deserialize)]
-struct Position(DateTime<Utc>, i64);
-
 /// A client's messages, newest first. Staff who see the client for a crisis alone get the last 20 and no cursor.
 #[utoipa::path(
     tag = "messages",
@@ -104,9 +101,9 @@ pub(crate) async fn list(
 ) -> Result<HttpResponse, Error> {
     caller.allow(&READ)?;
     let list = format!("messages of {}", *user_id);
-    let after: Option<Position> = cursors.open(&list, &caller, &query.paging)?;
+    let after: Option<Newest> = cursors.open(&list, &caller, &query.paging)?;
     let goes_on = after.is_some();
-    let Position(at, id) = after.unwrap_or(Position(DateTime::<Utc>::MAX_UTC, i64::MAX));
+    let Newest(at, id) = after.unwrap_or_default();
     let conversation_type = query.conversation_type.map(ConversationType::as_str);
     let (crisis_only, limit) = (sees_in_crisis_only(&caller), query.paging.limit + 1);
     let params: db::Params<'_> = &[&&**user_id, &crisis_only, &conversation_type, &at, &id, &limit];
@@ -121,7 +118,7 @@ pub(crate) async fn list(
     }
     let items: Vec<MessageView> = found.into_iter().map(MessageView::from).collect();
     let mut page = Page::cut(items, query.paging.limit, |last| {
-        cursors.seal(&list, &caller, &Position(last.timestamp, last.message_id))
+        cursors.seal(&list, &caller, &Newest(last.timestamp, last.message_id))
     });
     page.next_cursor = page.next_cursor.filter(|_| !limited);
     Ok(HttpResponse::Ok().json(page))

@@ -1,16 +1,15 @@
 //! A core service of its own for each test: its database, its port.
 
-use core_service::App;
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use service::Settings;
+use service::{Service, Settings};
 use telemetry::Metrics;
 use testkit::{Answer, Client, Principals, TestDb};
 
 pub(crate) struct Harness {
     pub(crate) database: TestDb,
     pub(crate) principals: Principals,
-    pub(crate) app: App,
+    pub(crate) app: Service,
 }
 
 /// A message of a client to a peer.
@@ -42,7 +41,7 @@ impl Harness {
         let database = TestDb::new().await;
         let principals = Principals::plant(&database).await;
         let settings = Settings::for_testing("core", database.url("core"), amqp_url);
-        let app = App::start(&settings, Metrics::isolated("core").unwrap()).unwrap();
+        let app = core_service::start(&settings, Metrics::isolated("core").unwrap()).unwrap();
         Self {
             database,
             principals,

@@ -8,7 +8,7 @@ use db::Tx;
 use crate::store::client_state;
 
 pub(super) async fn changed(tx: &Tx, events: &[Event]) -> Result<(), HandleError> {
-    let profiles: Vec<ProfileChanged> = events.iter().map(Event::data).collect::<Result<_, _>>()?;
+    let profiles: Vec<ProfileChanged> = bus::read(events)?;
     client_state::save(tx, &profiles).await?;
     Ok(())
 }

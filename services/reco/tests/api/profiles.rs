@@ -28,9 +28,9 @@ async fn states(world: &World) -> Vec<String> {
 #[tokio::test]
 async fn a_profile_delivered_twice_is_applied_once() {
     let world = World::new().await;
-    let first = profile("ana", RiskLabel::Low, Trend::Stable, "2026-03-01T08:00:00Z");
+    let first = profile("client-a", RiskLabel::Low, Trend::Stable, "2026-03-01T08:00:00Z");
     let second = profile(
-        "ana",
+        "client-a",
         RiskLabel::High,
         Trend::RapidDecline,
         "2026-03-01T09:00:00Z",
@@ -44,8 +44,13 @@ async fn a_profile_delivered_twice_is_applied_once() {
 #[tokio::test]
 async fn a_late_profile_never_overwrites_a_newer_one() {
     let world = World::new().await;
-    let newer = profile("ana", RiskLabel::High, Trend::Declining, "2026-03-01T09:00:00Z");
-    let older = profile("ana", RiskLabel::Low, Trend::Stable, "2026-03-01T08:00:00Z");
+    let newer = profile(
+        "client-a",
+        RiskLabel::High,
+        Trend::Declining,
+        "2026-03-01T09:00:00Z",
+    );
+    let older = profile("client-a", RiskLabel::Low, Trend::Stable, "2026-03-01T08:00:00Z");
     world.deliver(&[newer]).await;
     assert_eq!(world.deliver(&[older]).await, 1);
     assert_eq!(states(&world).await, ["ana HIGH_RISK declining 09:00:00"]);
@@ -55,20 +60,25 @@ async fn a_late_profile_never_overwrites_a_newer_one() {
 async fn of_several_in_one_batch_the_newest_of_each_client_wins() {
     let world = World::new().await;
     let batch = [
-        profile("ana", RiskLabel::Low, Trend::Stable, "2026-03-01T08:00:00Z"),
+        profile("client-a", RiskLabel::Low, Trend::Stable, "2026-03-01T08:00:00Z"),
         profile(
-            "ana",
+            "client-a",
             RiskLabel::Moderate,
             Trend::Declining,
             "2026-03-01T10:00:00Z",
         ),
         profile(
-            "ben",
+            "client-b",
             RiskLabel::IsolationOnly,
             Trend::Stable,
             "2026-03-01T07:00:00Z",
         ),
-        profile("ana", RiskLabel::High, Trend::Declining, "2026-03-01T09:00:00Z"),
+        profile(
+            "client-a",
+            RiskLabel::High,
+            Trend::Declining,
+            "2026-03-01T09:00:00Z",
+        ),
     ];
     assert_eq!(world.deliver(&batch).await, 4);
     let expected = [
@@ -83,7 +93,12 @@ async fn a_profile_of_an_erased_client_is_skipped_and_its_neighbour_kept() {
     let world = World::new().await;
     let batch = [
         profile("gone", RiskLabel::High, Trend::Stable, "2026-03-01T08:00:00Z"),
-        profile("ana", RiskLabel::Low, Trend::Improving, "2026-03-01T08:00:00Z"),
+        profile(
+            "client-a",
+            RiskLabel::Low,
+            Trend::Improving,
+            "2026-03-01T08:00:00Z",
+        ),
     ];
     assert_eq!(world.deliver(&batch).await, 2);
     assert_eq!(states(&world).await, ["ana LOW_RISK improving 08:00:00"]);

@@ -2,28 +2,27 @@
 
 use common::Event;
 use common::contracts::Contract;
-use reco_service::App;
-use service::Settings;
+use service::{Service, Settings};
 use telemetry::Metrics;
 use testkit::{Client, Principals, Servers, TestDb};
 use uuid::Uuid;
 
 pub(crate) struct World {
-    pub(crate) app: App,
+    pub(crate) app: Service,
     pub(crate) http: Client,
     pub(crate) database: TestDb,
 }
 
 impl World {
-    /// A started service and clients `ana` and `ben`.
+    /// A started service and clients `client-a` and `client-b`.
     pub(crate) async fn new() -> Self {
         let database = TestDb::new().await;
         let mut principals = Principals::plant(&database).await;
-        principals.client(&database, "ana", &[]).await;
-        principals.client(&database, "ben", &[]).await;
+        principals.client(&database, "client-a", &[]).await;
+        principals.client(&database, "client-b", &[]).await;
         // The broker is named but never called: events are handed to the consumer.
         let settings = Settings::for_testing("reco", database.url("reco"), Servers::get().amqp_url.clone());
-        let app = App::start(&settings, Metrics::isolated("reco").unwrap()).unwrap();
+        let app = reco_service::start(&settings, Metrics::isolated("reco").unwrap()).unwrap();
         let http = Client::new(&app.base_url());
         Self { app, http, database }
     }

@@ -8,7 +8,7 @@ use db::Tx;
 use crate::store::daily_engagement;
 
 pub(super) async fn created(tx: &Tx, events: &[Event]) -> Result<(), HandleError> {
-    let mut messages: Vec<MessageCreated> = events.iter().map(Event::data).collect::<Result<_, _>>()?;
+    let mut messages: Vec<MessageCreated> = bus::read(events)?;
     messages.retain(|message| message.sender_role == SenderRole::User);
     daily_engagement::add(tx, &messages).await?;
     Ok(())

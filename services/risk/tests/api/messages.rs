@@ -30,11 +30,13 @@ async fn engagement(world: &World) -> Vec<String> {
 #[tokio::test]
 async fn a_message_delivered_twice_is_counted_once() {
     let world = World::new().await;
-    let once = own("ana", "2026-03-01T08:00:00Z");
+    let once = own("client-a", "2026-03-01T08:00:00Z");
     assert_eq!(world.deliver(std::slice::from_ref(&once)).await, 1);
     assert_eq!(world.deliver(std::slice::from_ref(&once)).await, 0);
     assert_eq!(
-        world.deliver(&[once, own("ana", "2026-03-01T09:00:00Z")]).await,
+        world
+            .deliver(&[once, own("client-a", "2026-03-01T09:00:00Z")])
+            .await,
         1
     );
     assert_eq!(engagement(&world).await, ["ana 2026-03-01 2 09:00:00"]);
@@ -44,10 +46,10 @@ async fn a_message_delivered_twice_is_counted_once() {
 async fn messages_count_on_their_day_in_utc_for_their_client() {
     let world = World::new().await;
     let batch = [
-        own("ben", "2026-03-01T12:00:00Z"),
-        own("ana", "2026-03-01T23:59:59Z"),
-        own("ana", "2026-03-01T23:30:00-05:00"),
-        own("ana", "2026-03-02T00:00:00Z"),
+        own("client-b", "2026-03-01T12:00:00Z"),
+        own("client-a", "2026-03-01T23:59:59Z"),
+        own("client-a", "2026-03-01T23:30:00-05:00"),
+        own("client-a", "2026-03-02T00:00:00Z"),
     ];
     world.deliver(&batch).await;
     let expected = [
@@ -61,8 +63,8 @@ async fn messages_count_on_their_day_in_utc_for_their_client() {
 #[tokio::test]
 async fn a_late_message_counts_without_moving_the_last_one_back() {
     let world = World::new().await;
-    world.deliver(&[own("ana", "2026-03-01T12:00:00Z")]).await;
-    world.deliver(&[own("ana", "2026-03-01T07:00:00Z")]).await;
+    world.deliver(&[own("client-a", "2026-03-01T12:00:00Z")]).await;
+    world.deliver(&[own("client-a", "2026-03-01T07:00:00Z")]).await;
     assert_eq!(engagement(&world).await, ["ana 2026-03-01 2 12:00:00"]);
 }
 
@@ -70,8 +72,8 @@ async fn a_late_message_counts_without_moving_the_last_one_back() {
 async fn what_staff_and_the_companion_write_does_not_count() {
     let world = World::new().await;
     let batch = [
-        message("ana", SenderRole::Staff, "2026-03-01T08:00:00Z"),
-        message("ana", SenderRole::Assistant, "2026-03-01T09:00:00Z"),
+        message("client-a", SenderRole::Staff, "2026-03-01T08:00:00Z"),
+        message("client-a", SenderRole::Assistant, "2026-03-01T09:00:00Z"),
     ];
     assert_eq!(world.deliver(&batch).await, 2);
     assert!(engagement(&world).await.is_empty());
@@ -82,7 +84,7 @@ async fn a_message_of_an_erased_client_is_skipped_and_its_neighbour_counted() {
     let world = World::new().await;
     let batch = [
         own("gone", "2026-03-01T08:00:00Z"),
-        own("ana", "2026-03-01T08:00:00Z"),
+        own("client-a", "2026-03-01T08:00:00Z"),
     ];
     assert_eq!(world.deliver(&batch).await, 2);
     assert_eq!(engagement(&world).await, ["ana 2026-03-01 1 08:00:00"]);

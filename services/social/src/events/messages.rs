@@ -8,13 +8,12 @@ use common::contracts::MessageCreated;
 use common::{Event, SenderRole};
 use db::Tx;
 
-use super::{failed, read};
 use crate::app::State;
 use crate::ops::recompute::{Recompute, recompute};
 use crate::store::{policies, profiles};
 
 pub(super) async fn created(state: &Arc<State>, tx: &Tx, events: &[Event]) -> Result<(), HandleError> {
-    let messages: Vec<MessageCreated> = read(events)?;
+    let messages: Vec<MessageCreated> = bus::read(events)?;
     let own = messages
         .iter()
         .filter(|message| message.sender_role == SenderRole::User);
@@ -32,6 +31,6 @@ pub(super) async fn created(state: &Arc<State>, tx: &Tx, events: &[Event]) -> Re
     };
     recompute(tx, &state.outbox, what, Vec::new())
         .await
-        .map_err(failed)?;
+        .map_err(HandleError::other)?;
     Ok(())
 }

@@ -11,7 +11,6 @@ use common::{EscalationType, Event, ModelRiskLevel, Urgency};
 use db::Tx;
 use serde_json::json;
 
-use super::{failed, read};
 use crate::app::State;
 use crate::domain::escalation::Trigger;
 use crate::ops::raise::raise;
@@ -21,7 +20,7 @@ use crate::store::profiles::{self, ModelLevel};
 const LIVE: &str = "live";
 
 pub(super) async fn recorded(state: &Arc<State>, tx: &Tx, events: &[Event]) -> Result<(), HandleError> {
-    let mut predictions: Vec<ModelPredictionRecorded> = read(events)?;
+    let mut predictions: Vec<ModelPredictionRecorded> = bus::read(events)?;
     predictions.retain(|prediction| prediction.stage == LIVE);
     let levels: Vec<ModelLevel<'_>> = predictions
         .iter()
@@ -45,7 +44,7 @@ pub(super) async fn recorded(state: &Arc<State>, tx: &Tx, events: &[Event]) -> R
     }
     let triggers: Vec<Trigger> = very_high.values().map(|prediction| trigger(prediction)).collect();
     let now = state.clock.fixed().unwrap_or_else(Utc::now);
-    let raised = raise(tx, &triggers, now).await.map_err(failed)?;
+    let raised = raise(tx, &triggers, now).await.map_err(HandleError::other)?;
     state.outbox.enqueue(tx, &raised.events).await?;
     Ok(())
 }

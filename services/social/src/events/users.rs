@@ -7,12 +7,11 @@ use common::Event;
 use common::contracts::UserCreated;
 use db::Tx;
 
-use super::read;
 use crate::app::State;
 use crate::store::profiles;
 
 pub(super) async fn created(state: &Arc<State>, tx: &Tx, events: &[Event]) -> Result<(), HandleError> {
-    let users: Vec<UserCreated> = read(events)?;
+    let users: Vec<UserCreated> = bus::read(events)?;
     let ids: Vec<&str> = users.iter().map(|user| user.user_id.as_str()).collect();
     profiles::create(tx, &ids, state.clock.fixed()).await?;
     Ok(())

@@ -4,8 +4,8 @@
 use bus::NewEvent;
 use common::contracts::escalation;
 
-use super::failed;
 use crate::app::State;
+use crate::error::Error;
 use crate::ops::raise::changed;
 use crate::store::escalations;
 
@@ -13,14 +13,13 @@ use crate::store::escalations;
 const MAX_ESCALATIONS: i64 = 200;
 
 /// Takes back what ran out; returns how many.
-pub(crate) async fn round(state: &State) -> Result<u64, db::Error> {
+pub(crate) async fn round(state: &State) -> Result<u64, Error> {
     let tx = state.db.begin_worker().await?;
     let over = escalations::expire_leases(&tx, state.clock.fixed(), MAX_ESCALATIONS).await?;
     let events: Vec<NewEvent> = over
         .iter()
         .map(|episode| changed(escalation::NOTIFIED, episode))
-        .collect::<Result<_, _>>()
-        .map_err(failed)?;
+        .collect::<Result<_, _>>()?;
     state.outbox.enqueue(&tx, &events).await?;
     tx.commit().await?;
     if !events.is_empty() {

@@ -4,20 +4,21 @@ use bus::NewEvent;
 use common::contracts::{NudgeChanged, nudge};
 
 use crate::app::State;
+use crate::error::Error;
 use crate::store::nudges::{self, Released};
 
 /// Nudges of one round, and so of one transaction.
 const MAX_NUDGES: i64 = 500;
 
 /// Sends or expires what is due; returns how many.
-pub(crate) async fn round(state: &State) -> Result<u64, db::Error> {
+pub(crate) async fn round(state: &State) -> Result<u64, Error> {
     let tx = state.db.begin_worker().await?;
     let released = nudges::release_due(&tx, state.clock.fixed(), MAX_NUDGES).await?;
     let events: Vec<NewEvent> = released
         .iter()
         .filter(|nudge| nudge.status == "sent")
-        .filter_map(sent)
-        .collect();
+        .map(sent)
+        .collect::<Result<_, _>>()?;
     state.outbox.enqueue(&tx, &events).await?;
     tx.commit().await?;
     if !events.is_empty() {
@@ -26,7 +27,7 @@ pub(crate) async fn round(state: &State) -> Result<u64, db::Error> {
     Ok(released.len() as u64)
 }
 
-fn sent(released: &Released) -> Option<NewEvent> {
+fn sent(released: &Released) -> Result<NewEvent, Error> {
     let data = NudgeChanged {
         nudge_id: released.nudge_id,
         user_id: released.user_id.clone(),
@@ -34,5 +35,5 @@ fn sent(released: &Released) -> Option<NewEvent> {
         status: released.status.clone(),
         user_response: None,
     };
-    NewEvent::new(nudge::SENT, Some(released.user_id.clone()), &data).ok()
+    Ok(NewEvent::new(nudge::SENT, Some(released.user_id.clone()), &data)?)
 }

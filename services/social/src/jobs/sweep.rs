@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::failed;
 use crate::app::State;
+use crate::error::Error;
 use crate::ops::recompute::{Recompute, recompute};
 use crate::store::{policies, profiles};
 
@@ -11,7 +11,7 @@ use crate::store::{policies, profiles};
 const MAX_PROFILES: i64 = 500;
 
 /// Recomputes what is due; returns how many.
-pub(crate) async fn round(state: &State) -> Result<u64, db::Error> {
+pub(crate) async fn round(state: &State) -> Result<u64, Error> {
     let tx = state.db.begin_worker().await?;
     let standings = profiles::lock_due(&tx, state.clock.fixed(), MAX_PROFILES).await?;
     let found = standings.len() as u64;
@@ -26,9 +26,7 @@ pub(crate) async fn round(state: &State) -> Result<u64, db::Error> {
         high_risk_evidence: HashSet::new(),
         now: state.clock.fixed(),
     };
-    recompute(&tx, &state.outbox, what, Vec::new())
-        .await
-        .map_err(failed)?;
+    recompute(&tx, &state.outbox, what, Vec::new()).await?;
     tx.commit().await?;
     state.outbox.wake();
     Ok(found)

@@ -5,11 +5,11 @@ use actix_web::{HttpResponse, get, post};
 use chrono::{DateTime, Utc};
 use common::contracts::escalation;
 use common::{ContactOutcome, EscalationStatus, EscalationType, PrincipalKind, Urgency};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 use web::{
-    Allowed, Answer, Caller, CursorKey, Fields, Granted, Page, Paging, Params, Query, Read, ReadQuery, Write,
-    read,
+    Allowed, Answer, Caller, CursorKey, Fields, Granted, Newest, Page, Paging, Params, Query, Read,
+    ReadQuery, Write, read,
 };
 
 use crate::app::State;
@@ -140,10 +140,6 @@ impl ReadQuery for ListQuery {
     }
 }
 
-/// The last escalation a page showed.
-#[derive(Serialize, Deserialize)]
-struct Position(DateTime<Utc>, i64);
-
 /// Escalations that the caller may see, newest first. `mine=true`: those the caller has acknowledged.
 #[utoipa::path(
     tag = "escalations",
@@ -165,8 +161,9 @@ pub(crate) async fn list(
     caller: Caller,
 ) -> Result<HttpResponse, Error> {
     caller.allow(&READ)?;
-    let after: Option<Position> = cursors.open("escalations", &caller, &query.paging)?;
-    let (at, id) = after.map_or((None, None), |Position(at, id)| (Some(at), Some(id)));
+    let Newest(at, id) = cursors
+        .open("escalations", &caller, &query.paging)?
+        .unwrap_or_default();
     let status = query.status.map(EscalationStatus::as_str);
     let urgency = query.urgency.map(Urgency::as_str);
     let mine = query.mine.then_some(caller.principal.id.as_str());
@@ -184,7 +181,7 @@ pub(crate) async fn list(
         cursors.seal(
             "escalations",
             &caller,
-            &Position(last.timestamp, last.escalation_id),
+            &Newest(last.timestamp, last.escalation_id),
         )
     });
     Ok(HttpResponse::Ok().json(page.map(|found| EscalationView::new(found, &caller))))

@@ -5,10 +5,11 @@ use actix_web::{HttpResponse, get, post};
 use chrono::{DateTime, TimeDelta, Utc};
 use common::PrincipalKind;
 use common::contracts::{NudgeChanged, nudge};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 use web::{
-    Allowed, Answer, Caller, CursorKey, Fields, Granted, Identifier, Page, Paging, Query, Read, Write, read,
+    Allowed, Answer, Caller, CursorKey, Fields, Granted, Identifier, Newest, Page, Paging, Query, Read,
+    Write, read,
 };
 
 use crate::app::State;
@@ -111,6 +112,7 @@ impl Read for NewNudge {
 /// Write a nudge to a client of the own caseload.
 #[utoipa::path(
     tag = "nudges",
+    params(("user_id" = String, Path)),
     request_body = NewNudge,
     responses((status = 201, body = NudgeView)),
     extensions(("x-principals" = json!(CREATE)))
@@ -165,14 +167,14 @@ pub(crate) async fn create(
     Ok(response)
 }
 
-/// The last nudge a page showed.
-#[derive(Serialize, Deserialize)]
-struct Position(DateTime<Utc>, i64);
-
 /// A client's nudges, newest first.
 #[utoipa::path(
     tag = "nudges",
-    params(("limit" = Option<i64>, Query), ("cursor" = Option<String>, Query)),
+    params(
+        ("user_id" = String, Path),
+        ("limit" = Option<i64>, Query),
+        ("cursor" = Option<String>, Query),
+    ),
     responses((status = 200, body = Page<NudgeView>)),
     extensions(("x-principals" = json!(READ)))
 )]
@@ -186,8 +188,7 @@ pub(crate) async fn list(
 ) -> Result<HttpResponse, Error> {
     caller.allow(&READ)?;
     let listed = format!("nudges of {}", *user_id);
-    let after: Option<Position> = cursors.open(&listed, &caller, &paging)?;
-    let (at, id) = after.map_or((None, None), |Position(at, id)| (Some(at), Some(id)));
+    let Newest(at, id) = cursors.open(&listed, &caller, &paging)?.unwrap_or_default();
     let actor = caller.actor_for(&user_id)?;
     super::profiles::must_see(&state, &actor, &user_id).await?;
     let limit = paging.limit + 1;
@@ -197,7 +198,7 @@ pub(crate) async fn list(
         .await?;
     let found = rows.iter().map(nudges::from_row).collect::<Result<Vec<_>, _>>()?;
     let page = Page::cut(found, paging.limit, |last| {
-        cursors.seal(&listed, &caller, &Position(last.timestamp, last.nudge_id))
+        cursors.seal(&listed, &caller, &Newest(last.timestamp, last.nudge_id))
     });
     Ok(HttpResponse::Ok().json(page.map(|found| NudgeView::new(found, &caller))))
 }

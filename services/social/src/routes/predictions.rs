@@ -4,11 +4,11 @@ use actix_web::web::{Data, Path, ThinData};
 use actix_web::{HttpResponse, get, post};
 use chrono::{DateTime, Utc};
 use common::{PrincipalKind, Probability};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 use web::{
-    Allowed, Answer, Caller, CursorKey, Fault, FieldError, Fields, Granted, Identifier, Item, Page, Paging,
-    Params, Problem, Query, Read, ReadQuery, Value, Write, read,
+    Allowed, Answer, Caller, CursorKey, Fault, FieldError, Fields, Granted, Identifier, Item, Newest, Page,
+    Paging, Params, Problem, Query, Read, ReadQuery, Value, Write, read,
 };
 
 use crate::app::State;
@@ -412,14 +412,14 @@ impl From<Prediction> for PredictionView {
     }
 }
 
-/// The last row a page showed.
-#[derive(Serialize, Deserialize)]
-struct Position(DateTime<Utc>, i64);
-
 /// A client's predictions, newest first.
 #[utoipa::path(
     tag = "predictions",
-    params(("limit" = Option<i64>, Query), ("cursor" = Option<String>, Query)),
+    params(
+        ("user_id" = String, Path),
+        ("limit" = Option<i64>, Query),
+        ("cursor" = Option<String>, Query),
+    ),
     responses((status = 200, body = Page<PredictionView>)),
     extensions(("x-principals" = json!(READ)))
 )]
@@ -433,8 +433,7 @@ pub(crate) async fn list(
 ) -> Result<HttpResponse, Error> {
     caller.allow(&READ)?;
     let listed = format!("predictions of {}", *user_id);
-    let after: Option<Position> = cursors.open(&listed, &caller, &paging)?;
-    let (at, id) = after.map_or((None, None), |Position(at, id)| (Some(at), Some(id)));
+    let Newest(at, id) = cursors.open(&listed, &caller, &paging)?.unwrap_or_default();
     let actor = caller.actor_for(&user_id)?;
     super::profiles::must_see(&state, &actor, &user_id).await?;
     let limit = paging.limit + 1;
@@ -447,7 +446,7 @@ pub(crate) async fn list(
         .map(|row| Ok(predictions::from_row(row)?.into()))
         .collect::<Result<Vec<PredictionView>, db::Error>>()?;
     let page = Page::cut(items, paging.limit, |last| {
-        cursors.seal(&listed, &caller, &Position(last.timestamp, last.id))
+        cursors.seal(&listed, &caller, &Newest(last.timestamp, last.id))
     });
     Ok(HttpResponse::Ok().json(page))
 }

@@ -7,7 +7,7 @@ use common::{ModelRiskLevel, PrincipalKind, RiskLabel, Trend};
 use db::{Actor, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use web::{Allowed, Caller, CursorKey, Identifier, Page, Paging, Params, Query, ReadQuery, read};
+use web::{Allowed, Caller, CursorKey, Identifier, Newest, Page, Paging, Params, Query, ReadQuery, read};
 
 use crate::app::State;
 use crate::domain::label::Reason;
@@ -113,6 +113,7 @@ pub(super) async fn must_see(state: &State, actor: &Actor, user_id: &str) -> Res
 /// A client's risk profile.
 #[utoipa::path(
     tag = "profiles",
+    params(("user_id" = String, Path)),
     responses((status = 200, body = ProfileView)),
     extensions(("x-principals" = json!(READ)))
 )]
@@ -149,14 +150,14 @@ struct LabelChange {
     policy_version: String,
 }
 
-/// The last change a page showed.
-#[derive(Serialize, Deserialize)]
-struct ChangePosition(DateTime<Utc>, i64);
-
 /// How a client's label changed, newest first.
 #[utoipa::path(
     tag = "profiles",
-    params(("limit" = Option<i64>, Query), ("cursor" = Option<String>, Query)),
+    params(
+        ("user_id" = String, Path),
+        ("limit" = Option<i64>, Query),
+        ("cursor" = Option<String>, Query),
+    ),
     responses((status = 200, body = Page<LabelChange>)),
     extensions(("x-principals" = json!(READ)))
 )]
@@ -170,8 +171,7 @@ pub(crate) async fn history(
 ) -> Result<HttpResponse, Error> {
     caller.allow(&READ)?;
     let listed = format!("label changes of {}", *user_id);
-    let after: Option<ChangePosition> = cursors.open(&listed, &caller, &paging)?;
-    let (at, id) = after.map_or((None, None), |ChangePosition(at, id)| (Some(at), Some(id)));
+    let Newest(at, id) = cursors.open(&listed, &caller, &paging)?.unwrap_or_default();
     let actor = caller.actor_for(&user_id)?;
     must_see(&state, &actor, &user_id).await?;
     let limit = paging.limit + 1;
@@ -194,7 +194,7 @@ pub(crate) async fn history(
         })
         .collect::<Result<Vec<_>, db::Error>>()?;
     let page = Page::cut(changes, paging.limit, |last| {
-        cursors.seal(&listed, &caller, &ChangePosition(last.changed_at, last.id))
+        cursors.seal(&listed, &caller, &Newest(last.changed_at, last.id))
     });
     Ok(HttpResponse::Ok().json(page))
 }

@@ -172,10 +172,10 @@ pub(crate) const SUMMARY: &str = "
     group by l.label, l.position
     order by l.position";
 
-/// The label history of a client, newest first. `$1` user, `$2` and `$3` the last row seen or null, `$4` limit.
+/// The label history of a client, newest first. `$1` user, `$2` and `$3` the row to go on behind, `$4` limit.
 pub(crate) const HISTORY: &str = "
     select c.id, c.from_label, c.to_label, c.changed_at, c.reasons, c.policy_version
     from social.risk_label_changes c
-    where c.user_id = $1 and ($2::timestamptz is null or (c.changed_at, c.id) < ($2, $3))
+    where c.user_id = $1 and (c.changed_at, c.id) < ($2, $3)
     order by c.changed_at desc, c.id desc
     limit $4";

@@ -303,14 +303,14 @@ pub(crate) async fn expire_leases(
         .collect()
 }
 
-/// Newest first. `$1` status, `$2` urgency, `$3` acknowledged by, `$4` and `$5` the last row seen, `$6` limit; all
-/// but the limit may be null.
+/// Newest first. `$1` status, `$2` urgency and `$3` acknowledged by, each or null; `$4` and `$5` the row to go on
+/// behind, `$6` limit.
 pub(crate) fn list_sql() -> String {
     format!(
         "select {COLUMNS} from social.escalations e
          where ($1::varchar is null or e.status = $1) and ($2::varchar is null or e.urgency = $2)
             and ($3::varchar is null or e.acknowledged_by = $3)
-            and ($4::timestamptz is null or (e.timestamp, e.escalation_id) < ($4, $5))
+            and (e.timestamp, e.escalation_id) < ($4, $5)
          order by e.timestamp desc, e.escalation_id desc
          limit $6"
     )

@@ -117,12 +117,12 @@ pub(crate) struct Nudge {
     pub(crate) response_data: Option<serde_json::Value>,
 }
 
-/// A client's nudges, newest first. `$1` user, `$2` and `$3` the last row seen or null, `$4` limit.
+/// A client's nudges, newest first. `$1` user, `$2` and `$3` the row to go on behind, `$4` limit.
 pub(crate) const LIST: &str = "
     select n.nudge_id, n.user_id, n.timestamp, n.nudge_type, n.nudge_message, n.risk_level, n.status, n.source,
         n.send_after, n.expires_at, n.sent_at, n.viewed_at, n.acted_on_at, n.user_response, n.response_data
     from social.nudges n
-    where n.user_id = $1 and ($2::timestamptz is null or (n.timestamp, n.nudge_id) < ($2, $3))
+    where n.user_id = $1 and (n.timestamp, n.nudge_id) < ($2, $3)
     order by n.timestamp desc, n.nudge_id desc
     limit $4";
 

@@ -139,12 +139,12 @@ pub(crate) struct Prediction {
     pub(crate) counts: bool,
 }
 
-/// A client's predictions, newest prediction first. `$1` user, `$2` and `$3` the last row seen or null, `$4` limit.
+/// A client's predictions, newest prediction first. `$1` user, `$2` and `$3` the row to go on behind, `$4` limit.
 pub(crate) const LIST: &str = "
     select p.id, p.message_id, p.timestamp, p.message_timestamp, p.p_craving, p.p_relapse, p.p_negative_mood,
         p.p_neutral, p.p_toxic, p.p_isolation, p.risk_score, p.conversation_type, p.model_version, p.superseded
     from social.message_predictions p
-    where p.user_id = $1 and ($2::timestamptz is null or (p.timestamp, p.id) < ($2, $3))
+    where p.user_id = $1 and (p.timestamp, p.id) < ($2, $3)
     order by p.timestamp desc, p.id desc
     limit $4";
 

@@ -3,15 +3,14 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use service::{Clock, Settings};
-use social_service::App;
+use service::{Clock, Service, Settings};
 use telemetry::Metrics;
 use testkit::{Answer, Client, Principals, TestDb};
 
 pub(crate) struct Harness {
     pub(crate) database: TestDb,
     pub(crate) principals: Principals,
-    pub(crate) app: App,
+    pub(crate) app: Service,
     pub(crate) clock: Clock,
     next_message: i64,
 }
@@ -45,7 +44,8 @@ impl Harness {
         let principals = Principals::plant(&database).await;
         let clock = Clock::standing_at(noon());
         let settings = Settings::for_testing("social", database.url("social"), amqp_url);
-        let app = App::start(&settings, clock.clone(), Metrics::isolated("social").unwrap()).unwrap();
+        let app =
+            social_service::start(&settings, clock.clone(), Metrics::isolated("social").unwrap()).unwrap();
         Self {
             database,
             principals,

@@ -55,14 +55,14 @@ async fn a_nudge_of_the_night_is_held_until_morning_and_an_escalation_is_not() {
     h.clock.advance(TimeDelta::hours(11));
     let night = h.writes("client-a", &scores(0.4, 0.1)).await;
     assert_eq!(night.at("/actions/0/chosen"), &json!("buddy_connection"));
-    assert_eq!(h.app.release_nudges().await.unwrap(), 0);
+    assert_eq!(h.app.round("release").await.unwrap(), 0);
     let held = h.call("client-a").get("/v1/users/client-a/nudges").await;
     assert_eq!(held.at("/items/0/status"), &json!("held"));
     assert_eq!(held.at("/items/0/send_after"), &json!("2026-06-16T08:00:00Z"));
     let crisis = h.writes("client-a", &scores(0.9, 0.1)).await;
     assert!(crisis.at("/escalation_id").is_i64());
     h.clock.advance(TimeDelta::hours(9));
-    assert_eq!(h.app.release_nudges().await.unwrap(), 1);
+    assert_eq!(h.app.round("release").await.unwrap(), 1);
     let sent = h.call("client-a").get("/v1/users/client-a/nudges").await;
     assert_eq!(sent.at("/items/0/status"), &json!("sent"));
     assert_eq!(h.events("social.nudge.sent").await.len(), 1);
@@ -74,7 +74,7 @@ async fn a_nudge_that_came_too_late_expires_unsent() {
     h.client("client-a", &["counselor"]).await;
     h.writes("client-a", &scores(0.4, 0.1)).await;
     h.clock.advance(TimeDelta::hours(25));
-    assert_eq!(h.app.release_nudges().await.unwrap(), 1);
+    assert_eq!(h.app.round("release").await.unwrap(), 1);
     let late = h.call("client-a").get("/v1/users/client-a/nudges").await;
     assert_eq!(late.at("/items/0/status"), &json!("expired"));
     assert!(h.events("social.nudge.sent").await.is_empty());
@@ -95,7 +95,7 @@ async fn a_sent_nudge_is_viewed_and_answered_once() {
     let client = h.call("client-a");
     let early = client.post(&format!("/v1/nudges/{id}/viewed"), &json!({})).await;
     assert_eq!(early.code(), 409);
-    h.app.release_nudges().await.unwrap();
+    h.app.round("release").await.unwrap();
     for _ in 0..2 {
         let seen = client.post(&format!("/v1/nudges/{id}/viewed"), &json!({})).await;
         assert_eq!((seen.code(), seen.at("/status")), (200, &json!("viewed")));
@@ -152,11 +152,11 @@ async fn a_client_who_writes_nothing_is_asked_after_three_days() {
         .await
         .run("update social.user_risk_profiles set next_recompute_at = computed_at")
         .await;
-    assert_eq!(h.app.sweep().await.unwrap(), 1);
-    assert_eq!(h.app.sweep().await.unwrap(), 0);
+    assert_eq!(h.app.round("sweep").await.unwrap(), 1);
+    assert_eq!(h.app.round("sweep").await.unwrap(), 0);
     h.clock.advance(TimeDelta::days(3));
-    assert_eq!(h.app.sweep().await.unwrap(), 1);
+    assert_eq!(h.app.round("sweep").await.unwrap(), 1);
     let nudges = h.call("counselor").get("/v1/users/client-a/nudges").await;
     assert_eq!(nudges.at("/items/0/nudge_type"), &json!("wellness_check"));
-    assert_eq!(h.app.sweep().await.unwrap(), 0);
+    assert_eq!(h.app.round("sweep").await.unwrap(), 0);
 }

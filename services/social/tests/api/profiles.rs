@@ -180,7 +180,7 @@ async fn a_label_goes_back_by_time_alone() {
     h.client("client-a", &["counselor"]).await;
     h.writes("client-a", &scores(0.9, 0.1)).await;
     h.clock.advance(TimeDelta::days(7) - TimeDelta::microseconds(1));
-    while h.app.sweep().await.unwrap() > 0 {}
+    while h.app.round("sweep").await.unwrap() > 0 {}
     let label = async || {
         h.call("counselor")
             .get("/v1/users/client-a/risk-profile")
@@ -190,10 +190,10 @@ async fn a_label_goes_back_by_time_alone() {
     };
     assert_eq!(label().await, json!("HIGH_RISK"));
     h.clock.advance(TimeDelta::microseconds(1));
-    while h.app.sweep().await.unwrap() > 0 {}
+    while h.app.round("sweep").await.unwrap() > 0 {}
     assert_eq!(label().await, json!("LOW_RISK"));
     h.clock.advance(TimeDelta::days(23));
-    while h.app.sweep().await.unwrap() > 0 {}
+    while h.app.round("sweep").await.unwrap() > 0 {}
     assert_eq!(label().await, json!("UNKNOWN"));
 }
 
@@ -208,6 +208,6 @@ async fn sweeps_at_once_share_the_work() {
         .await
         .run("update social.user_risk_profiles set next_recompute_at = computed_at")
         .await;
-    let (one, other) = tokio::join!(h.app.sweep(), h.app.sweep());
+    let (one, other) = tokio::join!(h.app.round("sweep"), h.app.round("sweep"));
     assert_eq!(one.unwrap() + other.unwrap(), 10);
 }

@@ -27,7 +27,7 @@ async fn a_day(h: &mut Harness) {
             &json!({"outcome": "spoke"}),
         )
         .await;
-    h.app.release_nudges().await.unwrap();
+    h.app.round("release").await.unwrap();
     let nudges = h.call("client-b").get("/v1/users/client-b/nudges").await;
     let nudge = nudges.at("/items/0/nudge_id").as_i64().unwrap();
     let body = json!({"user_response": "accepted"});
@@ -38,7 +38,7 @@ async fn a_day(h: &mut Harness) {
         .post(&format!("/v1/nudges/{nudge}/responded"), &body)
         .await;
     h.clock.advance(TimeDelta::days(7));
-    while h.app.sweep().await.unwrap() > 0 {}
+    while h.app.round("sweep").await.unwrap() > 0 {}
 }
 
 #[tokio::test]

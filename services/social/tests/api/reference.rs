@@ -140,43 +140,15 @@ pub(crate) fn profile(messages: &[Message], now: DateTime<Utc>) -> Profile {
         .max();
     let buddy_days = last_buddy.map(|at| (now - at).num_days() as i32);
 
-    let mut codes = Vec::new();
-    if short_max.is_some_and(|max| max >= 700_000) {
-        codes.push("max_risk_score");
-    }
-    if high_risk_count >= 3 {
-        codes.push("high_risk_count");
-    }
-    if risk_trend == "rapid_decline" {
-        codes.push("rapid_decline");
-    }
-    if at_least(short_avg, 700_000) && at_least(short_isolation, 900_000) {
-        codes.push("high_risk_and_isolation");
-    }
-    let mut label = "HIGH_RISK";
-    if codes.is_empty() {
-        label = "MODERATE_RISK";
-        if at_least(short_avg, 300_000) {
-            codes.push("avg_risk_score");
-        }
-        if risk_trend == "declining" {
-            codes.push("declining");
-        }
-        if buddy_days.is_none_or(|days| days > 5) && short_avg.is_some_and(|(sum, n)| sum > 200_000 * n) {
-            codes.push("no_buddy_contact");
-        }
-    }
-    if codes.is_empty() && at_least(short_isolation, 900_000) && !at_least(short_avg, 300_000) {
-        label = "ISOLATION_ONLY";
-        codes.push("isolation");
-    }
-    if codes.is_empty() {
-        (label, codes) = if medium.is_empty() {
-            ("UNKNOWN", vec!["no_recent_data"])
-        } else {
-            ("LOW_RISK", vec!["no_rule_holds"])
-        };
-    }
+    let (label, codes) = judge(&Measures {
+        short_avg,
+        short_isolation,
+        short_max,
+        high_risk_count,
+        risk_trend,
+        buddy_days,
+        scored: medium.len(),
+    });
     Profile {
         short_avg,
         short_max,
@@ -195,6 +167,58 @@ pub(crate) fn profile(messages: &[Message], now: DateTime<Utc>) -> Profile {
         buddy_days,
         changes_at: changes_at(messages, &scored, last_buddy, now),
     }
+}
+
+/// What the label depends on.
+struct Measures {
+    short_avg: Option<(i128, i128)>,
+    short_isolation: Option<(i128, i128)>,
+    short_max: Option<i128>,
+    high_risk_count: i32,
+    risk_trend: &'static str,
+    buddy_days: Option<i32>,
+    scored: usize,
+}
+
+fn judge(m: &Measures) -> (&'static str, Vec<&'static str>) {
+    let mut codes = Vec::new();
+    if m.short_max.is_some_and(|max| max >= 700_000) {
+        codes.push("max_risk_score");
+    }
+    if m.high_risk_count >= 3 {
+        codes.push("high_risk_count");
+    }
+    if m.risk_trend == "rapid_decline" {
+        codes.push("rapid_decline");
+    }
+    if at_least(m.short_avg, 700_000) && at_least(m.short_isolation, 900_000) {
+        codes.push("high_risk_and_isolation");
+    }
+    let mut label = "HIGH_RISK";
+    if codes.is_empty() {
+        label = "MODERATE_RISK";
+        if at_least(m.short_avg, 300_000) {
+            codes.push("avg_risk_score");
+        }
+        if m.risk_trend == "declining" {
+            codes.push("declining");
+        }
+        if m.buddy_days.is_none_or(|days| days > 5) && m.short_avg.is_some_and(|(sum, n)| sum > 200_000 * n) {
+            codes.push("no_buddy_contact");
+        }
+    }
+    if codes.is_empty() && at_least(m.short_isolation, 900_000) && !at_least(m.short_avg, 300_000) {
+        label = "ISOLATION_ONLY";
+        codes.push("isolation");
+    }
+    if codes.is_empty() {
+        (label, codes) = if m.scored == 0 {
+            ("UNKNOWN", vec!["no_recent_data"])
+        } else {
+            ("LOW_RISK", vec!["no_rule_holds"])
+        };
+    }
+    (label, codes)
 }
 
 /// The first instant after now at which one of the inputs is another, found by listing all of them.

@@ -139,7 +139,7 @@ async fn random_histories_make_the_profiles_that_the_rules_say() {
         .await;
     let mut labels = std::collections::BTreeMap::new();
     for step in 0..6 {
-        while h.app.sweep().await.unwrap() > 0 {}
+        while h.app.round("sweep").await.unwrap() > 0 {}
         let now = h.clock.fixed().unwrap();
         for (row, messages) in profiles(&h).await.iter().zip(&clients) {
             let expected = reference::profile(messages, now);

@@ -1,31 +1,31 @@
 //! A thousand predictions while the service is killed and the broker stopped: every acknowledged one is there once,
 //! and every event is applied once.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bus::{Broker, Consumer, HandleError, Handlers};
+use bus::{Broker, Consumer, HandleError, Handlers, Outbox, Relay};
 use common::Event;
 use common::contracts::{Contract, PredictionRecorded};
 use db::Tx;
 use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde_json::json;
+use service::{Clock, Settings};
+use telemetry::Metrics;
 use testkit::{Client, Principals, Process, Stack, TestBus, TestDb, eventually, free_port};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 const CLIENTS: usize = 50;
 const MESSAGES: usize = 1_000;
 const WRITERS: usize = 16;
 const KILLS: usize = 5;
+/// The kill after which the broker is stopped, and the one after which it is started again.
+const BROKER_GONE: std::ops::RangeInclusive<usize> = 2..=4;
 /// After the last fault the outbox is empty within this time.
 const DRAIN: Duration = Duration::from_secs(15);
 /// A write is tried again for so long before the test gives up.
@@ -45,22 +45,6 @@ async fn count(tx: &Tx, events: &[Event]) -> Result<(), HandleError> {
         .await?;
     }
     Ok(())
-}
-
-async fn plant(database: &TestDb, principals: &mut Principals) {
-    for n in 0..CLIENTS {
-        principals
-            .client(database, &format!("client-{n}"), &["counselor"])
-            .await;
-    }
-    database
-        .superuser()
-        .await
-        .run(&format!(
-            "insert into core.messages (user_id, message_text, conversation_type)
-             select 'client-' || (n % {CLIENTS}), 'text', 'buddy' from generate_series(0, {MESSAGES} - 1) n"
-        ))
-        .await;
 }
 
 /// Half of the clients get high scores: each needs one episode.
@@ -90,46 +74,72 @@ async fn post(client: &Client, message_id: usize) {
     panic!("message {message_id} was never acknowledged");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_and_cut_off_nothing_acknowledged_is_lost_or_doubled() {
-    let stack = Stack::up("chaos", &["rabbitmq"]);
-    let bus = TestBus::on_profile("chaos").await;
-    let database = TestDb::new().await;
-    let mut principals = Principals::plant(&database).await;
-    plant(&database, &mut principals).await;
-    let listen = format!("127.0.0.1:{}", free_port());
-    let mut service = Process::serve(
-        env!("CARGO_BIN_EXE_recoverly-social"),
-        &[
+/// The servers, the data and the other service's counter.
+struct World {
+    stack: Stack,
+    bus: TestBus,
+    database: TestDb,
+    principals: Principals,
+    stop: watch::Sender<bool>,
+    consuming: JoinHandle<()>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let stack = Stack::up("chaos", &["rabbitmq"]);
+        let bus = TestBus::on_profile("chaos").await;
+        let database = TestDb::new().await;
+        let mut principals = Principals::plant(&database).await;
+        for n in 0..CLIENTS {
+            principals
+                .client(&database, &format!("client-{n}"), &["counselor"])
+                .await;
+        }
+        let messages = format!(
+            "insert into core.messages (user_id, message_text, conversation_type)
+             select 'client-' || (n % {CLIENTS}), 'text', 'buddy' from generate_series(0, {MESSAGES} - 1) n"
+        );
+        database.superuser().await.run(&messages).await;
+        let (stop, stopped) = watch::channel(false);
+        let handlers = Handlers::new().on(PredictionRecorded::TYPE, count);
+        let broker = Broker::new(bus.url(), "causal").unwrap();
+        let consuming = spawn(Consumer::new(broker, database.pools("causal"), handlers).run(stopped));
+        Self {
+            stack,
+            bus,
+            database,
+            principals,
+            stop,
+            consuming,
+        }
+    }
+
+    fn settings(&self, listen: &str) -> Vec<(String, String)> {
+        [
             (
                 "RECOVERLY_SOCIAL_DATABASE_URL",
-                database.url("social").expose_secret(),
+                self.database.url("social").expose_secret(),
             ),
-            ("RECOVERLY_AMQP_URL", bus.url().expose_secret()),
+            ("RECOVERLY_AMQP_URL", self.bus.url().expose_secret()),
             (
                 "RECOVERLY_CURSOR_KEY",
                 "a key of tests, thirty-two bytes and more",
             ),
-            ("RECOVERLY_SOCIAL_LISTEN", &listen),
+            ("RECOVERLY_SOCIAL_LISTEN", listen),
             ("RECOVERLY_LOG", "error"),
             ("RECOVERLY_LOG_FORMAT", "pretty"),
-        ],
-    );
-    let (stop, stopped) = watch::channel(false);
-    let broker = Broker::new(bus.url(), "causal").unwrap();
-    let handlers = Handlers::new().on(PredictionRecorded::TYPE, count);
-    let consumer = Consumer::new(broker, database.pools("causal"), handlers);
-    #[expect(clippy::disallowed_methods, reason = "joined below")]
-    let consuming = tokio::spawn(consumer.run(stopped));
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec()
+    }
 
-    let pipeline = Client::new(&format!("http://{listen}")).with_token(principals.token("pipeline"));
-    let next = Arc::new(AtomicUsize::new(1));
-    let done = Arc::new(AtomicUsize::new(0));
-    let writers: Vec<_> = (0..WRITERS)
-        .map(|_| {
+    /// Posts every message's scores, many at a time.
+    fn write_all(&self, base: &str) -> Writing {
+        let pipeline = Client::new(base).with_token(self.principals.token("pipeline"));
+        let (next, done) = (Arc::new(AtomicUsize::new(1)), Arc::new(AtomicUsize::new(0)));
+        let writer = || {
             let (pipeline, next, done) = (pipeline.clone(), Arc::clone(&next), Arc::clone(&done));
-            #[expect(clippy::disallowed_methods, reason = "joined below")]
-            tokio::spawn(async move {
+            spawn(async move {
                 loop {
                     let message_id = next.fetch_add(1, Ordering::Relaxed);
                     if message_id > MESSAGES {
@@ -139,84 +149,158 @@ async fn killed_and_cut_off_nothing_acknowledged_is_lost_or_doubled() {
                     done.fetch_add(1, Ordering::Relaxed);
                 }
             })
-        })
-        .collect();
-
-    // A fault each time another share of the writes has been acknowledged, so that all of them hit live traffic.
-    let mut faults = 0;
-    let reached = |share: usize| {
-        let done = Arc::clone(&done);
-        async move {
-            eventually("the next share of writes", Duration::from_secs(60), async || {
-                done.load(Ordering::Relaxed) >= share
-            })
-            .await;
+        };
+        Writing {
+            writers: (0..WRITERS).map(|_| writer()).collect(),
+            done,
         }
-    };
+    }
+
+    /// Waits until nothing is on its way any more.
+    async fn settle(&self) {
+        eventually("an empty outbox", DRAIN, async || {
+            self.count("select count(*) from social.outbox where published_at is null")
+                .await
+                == 0
+        })
+        .await;
+        eventually("an empty inbox", DRAIN, async || {
+            self.bus.waiting("causal.inbox").await == 0
+        })
+        .await;
+        self.stop.send_replace(true);
+    }
+
+    async fn count(&self, sql: &str) -> i64 {
+        self.database.count(sql).await
+    }
+
+    /// Every promise that was not kept.
+    async fn broken_promises(&self) -> Vec<String> {
+        let messages = i64::try_from(MESSAGES).unwrap();
+        let in_crisis = i64::try_from(CLIENTS / 2).unwrap();
+        let of_type = "select count(*) from social.outbox where event_type = 'social.prediction.recorded'";
+        let open = "from social.escalations where status in ('pending', 'notified', 'acknowledged')";
+        let told = "select count(*) from social.notification_deliveries where relation = 'counselor'";
+        let promises = [
+            (
+                "stored",
+                self.count("select count(*) from social.message_predictions")
+                    .await,
+                messages,
+            ),
+            (
+                "stored once",
+                self.count("select count(distinct message_id) from social.message_predictions")
+                    .await,
+                messages,
+            ),
+            ("one event a prediction", self.count(of_type).await, messages),
+            (
+                "each event applied once",
+                self.count("select coalesce(sum(predictions), 0)::int8 from causal.daily_risk")
+                    .await,
+                messages,
+            ),
+            (
+                "an episode per client who needs one",
+                self.count(&format!("select count(distinct user_id) {open}"))
+                    .await,
+                in_crisis,
+            ),
+            (
+                "no second episode",
+                self.count(&format!("select count(*) {open}")).await,
+                in_crisis,
+            ),
+            ("nobody told twice", self.count(told).await, in_crisis),
+        ];
+        promises
+            .into_iter()
+            .filter(|(_, found, expected)| found != expected)
+            .map(|(promise, found, expected)| format!("{promise}: {found} instead of {expected}"))
+            .collect()
+    }
+}
+
+/// Writes under way.
+struct Writing {
+    writers: Vec<JoinHandle<()>>,
+    done: Arc<AtomicUsize>,
+}
+
+impl Writing {
+    /// Until so many writes have been acknowledged.
+    async fn reaches(&self, share: usize) {
+        let deadline = Duration::from_secs(60);
+        eventually("the next share of writes", deadline, async || {
+            self.done.load(Ordering::Relaxed) >= share
+        })
+        .await;
+    }
+
+    async fn finish(self) {
+        for writer in self.writers {
+            writer.await.unwrap();
+        }
+    }
+}
+
+fn spawn<F: Future<Output: Send> + Send + 'static>(task: F) -> JoinHandle<F::Output> {
+    #[expect(clippy::disallowed_methods, reason = "joined before the test ends")]
+    tokio::spawn(task)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_and_cut_off_nothing_acknowledged_is_lost_or_doubled() {
+    let world = World::new().await;
+    let listen = format!("127.0.0.1:{}", free_port());
+    let mut service = Process::serve(env!("CARGO_BIN_EXE_recoverly-social"), &world.settings(&listen));
+    let writing = world.write_all(&format!("http://{listen}"));
+    // A fault each time another share of the writes has been acknowledged, so that all of them hit live traffic.
     for kill in 1..=KILLS {
-        reached(kill * MESSAGES / (KILLS + 2)).await;
-        if kill == 2 {
-            stack.stop("rabbitmq");
+        writing.reaches(kill * MESSAGES / (KILLS + 2)).await;
+        if kill == *BROKER_GONE.start() {
+            world.stack.stop("rabbitmq");
         }
         service.kill_and_restart();
-        faults += 1;
-        if kill == 4 {
-            stack.start("rabbitmq");
+        if kill == *BROKER_GONE.end() {
+            world.stack.start("rabbitmq");
         }
     }
-    assert_eq!(faults, KILLS);
-    for writer in writers {
-        writer.await.unwrap();
-    }
+    writing.finish().await;
+    world.settle().await;
+    assert_eq!(world.broken_promises().await, Vec::<String>::new());
+    world.consuming.await.unwrap();
+}
 
-    eventually("an empty outbox", DRAIN, async || {
-        database
-            .count("select count(*) from social.outbox where published_at is null")
-            .await
-            == 0
-    })
-    .await;
-    eventually("every event applied", DRAIN, async || {
-        database
-            .count("select coalesce(sum(predictions), 0)::int8 from causal.daily_risk")
-            .await
-            >= i64::try_from(MESSAGES).unwrap()
-    })
-    .await;
-    stop.send_replace(true);
-    consuming.await.unwrap();
-
-    let messages = i64::try_from(MESSAGES).unwrap();
-    let count = async |sql: &str| database.count(sql).await;
-    assert_eq!(
-        count("select count(*) from social.message_predictions").await,
-        messages
+/// The same look at the same writes, with the one mechanism taken away that keeps events from being lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_marks_before_the_confirm_breaks_the_promise() {
+    let world = World::new().await;
+    let settings = Settings::for_testing("social", world.database.url("social"), world.bus.url());
+    let metrics = Metrics::isolated("social").unwrap();
+    let service = social_service::start(&settings, Clock::database(), metrics).unwrap();
+    let outbox = Outbox::new("social");
+    let broker = Broker::new(world.bus.url(), "social").unwrap();
+    let relay =
+        Relay::marking_before_confirm_for_negative_control(broker, world.database.pools("social"), &outbox);
+    let relaying = spawn(relay.run(world.stop.subscribe()));
+    let writing = world.write_all(&service.base_url());
+    writing.reaches(MESSAGES / 4).await;
+    world.stack.stop("rabbitmq");
+    writing.reaches(MESSAGES * 3 / 4).await;
+    world.stack.start("rabbitmq");
+    writing.finish().await;
+    world.settle().await;
+    let broken = world.broken_promises().await;
+    assert!(
+        broken
+            .iter()
+            .any(|promise| promise.starts_with("each event applied once")),
+        "{broken:?}"
     );
-    assert_eq!(
-        count("select count(distinct message_id) from social.message_predictions").await,
-        messages
-    );
-    let of_type = "select count(*) from social.outbox where event_type = 'social.prediction.recorded'";
-    assert_eq!(count(of_type).await, messages, "one event a prediction");
-    assert_eq!(
-        count("select sum(predictions)::int8 from causal.daily_risk").await,
-        messages,
-        "each event is applied once"
-    );
-    let open = database
-        .query("select user_id from social.escalations where status <> 'resolved'")
-        .await;
-    let open: Vec<String> = open.iter().map(|row| row.get("user_id")).collect();
-    let clients: BTreeSet<&String> = open.iter().collect();
-    assert_eq!(
-        (open.len(), clients.len()),
-        (CLIENTS / 2, CLIENTS / 2),
-        "one open episode per client who needs one"
-    );
-    let told = "select count(*) from social.notification_deliveries where relation = 'counselor'";
-    assert_eq!(
-        count(told).await,
-        i64::try_from(CLIENTS / 2).unwrap(),
-        "nobody is told twice"
-    );
+    relaying.await.unwrap();
+    world.consuming.await.unwrap();
+    service.stop().await;
 }

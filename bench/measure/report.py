@@ -1,0 +1,192 @@
+"""The table of a run and its goals, as Markdown."""
+
+import statistics
+from collections import defaultdict
+
+ORDER = ("write", "write_function", "batch", "profile", "caseload", "messages", "health")
+WHO = ("pgbench", "service", "peer-statements", "peer-function")
+NAMES = {
+    "write": "single write",
+    "write_function": "single write, stored function",
+    "batch": "batch of 1,000",
+    "profile": "one risk profile",
+    "caseload": "caseload list, 50 rows",
+    "messages": "last 50 messages",
+    "health": "health",
+}
+CPU = ("app", "pg", "client", "broker")
+# What performance.md asks for: must and moonshot.
+WRITE_RATE, WRITE_RATE_PEER, WRITE_P50 = (1.5, 3.0), (8.0, 15.0), (1.3, 1.0)
+BATCH_RATE = (2.0, 5.0)
+READ_P50_MORE_MS, READ_RATE, READ_RATE_PEER = 0.15, (0.4, 0.6), 7.0
+CASELOAD_P50, CASELOAD_PG = 1.2, (0.5, 0.25)
+EVENT_P50_MS, EVENT_P99_MS = 20.0, (100.0, 40.0)
+IDLE_MIB, LOADED_MIB = (60.0, 30.0), (150.0, 80.0)
+START_SECONDS = 1.0
+
+
+class Medians:
+    def __init__(self, rows):
+        self.groups = defaultdict(list)
+        for row in rows:
+            self.groups[row["who"], row["path"], row["c"]].append(row)
+        self.concurrencies = sorted({c for _, _, c in self.groups})
+
+    def get(self, who, path, c, field):
+        rows = self.groups.get((who, path, c), [])
+        values = [row[field] for row in rows if field in row]
+        return statistics.median(values) if values else None
+
+    def best(self, who, path, field="rate"):
+        found = [self.get(who, path, c, field) for c in self.concurrencies]
+        return max((value for value in found if value is not None), default=None)
+
+    def total(self, who, path, c, field):
+        return sum(row.get(field, 0) for row in self.groups.get((who, path, c), []))
+
+
+def show(value, digits=2):
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def ratio(value, of):
+    return None if value is None or not of else value / of
+
+
+def limit_path(path):
+    """What a path is held against: the write against the faster of its two limits."""
+    return "write_function" if path == "write" else path
+
+
+def table(medians):
+    heads = ["path", "c", "who", "rate /s", "p50 ms", "p99 ms", "service", "Postgres", "client", "broker", "of limit, same c"]
+    lines = ["| " + " | ".join([*heads, "of limit, its best c", "others' cores"]) + " |"]
+    lines += ["|---" * 3 + "|---:" * 10 + "|"]
+    for path in ORDER:
+        for c in medians.concurrencies:
+            for who in WHO:
+                if (who, path, c) in medians.groups:
+                    lines.append(line(medians, who, path, c))
+    return lines
+
+
+def line(medians, who, path, c):
+    rate = medians.get(who, path, c, "rate")
+    limit = limit_path(path)
+    versus = ["", ""]
+    if who != "pgbench":
+        versus = [
+            show(ratio(rate, medians.get("pgbench", limit, c, "rate"))),
+            show(ratio(rate, medians.best("pgbench", limit))),
+        ]
+    cells = [NAMES[path], c, who, show(rate, 1), show(medians.get(who, path, c, "p50_ms"))]
+    cells += [show(medians.get(who, path, c, "p99_ms"))]
+    cells += [show(medians.get(who, path, c, f"cpu_us_{part}"), 0) for part in CPU]
+    cells += [*versus, show(medians.get(who, path, c, "cores_others"))]
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def writes(medians):
+    """How many of the writes really stored something."""
+    lines = []
+    for path, each in (("write", 1), ("batch", 1_000)):
+        for c in medians.concurrencies:
+            if ("service", path, c) not in medians.groups:
+                continue
+            sent, stored, errors, high, late = (
+                medians.total("service", path, c, field)
+                for field in ("requests", "stored", "errors", "high_risk", "backlog")
+            )
+            slowest = max(row["drained_in"] for row in medians.groups["service", path, c])
+            share = 100 * high / stored if stored else 0
+            lines.append(
+                f"- {NAMES[path]}, c = {c}: {sent:,} requests, {stored:,} predictions stored (the others of"
+                f" {sent * each:,} stood already or were in flight at the end), {errors:,} errors, {share:.1f} % high-risk;"
+                f" {late:,} events waited for the relay at the ends, at most {slowest:.1f} s"
+            )
+    return lines
+
+
+class Goals:
+    """Goals as lines `goal | must | moonshot | measured | met`."""
+
+    def __init__(self):
+        self.lines = ["| goal | must | moonshot | measured | |", "|---|---|---|---:|---|"]
+        self.found = []
+
+    def add(self, goal, measured, must, moonshot=None, above=True, unit=""):
+        def holds(bound):
+            return measured >= bound if above else measured <= bound
+
+        sign = "≥" if above else "≤"
+        bounds = [f"{sign} {show(b)}{unit}" if b is not None else "" for b in (must, moonshot)]
+        if measured is None:
+            verdict = "not measured"
+        elif moonshot is not None and holds(moonshot):
+            verdict = "moonshot"
+        else:
+            verdict = "met" if holds(must) else "**not met**"
+        self.found.append({"goal": goal, "measured": measured, "must": must, "moonshot": moonshot, "verdict": verdict})
+        self.lines.append(f"| {goal} | {bounds[0]} | {bounds[1]} | {show(measured)}{unit if measured else ''} | {verdict} |")
+
+
+def goals(medians, facts):
+    found = Goals()
+    get, best = medians.get, medians.best
+    high = 64 if 64 in medians.concurrencies else max(medians.concurrencies)
+    middle = 16 if 16 in medians.concurrencies else high
+    write = get("service", "write", high, "rate")
+    function = best("pgbench", "write_function")
+    found.add(f"single write, c = {high}: rate, of the stored function's best", ratio(write, function), *WRITE_RATE)
+    peer = get("peer-statements", "write", high, "rate")
+    found.add(f"single write, c = {high}: rate, of FastAPI's", ratio(write, peer), *WRITE_RATE_PEER)
+    first = ratio(get("service", "write", 1, "p50_ms"), get("pgbench", "write_function", 1, "p50_ms"))
+    found.add("single write, c = 1: p50, of the stored function's", first, *WRITE_P50, above=False)
+    batch = ratio(best("service", "batch"), best("pgbench", "batch"))
+    found.add("batch of 1,000: best rate, of pgbench's best", batch, *BATCH_RATE)
+    for path in ("profile", "messages"):
+        ours, limit = get("service", path, 1, "p50_ms"), get("pgbench", path, 1, "p50_ms")
+        more = None if ours is None or limit is None else ours - limit
+        found.add(f"{NAMES[path]}, c = 1: p50 above pgbench's", more, READ_P50_MORE_MS, above=False, unit=" ms")
+        rate = get("service", path, middle, "rate")
+        found.add(f"{NAMES[path]}, c = {middle}: rate, of pgbench's", ratio(rate, get("pgbench", path, middle, "rate")), *READ_RATE)
+        found.add(f"{NAMES[path]}, c = {middle}: rate, of FastAPI's", ratio(rate, get("peer-statements", path, middle, "rate")), READ_RATE_PEER)
+    listed = ratio(get("service", "caseload", 1, "p50_ms"), get("pgbench", "caseload", 1, "p50_ms"))
+    found.add("caseload list, c = 1: p50, of pgbench's with the kit's statement", listed, CASELOAD_P50, above=False)
+    spent = ratio(get("service", "caseload", middle, "cpu_us_pg"), get("pgbench", "caseload", middle, "cpu_us_pg"))
+    found.add(f"caseload list, c = {middle}: Postgres' CPU, of the kit's statement", spent, *CASELOAD_PG, above=False)
+    events = facts.get("events") or {}
+    found.add("event out at 500 writes/s: p50", events.get("p50_ms"), EVENT_P50_MS, above=False, unit=" ms")
+    found.add("event out at 500 writes/s: p99", events.get("p99_ms"), *EVENT_P99_MS, above=False, unit=" ms")
+    for service in ("social", "core"):
+        found.add(f"recoverly-{service}: resident idle", facts.get(f"{service}_idle_mib"), *IDLE_MIB, above=False, unit=" MiB")
+        found.add(f"recoverly-{service}: resident, most under load", facts.get(f"{service}_most_mib"), *LOADED_MIB, above=False, unit=" MiB")
+    found.add("recoverly-social: start until ready", facts.get("start_seconds"), START_SECONDS, above=False, unit=" s")
+    return found
+
+
+def markdown(rows, run, facts):
+    medians = Medians(rows)
+    held = goals(medians, facts)
+    lines = [
+        f"Medians of {run.rounds} alternating round(s), {run.duration} s a series; {facts['cores']} cores shared by load"
+        f" generator, service, Postgres {facts['postgres']} and RabbitMQ; fsync and synchronous_commit on;"
+        f" {run.users:,} users, {run.messages:,} messages and predictions. Load average {facts['load_before']} at the"
+        f" beginning, {facts['load_after']} at the end. Revision {facts['revision']}.",
+        "",
+        "CPU in µs a request. The limit is pgbench with the kit's statements and neither HTTP, tokens, row-level"
+        " security, events nor rules; for the single write the faster of its two variants, the stored function.",
+        "",
+        *table(medians),
+        "",
+        *writes(medians),
+    ]
+    events = facts.get("events")
+    if events:
+        lines.append(
+            f"- Event out: {events['arrived']:,} of {events['writes']:,} events at {events['rate']} writes/s (not 201:"
+            f" {events['refused']}), writer's answer to consumer p50 {events['p50_ms']} ms, p99 {events['p99_ms']} ms, most"
+            f" {events['max_ms']} ms; the answer itself p50 {events['answer_p50_ms']} ms, p99 {events['answer_p99_ms']} ms"
+        )
+    lines += ["", *held.lines]
+    return "\n".join(lines) + "\n", held.found

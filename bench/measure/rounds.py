@@ -1,0 +1,172 @@
+"""The rounds: every path at every concurrency, the limit and whoever is held against it one after the other."""
+
+import json
+import os
+import re
+import subprocess
+
+from . import account, knobs
+from .postgres import run_pgbench
+
+# Share of the fresh messages that a warm-up may score.
+WARMUP_SHARE = 10
+WRITES = ("write", "batch")
+# The kit's own names of the paths.
+KIT_PATHS = {"caseload": "label"}
+OURS = {"messages": "core"}
+TOP_STATEMENTS = 12
+WRK_TIMEOUT_SECONDS = 60
+
+
+def wrk(script, base, concurrency, seconds, arguments):
+    """One series over HTTP: (requests, facts)."""
+    threads = 1 if concurrency < 16 else 2
+    command = ["wrk", f"-t{threads}", f"-c{concurrency}", f"-d{seconds}s", "--timeout", f"{WRK_TIMEOUT_SECONDS}s"]
+    command += ["-s", script, base, "--", *(str(a).replace("THREADS", str(threads)) for a in arguments)]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    found = re.search(r"^RESULT (.*)$", ran.stdout, re.M)
+    if not found:
+        raise SystemExit(f"bench: wrk failed: {ran.stdout[-1000:]}{ran.stderr[-1000:]}")
+    result = json.loads(found.group(1))
+    facts = {f"p{p}_ms": result[f"p{p}_us"] / 1e3 for p in (50, 90, 99)}
+    facts.update(rate=result["requests"] / result["seconds"], errors=result["errors"])
+    return result["requests"], facts
+
+
+class Rounds:
+    def __init__(self, world, out):
+        self.world, self.run, self.out = world, world.run, out
+        self.rows, self.warmed = [], set()
+
+    def seconds(self, path, concurrency):
+        """Large batches wait for each other: the queue must fill before the rate is one."""
+        return self.run.duration * (2 if path == "batch" and concurrency >= 16 else 1)
+
+    def all(self):
+        for number in range(1, self.run.rounds + 1):
+            for path in self.run.paths:
+                if path == "messages":
+                    self.world.reset_ours()
+                    self.world.start_core()
+                for concurrency in self.run.concurrencies:
+                    self.both(number, path, concurrency)
+                if path == "messages":
+                    self.world.stop_core()
+
+    def both(self, number, path, concurrency):
+        """Limit and service in turns; who goes first changes from round to round."""
+        turns = [lambda: self.service(number, path, concurrency)]
+        if path != "health":
+            limits = [path, "write_function"] if path == "write" else [path]
+            turns = [lambda p=p: self.limit(number, p, concurrency) for p in limits] + turns
+            if self.run.peer:
+                turns += [lambda: self.peer(number, path, concurrency, "statements")]
+        elif self.run.peer:
+            turns += [lambda: self.peer(number, path, concurrency, "statements")]
+        if self.run.peer and path == "write":
+            turns += [lambda: self.peer(number, path, concurrency, "function")]
+        for turn in turns if number % 2 else reversed(turns):
+            turn()
+
+    def measured(self, row, watched, load):
+        account.wait_for_quiet(self.run.patience)
+        meter = account.Meter(watched)
+        requests, facts = load()
+        row = {**row, "requests": requests, **facts, **meter.stop(requests)}
+        self.rows.append(row)
+        with open(self.out, "a") as f:
+            f.write(json.dumps(row) + "\n")
+        return row
+
+    def tell(self, row, more=""):
+        self.world.say(
+            f"{row['who']:<15} {row['path']:<14} c={row['c']:<3} {row['rate']:>9.1f}/s  p50 {row['p50_ms']:>7.2f}"
+            f"  p99 {row['p99_ms']:>7.2f} ms  errors {row['errors']}  others {row['cores_others']:.2f} cores{more}"
+        )
+
+    def is_cold(self, who, path):
+        cold = (who, path) not in self.warmed
+        self.warmed.add((who, path))
+        return cold and self.run.warmup
+
+    # --- who is measured ---
+
+    def limit(self, number, path, concurrency):
+        if path in (*WRITES, "write_function"):
+            self.world.reset_limit()
+        database, seconds = self.world.limit, self.seconds(path, concurrency)
+        if self.is_cold("pgbench", path):
+            run_pgbench(database, self.run, path, concurrency, self.run.warmup)
+        row = {"who": "pgbench", "path": path, "c": concurrency, "round": number}
+
+        def load():
+            return run_pgbench(database, self.run, path, concurrency, seconds)
+
+        self.tell(self.measured(row, self.world.watched, load))
+
+    def peer(self, number, path, concurrency, mode):
+        if path in WRITES:
+            self.world.reset_limit()
+        program = self.world.programs[f"peer-{mode}"]
+        script = os.path.join(knobs.KIT, "load", "paths.lua")
+        arguments = [KIT_PATHS.get(path, path), self.run.users, self.run.messages, "-", self.run.batch]
+
+        def load(seconds):
+            return wrk(script, program.base, concurrency, seconds, arguments)
+
+        if self.is_cold(program.name, path):
+            load(self.run.warmup)
+        row = {"who": program.name, "path": path, "c": concurrency, "round": number}
+        watched = {**self.world.watched, "app": program.pid}
+        self.tell(self.measured(row, watched, lambda: load(self.seconds(path, concurrency))))
+
+    def service(self, number, path, concurrency):
+        world, run = self.world, self.run
+        if path in WRITES:
+            world.reset_ours()
+        program = world.programs[OURS.get(path, "social")]
+        script = os.path.join(knobs.BENCH, "service", "paths.lua")
+        first, last = run.messages + 1, run.messages + run.fresh
+        border = last - run.fresh // WARMUP_SHARE
+
+        def load(seconds, low, high):
+            arguments = [path, run.users, low, high, run.batch, "THREADS", world.tokens]
+            return wrk(script, program.base, concurrency, seconds, arguments)
+
+        if path in WRITES or self.is_cold("service", path):
+            load(run.warmup, border + 1, last)
+        newest = world.ours.number("select coalesce(max(id), 0) from social.message_predictions")
+        if run.statements:
+            world.ours.psql("-c", "select pg_stat_statements_reset()")
+        row = {"who": "service", "path": path, "c": concurrency, "round": number}
+        seconds = self.seconds(path, concurrency)
+        row = self.measured(row, {**world.watched, "app": program.pid}, lambda: load(seconds, first, border))
+        row["mib"] = program.memory_mib()[1]
+        self.tell(row, self.aftermath(row, newest) if path in WRITES else "")
+        if run.statements:
+            self.statements(row)
+
+    def aftermath(self, row, newest):
+        """What a write series left behind: rows stored, which is how many were answered 201, and events that wait."""
+        row["stored"] = self.world.ours.number(f"select count(*) from social.message_predictions where id > {newest}")
+        row["high_risk"] = self.world.ours.number(
+            f"select count(*) from social.message_predictions where id > {newest} and risk_score >= 0.7"
+        )
+        row["backlog"], row["drained_in"] = self.world.drain()
+        return f"  {row['stored']} stored, {row['backlog']} events waited {row['drained_in']} s"
+
+    def statements(self, row):
+        sql = f"""select calls, round((total_exec_time * 1000)::numeric), round((mean_exec_time * 1000)::numeric, 1), rows,
+            shared_blks_hit, wal_bytes, regexp_replace(left(query, 110), '\\s+', ' ', 'g')
+            from pg_stat_statements s join pg_database d on d.oid = s.dbid and d.datname = current_database()
+            order by total_exec_time desc limit {TOP_STATEMENTS}"""
+        found = self.world.ours.rows(sql)
+        row["statements"] = found
+        requests = max(1, row["requests"])
+        for calls, total, mean, rows, hits, wal, query in found:
+            self.world.say(
+                f"    {float(total) / requests:>8.1f} us/request  {mean:>9} us x {calls:<6} {rows:>7} rows"
+                f" {int(hits) / requests:>6.1f} pages {int(wal) / requests:>6.0f} B wal/request  {query.strip()}"
+            )
+
+

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+#
+# `make bench`: our services over HTTP against what the same Postgres can do with nothing in front of it, in one run.
+# `run.sh --help` lists the knobs; README.md beside it tells what is measured and how to read it.
+
+set -euo pipefail
+
+BENCH_DIR=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
+STACK_DIR=$BENCH_DIR/../deploy/dev
+readonly BENCH_DIR STACK_DIR
+SPEAKER=bench
+# shellcheck source=../deploy/dev/lib/common.sh
+source "$STACK_DIR/lib/common.sh"
+# shellcheck source=../deploy/dev/lib/project.sh
+source "$STACK_DIR/lib/project.sh"
+
+readonly SERVERS=(postgres rabbitmq)
+readonly PACKAGES=(core-service social-service risk-service reco-service causal-service)
+
+usage() {
+  cat <<'TEXT'
+usage: bench/run.sh [--help]        (= make bench)
+
+Measures, on one durable Postgres and in alternating rounds: pgbench with the reference kit's statements (the limit),
+our services over HTTP, and with BENCH_PEER=1 the kit's FastAPI service. Prints Markdown; bench/results/latest.json
+has every row. Takes about 11 minutes on two cores, the first build not counted.
+
+Knobs, all in the environment:
+  QUICK=1              a look of two minutes: 1 round, 2 s a series, concurrency 1 and 64
+  BENCH_PEER=1         measure the FastAPI peer too (its packages are installed into .dev/bench/peer)
+  BENCH_PATHS=LIST     of write,batch,profile,caseload,messages,health    [all]
+  CONC=LIST            concurrencies                                      [1,16,64]
+  ROUNDS=N             alternating rounds                                 [3]
+  DURATION=S           seconds of a series                                [3]
+  BENCH_STATEMENTS=1   tell which statements Postgres spends its time on (pg_stat_statements; costs a few percent)
+  EVENT_SECONDS=S      measure events out for so long; 0 does not         [10]
+  EVENT_RATE=N         writes a second meanwhile                          [500]
+  PATIENCE=S           wait so long for quiet neighbours before a series  [2]
+  BENCH_USERS=N        clients                                            [10000]
+  BENCH_MESSAGES=N     messages of 60 days, each with its prediction      [200000]
+  BENCH_FRESH=N        messages that a write series may score             [100000]
+  BENCH_BUILD=0        do not build: measure the release binaries that are there
+  BENCH_KEEP=1         leave Postgres and RabbitMQ of the profile bench running
+  RESULTS=FOLDER       where the rows go                                  [bench/results]
+TEXT
+}
+
+install_wrk() {
+  ! has_command wrk || return 0
+  if [[ $(id -u) == 0 ]] && has_command apt-get; then
+    { apt-get -q -y install --no-install-recommends wrk || { apt-get -q update && apt-get -q -y install --no-install-recommends wrk; }; } \
+      >/dev/null 2>&1 </dev/null || true
+  fi
+  has_command wrk || die "wrk is needed and could not be installed: apt-get install wrk"
+}
+
+build() {
+  [[ ${BENCH_BUILD:-1} != 0 ]] || return 0
+  local package arguments=()
+  for package in "${PACKAGES[@]}"; do
+    arguments+=(-p "$package")
+  done
+  cargo build --release --locked "${arguments[@]}" </dev/null
+}
+
+# Native even where containers could be had: their network would be measured with the database.
+start_servers() {
+  export RECOVERLY_STACK=${RECOVERLY_STACK:-native}
+  stack up bench "${SERVERS[@]}"
+}
+
+# Where Postgres' time goes is told by a module that must be loaded at its start.
+set_statements() {
+  local wanted="''"
+  [[ ${BENCH_STATEMENTS:-0} == 0 ]] || wanted="'pg_stat_statements'"
+  [[ $(stack psql bench -Atc "select '''' || current_setting('shared_preload_libraries') || ''''") != "$wanted" ]] || return 0
+  stack psql bench -q -c "alter system set shared_preload_libraries = $wanted"
+  stack stop bench postgres
+  stack start bench postgres
+}
+
+stop_servers() {
+  [[ ${BENCH_KEEP:-0} != 0 ]] || stack down bench "${SERVERS[@]}" >/dev/null
+}
+
+main() {
+  case ${1:-} in
+    '') ;;
+    -h | --help) usage; return ;;
+    *) usage >&2; exit 2 ;;
+  esac
+  cd -- "$REPO_DIR"
+  step "Packages of this machine" stack setup
+  require_rust
+  step "Load generator" install_wrk
+  step "Services, release build (the first takes some minutes)" build
+  trap stop_servers EXIT
+  step "Servers: Postgres and RabbitMQ, profile bench" start_servers
+  set_statements
+  export_settings bench
+  printf '\n── Measuring\n'
+  PYTHONPATH=$BENCH_DIR PYTHONDONTWRITEBYTECODE=1 python3 -m measure
+}
+
+main "$@"
