@@ -21,8 +21,8 @@ down: services-down ## Stop services and servers, keep their data
 	@deploy/dev/stack.sh down $(PROFILE)
 
 status: ## Show which servers and services run, and where
-	@deploy/dev/stack.sh status $(PROFILE)
-	@$(if $(filter dev,$(PROFILE)),deploy/dev/services.sh status)
+	@deploy/dev/stack.sh status $(PROFILE); status=$$?; \
+	$(if $(filter dev,$(PROFILE)),deploy/dev/services.sh status;) exit $$status
 
 logs: ## Show the servers' last log lines
 	@deploy/dev/stack.sh logs $(PROFILE)

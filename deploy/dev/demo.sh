@@ -130,6 +130,7 @@ main() {
   social=$(url 1)
   trap 'stop_watcher || true' EXIT
   step "Packages of this machine" stack setup
+  step "Ports of the services: $FIRST_PORT to $((FIRST_PORT + ${#SERVICES[@]} - 1))" deploy/dev/services.sh ports
   step "Servers: Postgres, RabbitMQ and Valkey, profile dev" stack up dev
   step "Build of the five services (the first takes some minutes)" build_services
   step "Python packages of the examples" examples/setup.sh

@@ -4,6 +4,7 @@
 #
 #   services.sh start    starts what is not running, and restarts what was built or configured anew; waits until ready
 #   services.sh stop     ends them gracefully
+#   services.sh ports    fails where another program has a port that `start` needs
 #   services.sh status   table of services
 #
 # They listen on 127.0.0.1:8081 to 8085; RECOVERLY_PORT_BASE is the first of these five ports.
@@ -60,12 +61,18 @@ origin_file() { printf '%s/pids/%s.origin' "$PROFILE_DIR" "$1"; }
 
 is_current() { is_running "$1" && [[ $(cat -- "$(origin_file "$1")" 2>/dev/null) == "$(origin_of "$1")" ]]; }
 
-launch() {
-  local service=$1 address settings=()
-  address=$(address_of "$service")
-  if port_open "${address#*:}"; then
-    die "port ${address#*:} is taken by another program: end that, or set RECOVERLY_PORT_BASE to the first of five free ports"
+expect_free_port() {
+  local address port
+  address=$(address_of "$1")
+  port=${address#*:}
+  if port_open "$port"; then
+    die "port $port is taken by another program: end that, or set RECOVERLY_PORT_BASE to the first of five free ports"
   fi
+}
+
+launch() {
+  local service=$1 settings=()
+  expect_free_port "$service"
   mkdir -p -- "$(data_dir "$service")"
   mapfile -t settings < <(settings_of "$service")
   spawn "$service" "${settings[@]}" "$(program "$service")" serve
@@ -133,6 +140,16 @@ cmd_stop() {
   say "stopped $(join_by ', ' "${running[@]}")"
 }
 
+# A service of ours that runs on another port is no obstacle: it is restarted.
+cmd_ports() {
+  local service
+  for service in "${SERVICES[@]}"; do
+    if ! is_running "$service" || [[ $(tail -n 1 -- "$(origin_file "$service")" 2>/dev/null) != "$(address_of "$service")" ]]; then
+      expect_free_port "$service"
+    fi
+  done
+}
+
 cmd_status() {
   local service address
   for service in "${SERVICES[@]}"; do
@@ -155,8 +172,9 @@ main() {
       lock_profile
       "cmd_$1"
       ;;
+    ports) cmd_ports ;;
     status) ! profile_exists || cmd_status ;;
-    *) die "usage: services.sh start | stop | status" ;;
+    *) die "usage: services.sh start | stop | ports | status" ;;
   esac
 }
 

@@ -33,7 +33,7 @@ async fn an_event_travels_as_a_cloud_event_in_structured_json() {
     assert_eq!(*properties.delivery_mode(), Some(2));
     let envelope: serde_json::Value = serde_json::from_slice(&delivery.data).unwrap();
     assert_eq!(properties.message_id().as_ref().unwrap().as_str(), envelope["id"]);
-    insta::assert_json_snapshot!(envelope, {".id" => "[id]", ".time" => "[time]"}, @r#"
+    insta::assert_json_snapshot!(envelope, {".id" => "[id]", ".time" => "[time]", ".traceparent" => "[traceparent]"}, @r#"
     {
       "data": {
         "message_id": 7,
@@ -48,6 +48,7 @@ async fn an_event_travels_as_a_cloud_event_in_structured_json() {
       "specversion": "1.0",
       "subject": "client-1",
       "time": "[time]",
+      "traceparent": "[traceparent]",
       "type": "social.prediction.recorded"
     }
     "#);

@@ -37,7 +37,7 @@ async fn a_prediction_delivered_twice_is_added_once() {
             .await,
         1
     );
-    assert_eq!(risk(&world).await, ["ana 2026-03-01 2 750000"]);
+    assert_eq!(risk(&world).await, ["client-a 2026-03-01 2 750000"]);
 }
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn scores_add_up_exactly_in_whatever_order_and_batches_they_come() {
     let seventh = prediction("client-a", "2026-03-01T10:00:00Z", 1.0 / 7.0);
     world.deliver(&[seventh]).await;
     world.deliver(&[fifth, tenth]).await;
-    assert_eq!(risk(&world).await, ["ana 2026-03-01 3 442857"]);
+    assert_eq!(risk(&world).await, ["client-a 2026-03-01 3 442857"]);
 }
 
 #[tokio::test]
@@ -63,9 +63,9 @@ async fn a_prediction_counts_on_the_day_its_message_was_written_in_utc() {
     ];
     world.deliver(&batch).await;
     let expected = [
-        "ana 2026-03-01 1 500000",
-        "ana 2026-03-02 1 1000000",
-        "ben 2026-03-01 1 0",
+        "client-a 2026-03-01 1 500000",
+        "client-a 2026-03-02 1 1000000",
+        "client-b 2026-03-01 1 0",
     ];
     assert_eq!(risk(&world).await, expected);
 }
@@ -78,7 +78,7 @@ async fn a_prediction_of_an_erased_client_is_skipped_and_its_neighbour_added() {
         prediction("client-a", "2026-03-01T08:00:00Z", 0.3),
     ];
     assert_eq!(world.deliver(&batch).await, 2);
-    assert_eq!(risk(&world).await, ["ana 2026-03-01 1 300000"]);
+    assert_eq!(risk(&world).await, ["client-a 2026-03-01 1 300000"]);
 }
 
 #[tokio::test]

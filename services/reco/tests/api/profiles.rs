@@ -38,7 +38,10 @@ async fn a_profile_delivered_twice_is_applied_once() {
     assert_eq!(world.deliver(std::slice::from_ref(&first)).await, 1);
     assert_eq!(world.deliver(std::slice::from_ref(&second)).await, 1);
     assert_eq!(world.deliver(&[first, second]).await, 0);
-    assert_eq!(states(&world).await, ["ana HIGH_RISK rapid_decline 09:00:00"]);
+    assert_eq!(
+        states(&world).await,
+        ["client-a HIGH_RISK rapid_decline 09:00:00"]
+    );
 }
 
 #[tokio::test]
@@ -53,7 +56,7 @@ async fn a_late_profile_never_overwrites_a_newer_one() {
     let older = profile("client-a", RiskLabel::Low, Trend::Stable, "2026-03-01T08:00:00Z");
     world.deliver(&[newer]).await;
     assert_eq!(world.deliver(&[older]).await, 1);
-    assert_eq!(states(&world).await, ["ana HIGH_RISK declining 09:00:00"]);
+    assert_eq!(states(&world).await, ["client-a HIGH_RISK declining 09:00:00"]);
 }
 
 #[tokio::test]
@@ -82,8 +85,8 @@ async fn of_several_in_one_batch_the_newest_of_each_client_wins() {
     ];
     assert_eq!(world.deliver(&batch).await, 4);
     let expected = [
-        "ana MODERATE_RISK declining 10:00:00",
-        "ben ISOLATION_ONLY stable 07:00:00",
+        "client-a MODERATE_RISK declining 10:00:00",
+        "client-b ISOLATION_ONLY stable 07:00:00",
     ];
     assert_eq!(states(&world).await, expected);
 }
@@ -101,5 +104,5 @@ async fn a_profile_of_an_erased_client_is_skipped_and_its_neighbour_kept() {
         ),
     ];
     assert_eq!(world.deliver(&batch).await, 2);
-    assert_eq!(states(&world).await, ["ana LOW_RISK improving 08:00:00"]);
+    assert_eq!(states(&world).await, ["client-a LOW_RISK improving 08:00:00"]);
 }

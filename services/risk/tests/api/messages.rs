@@ -39,7 +39,7 @@ async fn a_message_delivered_twice_is_counted_once() {
             .await,
         1
     );
-    assert_eq!(engagement(&world).await, ["ana 2026-03-01 2 09:00:00"]);
+    assert_eq!(engagement(&world).await, ["client-a 2026-03-01 2 09:00:00"]);
 }
 
 #[tokio::test]
@@ -53,9 +53,9 @@ async fn messages_count_on_their_day_in_utc_for_their_client() {
     ];
     world.deliver(&batch).await;
     let expected = [
-        "ana 2026-03-01 1 23:59:59",
-        "ana 2026-03-02 2 04:30:00",
-        "ben 2026-03-01 1 12:00:00",
+        "client-a 2026-03-01 1 23:59:59",
+        "client-a 2026-03-02 2 04:30:00",
+        "client-b 2026-03-01 1 12:00:00",
     ];
     assert_eq!(engagement(&world).await, expected);
 }
@@ -65,7 +65,7 @@ async fn a_late_message_counts_without_moving_the_last_one_back() {
     let world = World::new().await;
     world.deliver(&[own("client-a", "2026-03-01T12:00:00Z")]).await;
     world.deliver(&[own("client-a", "2026-03-01T07:00:00Z")]).await;
-    assert_eq!(engagement(&world).await, ["ana 2026-03-01 2 12:00:00"]);
+    assert_eq!(engagement(&world).await, ["client-a 2026-03-01 2 12:00:00"]);
 }
 
 #[tokio::test]
@@ -87,5 +87,5 @@ async fn a_message_of_an_erased_client_is_skipped_and_its_neighbour_counted() {
         own("client-a", "2026-03-01T08:00:00Z"),
     ];
     assert_eq!(world.deliver(&batch).await, 2);
-    assert_eq!(engagement(&world).await, ["ana 2026-03-01 1 08:00:00"]);
+    assert_eq!(engagement(&world).await, ["client-a 2026-03-01 1 08:00:00"]);
 }
