@@ -18,7 +18,7 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
     config
         // pipelines
         .service(predictions::record)
-        .service(predictions::record_batch)
+        .service(predictions::batch::record_batch)
         // counselors
         .service(predictions::list)
         .service(profiles::list)
