@@ -8,6 +8,7 @@ use service::{Definition, Foundation, Program, Service, Settings, StartError};
 use telemetry::Metrics;
 use web::Readiness;
 
+use crate::state::State;
 use crate::{admin, config, events, routes};
 
 static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrations/core");
@@ -30,13 +31,6 @@ pub enum Command {
     /// Accounts, programs and tokens, by the operator who has the service's database URL.
     #[command(subcommand)]
     Admin(admin::Command),
-}
-
-/// What handlers share.
-#[derive(Clone)]
-pub(crate) struct State {
-    pub(crate) db: db::Db,
-    pub(crate) outbox: bus::Outbox,
 }
 
 /// Starts the service.

@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod ops;
 mod routes;
+mod state;
 mod store;
 
 pub use app::{Command, PROGRAM, start};

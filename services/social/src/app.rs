@@ -11,6 +11,7 @@ use web::Readiness;
 
 use crate::error::Error;
 use crate::gather::{Gather, Gatherers};
+use crate::state::State;
 use crate::{config, events, jobs, routes};
 
 static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrations/social");
@@ -30,15 +31,6 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 const RELEASE_EVERY: Duration = Duration::from_secs(5);
 const NOTIFY_EVERY: Duration = Duration::from_secs(5);
 const LEASES_EVERY: Duration = Duration::from_secs(2);
-
-/// What handlers, consumers and jobs share.
-#[derive(Clone)]
-pub(crate) struct State {
-    pub(crate) db: db::Db,
-    pub(crate) outbox: bus::Outbox,
-    pub(crate) clock: Clock,
-    pub(crate) gather: Gather,
-}
 
 /// Starts the service.
 ///

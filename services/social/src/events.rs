@@ -6,10 +6,9 @@ mod users;
 
 use std::sync::Arc;
 
+use crate::state::State;
 use bus::{Handlers, with};
 use common::contracts::{Contract, MessageCreated, ModelPredictionRecorded, UserCreated};
-
-use crate::app::State;
 
 /// Topic → consumer.
 pub(crate) fn handlers(state: &Arc<State>) -> Handlers {

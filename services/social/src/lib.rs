@@ -12,6 +12,7 @@ mod gather;
 mod jobs;
 mod ops;
 mod routes;
+mod state;
 mod store;
 
 pub use app::{PROGRAM, start};

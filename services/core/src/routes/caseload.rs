@@ -12,9 +12,9 @@ use web::{
     ReadQuery, Write, read,
 };
 
-use crate::app::State;
 use crate::domain::user::Kind;
 use crate::error::Error;
+use crate::state::State;
 use crate::store::caseload::{self, Assignment};
 use crate::store::users;
 

@@ -12,8 +12,8 @@ use web::{
     read,
 };
 
-use crate::app::State;
 use crate::error::Error;
+use crate::state::State;
 use crate::store::messages::{self, Message};
 
 const READ: Allowed = Allowed(&[

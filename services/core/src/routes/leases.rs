@@ -8,8 +8,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use web::{Allowed, Fields, Granted, Read, Write, read};
 
-use crate::app::State;
 use crate::error::Error;
+use crate::state::State;
 use crate::store::scoring::{self, Leased};
 
 const LEASE: Allowed = Allowed(&[PrincipalKind::Pipeline]);

@@ -14,9 +14,9 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use web::{Allowed, Answer, Caller, FieldError, Fields, Granted, Holder, Item, Problem, Read, Write, read};
 
-use crate::app::State;
 use crate::domain::message::{Author, NewMessage};
 use crate::error::Error;
+use crate::state::State;
 use crate::store::messages::{self, Stored};
 use crate::store::users;
 

@@ -13,10 +13,10 @@ use web::{
     Query, Read, ReadQuery, Write, read,
 };
 
-use crate::app::State;
 use crate::domain::user::{self, Kind, NewUser};
 use crate::error::Error;
 use crate::ops::create_user::create_user;
+use crate::state::State;
 use crate::store::users::{self, User};
 
 const CREATE: Allowed = Allowed(&[PrincipalKind::App, PrincipalKind::Admin]);

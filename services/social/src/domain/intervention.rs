@@ -151,6 +151,22 @@ pub(crate) fn escalates(profile: &Profile, high_risk_evidence: bool) -> bool {
     profile.label == RiskLabel::High && (profile.label_changed() || high_risk_evidence)
 }
 
+/// When a profile must be computed again although nothing is written: time changes an input, or it is time to ask a
+/// client without data.
+pub(crate) fn next_recompute_at(
+    profile: &Profile,
+    last_decision_at: Option<DateTime<Utc>>,
+) -> Option<DateTime<Utc>> {
+    let wellness_check = (profile.label == RiskLabel::Unknown)
+        .then(|| wellness_check_due_at(profile.silent_since(), last_decision_at));
+    profile
+        .windows
+        .next_change_at()
+        .into_iter()
+        .chain(wellness_check)
+        .min()
+}
+
 /// When a client without data is asked how they are.
 pub(crate) fn wellness_check_due_at(
     silent_since: DateTime<Utc>,

@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use common::{RiskLabel, Trend};
 
-use super::intervention;
 use super::label::{self, Reason};
 use super::policy::Policy;
 use super::windows::Windows;
@@ -62,17 +61,6 @@ impl Profile {
 
     pub(crate) fn label_changed(&self) -> bool {
         self.label != self.previous_label
-    }
-
-    /// When this profile must be computed again although nothing is written.
-    pub(crate) fn next_recompute_at(&self, last_decision_at: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
-        let wellness_check = (self.label == RiskLabel::Unknown)
-            .then(|| intervention::wellness_check_due_at(self.silent_since(), last_decision_at));
-        self.windows
-            .next_change_at()
-            .into_iter()
-            .chain(wellness_check)
-            .min()
     }
 
     /// Since when a client without data has been silent.

@@ -8,8 +8,8 @@ use common::contracts::MessageCreated;
 use common::{Event, SenderRole};
 use db::Tx;
 
-use crate::app::State;
 use crate::ops::recompute::{Recompute, recompute};
+use crate::state::State;
 use crate::store::{policies, profiles};
 
 pub(super) async fn created(state: &Arc<State>, tx: &Tx, events: &[Event]) -> Result<(), HandleError> {

@@ -11,9 +11,9 @@ use common::{EscalationType, Event, ModelRiskLevel, Urgency};
 use db::Tx;
 use serde_json::json;
 
-use crate::app::State;
 use crate::domain::escalation::Trigger;
 use crate::ops::raise::raise;
+use crate::state::State;
 use crate::store::profiles::{self, ModelLevel};
 
 /// The stage of a model whose word counts.

@@ -7,7 +7,7 @@ use common::Event;
 use common::contracts::UserCreated;
 use db::Tx;
 
-use crate::app::State;
+use crate::state::State;
 use crate::store::profiles;
 
 pub(super) async fn created(state: &Arc<State>, tx: &Tx, events: &[Event]) -> Result<(), HandleError> {

@@ -4,9 +4,9 @@
 use bus::NewEvent;
 use common::contracts::escalation;
 
-use crate::app::State;
 use crate::error::Error;
 use crate::ops::raise::changed;
+use crate::state::State;
 use crate::store::escalations;
 
 /// Escalations of one round, and so of one transaction.

@@ -1,8 +1,8 @@
 //! Escalations that nobody could be told of are tried again: somebody may have come on call since.
 
-use crate::app::State;
 use crate::error::Error;
 use crate::ops::raise::tell;
+use crate::state::State;
 use crate::store::escalations::{self, Escalation};
 
 /// Escalations of one round, and so of one transaction.

@@ -3,8 +3,8 @@
 use bus::NewEvent;
 use common::contracts::{NudgeChanged, nudge};
 
-use crate::app::State;
 use crate::error::Error;
+use crate::state::State;
 use crate::store::nudges::{self, Released};
 
 /// Nudges of one round, and so of one transaction.

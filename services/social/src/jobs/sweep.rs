@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use crate::app::State;
 use crate::error::Error;
 use crate::ops::recompute::{Recompute, recompute};
+use crate::state::State;
 use crate::store::{policies, profiles};
 
 /// Profiles of one round, and so of one transaction.

@@ -12,10 +12,10 @@ use web::{
     ReadQuery, Write, read,
 };
 
-use crate::app::State;
 use crate::domain::escalation::{ACK_LEASE_DEFAULT_MINUTES, ACK_LEASE_MAX_MINUTES};
 use crate::error::Error;
 use crate::ops::raise::changed;
+use crate::state::State;
 use crate::store::escalations::{self, Escalation, Resolution};
 
 const READ: Allowed = Allowed(&[

@@ -12,8 +12,8 @@ use web::{
     Write, read,
 };
 
-use crate::app::State;
 use crate::error::Error;
+use crate::state::State;
 use crate::store::caseload;
 use crate::store::nudges::{self, Nudge};
 

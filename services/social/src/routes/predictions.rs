@@ -12,10 +12,10 @@ use utoipa::ToSchema;
 use web::{Allowed, Answer, Caller, CursorKey, Granted, Identifier, Newest, Page, Paging, Query, Write};
 
 use self::body::{PredictionBody, RecordedBody, Scored};
-use crate::app::State;
 use crate::domain::prediction::NewPrediction;
 use crate::error::Error;
 use crate::ops::record::{Outcome, lookups, message_ids, record as record_all};
+use crate::state::State;
 use crate::store::predictions::{self, Prediction};
 
 const RECORD: Allowed = Allowed(&[PrincipalKind::Pipeline]);

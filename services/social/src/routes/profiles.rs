@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use web::{Allowed, Caller, CursorKey, Identifier, Newest, Page, Paging, Params, Query, ReadQuery, read};
 
-use crate::app::State;
 use crate::domain::label::Reason;
 use crate::error::Error;
+use crate::state::State;
 use crate::store::{caseload, word};
 
 const READ: Allowed = Allowed(&[

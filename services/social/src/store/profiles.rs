@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use db::{Json, Row, Tx};
 
 use super::word;
+use crate::domain::intervention::next_recompute_at;
 use crate::domain::profile::{Profile, Standing};
 
 /// Locks the profiles of the authors of messages (`$1`: message ids), in one order for everybody.
@@ -130,7 +131,7 @@ pub(crate) async fn save(tx: &Tx, rows: &[Save<'_>]) -> Result<(), db::Error> {
                 .collect::<Vec<_>>(),
             &rows
                 .iter()
-                .map(|row| row.profile.next_recompute_at(row.last_decision_at))
+                .map(|row| next_recompute_at(row.profile, row.last_decision_at))
                 .collect::<Vec<_>>(),
             &rows.iter().map(|row| row.last_decision_at).collect::<Vec<_>>(),
         ],

@@ -8,10 +8,10 @@ use web::{Answer, FieldError, Fields, Granted, Item, Params, Problem, Query, Rea
 
 use super::RECORD;
 use super::body::{PredictionItem, RecordedBody};
-use crate::app::State;
 use crate::domain::prediction::NewPrediction;
 use crate::error::Error;
 use crate::ops::record::{Outcome, lookups, message_ids, record};
+use crate::state::State;
 
 const MAX_BATCH_ITEMS: usize = 1_000;
 const MAX_BATCH_BYTES: usize = 1024 * 1024;
