@@ -74,7 +74,8 @@ set_statements() {
   local wanted="''"
   [[ ${BENCH_STATEMENTS:-0} == 0 ]] || wanted="'pg_stat_statements'"
   [[ $(stack psql bench -Atc "select '''' || current_setting('shared_preload_libraries') || ''''") != "$wanted" ]] || return 0
-  stack psql bench -q -c "alter system set shared_preload_libraries = $wanted"
+  stack psql bench -q -c "alter system set shared_preload_libraries = $wanted" \
+    -c "alter system set pg_stat_statements.track_planning = on"
   stack stop bench postgres
   stack start bench postgres
 }

@@ -29,8 +29,10 @@ def wrk(script, base, concurrency, seconds, arguments):
         raise SystemExit(f"bench: wrk failed: {ran.stdout[-1000:]}{ran.stderr[-1000:]}")
     result = json.loads(found.group(1))
     facts = {f"p{p}_ms": result[f"p{p}_us"] / 1e3 for p in (50, 90, 99)}
-    facts.update(rate=result["requests"] / result["seconds"], errors=result["errors"])
-    return result["requests"], facts
+    # Refusals are quick: they count neither as rate nor as requests.
+    done = result["requests"] - result["errors"]
+    facts.update(rate=done / result["seconds"], errors=result["errors"])
+    return done, facts
 
 
 class Rounds:
@@ -142,9 +144,9 @@ class Rounds:
         seconds = self.seconds(path, concurrency)
         row = self.measured(row, {**world.watched, "app": program.pid}, lambda: load(seconds, first, border))
         row["mib"] = program.memory_mib()[1]
-        self.tell(row, self.aftermath(row, newest) if path in WRITES else "")
         if run.statements:
             self.statements(row)
+        self.tell(row, self.aftermath(row, newest) if path in WRITES else "")
 
     def aftermath(self, row, newest):
         """What a write series left behind: rows stored, which is how many were answered 201, and events that wait."""
@@ -156,17 +158,17 @@ class Rounds:
         return f"  {row['stored']} stored, {row['backlog']} events waited {row['drained_in']} s"
 
     def statements(self, row):
-        sql = f"""select calls, round((total_exec_time * 1000)::numeric), round((mean_exec_time * 1000)::numeric, 1), rows,
-            shared_blks_hit, wal_bytes, regexp_replace(left(query, 110), '\\s+', ' ', 'g')
+        """Planning is told beside execution: a statement that is planned at each call often costs more than it does."""
+        sql = f"""select calls, total_plan_time * 1000, total_exec_time * 1000, rows, shared_blks_hit, wal_bytes,
+            regexp_replace(left(query, 110), '\\s+', ' ', 'g')
             from pg_stat_statements s join pg_database d on d.oid = s.dbid and d.datname = current_database()
-            order by total_exec_time desc limit {TOP_STATEMENTS}"""
-        found = self.world.ours.rows(sql)
-        row["statements"] = found
+            where query not like '%pg_stat_statements%'
+            order by total_plan_time + total_exec_time desc limit {TOP_STATEMENTS}"""
+        row["statements"] = self.world.ours.rows(sql)
         requests = max(1, row["requests"])
-        for calls, total, mean, rows, hits, wal, query in found:
+        for calls, planned, executed, rows, hits, wal, query in row["statements"]:
             self.world.say(
-                f"    {float(total) / requests:>8.1f} us/request  {mean:>9} us x {calls:<6} {rows:>7} rows"
-                f" {int(hits) / requests:>6.1f} pages {int(wal) / requests:>6.0f} B wal/request  {query.strip()}"
+                f"    {float(executed) / requests:>9.1f} + {float(planned) / requests:>7.1f} us planning a request"
+                f" {calls:>6} calls {rows:>7} rows {int(hits) / requests:>7.1f} pages"
+                f" {int(wal) / requests:>6.0f} B wal  {query.strip()}"
             )
-
-

@@ -6,9 +6,9 @@ create table bench.mark as select
     (select coalesce(max(action_id), 0) from social.actions) as action,
     (select coalesce(max(nudge_id), 0) from social.nudges) as nudge,
     (select coalesce(max(escalation_id), 0) from social.escalations) as escalation,
-    (select coalesce(max(id), 0) from social.risk_label_changes) as label_change;
+    (select coalesce(max(id), 0) from social.risk_label_changes) as label_change,
+    (select coalesce(max(id), 0) from social.outbox) as event;
 create table bench.profiles as select * from social.user_risk_profiles;
 alter table bench.profiles add primary key (user_id);
-truncate social.outbox;
 vacuum (analyze);
 checkpoint;

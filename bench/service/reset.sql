@@ -10,7 +10,8 @@ delete from social.actions where action_id > (select action from bench.mark);
 delete from social.risk_label_changes where id > (select label_change from bench.mark);
 delete from social.message_predictions where id > (select prediction from bench.mark);
 update social.message_predictions set superseded = false where superseded;
-truncate social.outbox;
+-- Those that the sweep left stay: an outbox is never empty in production, and plans depend on it.
+delete from social.outbox where id > (select event from bench.mark);
 delete from social.user_risk_profiles p using bench.profiles b
 where p.user_id = b.user_id and p.computed_at <> b.computed_at;
 insert into social.user_risk_profiles select b.* from bench.profiles b on conflict do nothing;

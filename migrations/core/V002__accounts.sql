@@ -131,7 +131,9 @@ comment on column core.caseload_assignments.starts_at is 'From when on.';
 comment on column core.caseload_assignments.ends_at is 'Until when; null while it lasts.';
 
 create unique index uq_caseload_assignments_open on core.caseload_assignments (staff_id, client_id) where ends_at is null;
-create index idx_caseload_assignments_client on core.caseload_assignments (client_id) where ends_at is null;
+-- Not partial: an assignment with an end in the future is in force as well, and no partial index finds both.
+create index idx_caseload_assignments_staff on core.caseload_assignments (staff_id) include (client_id, starts_at, ends_at);
+create index idx_caseload_assignments_client on core.caseload_assignments (client_id) include (staff_id, starts_at, ends_at);
 
 create table core.temporary_access (
     staff_id varchar(255) not null references core.users (user_id) on delete cascade,
@@ -153,24 +155,25 @@ comment on column core.temporary_access.until is 'When it ends at the latest.';
 create index idx_temporary_access_reference on core.temporary_access (cause, reference);
 
 -- Who a transaction may see, decided here and nowhere else. The actor is set by the service in the transaction
--- that asks; without an actor nothing is visible. PL/pgSQL, because its plans are kept from call to call.
-create function core.visible_clients() returns setof varchar
+-- that asks; without an actor nothing is visible. PL/pgSQL, because its plans are kept from call to call; an array
+-- and not a set, because that halves the cost of asking.
+create function core.visible_clients() returns varchar[]
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 declare
     actor text := coalesce(current_setting('recoverly.actor', true), '');
     actor_id varchar := substr(actor, strpos(actor, ':') + 1);
 begin
-    if actor like 'client:%' or actor like 'staff:%' then
-        return next actor_id;
-    end if;
-    if actor like 'staff:%' then
-        return query
+    if actor like 'client:%' then
+        return array[actor_id];
+    elsif actor like 'staff:%' then
+        return actor_id || array(
             select c.client_id from core.caseload_assignments c
             where c.staff_id = actor_id and c.starts_at <= now() and (c.ends_at is null or c.ends_at > now())
             union all
             select t.client_id from core.temporary_access t
-            where t.staff_id = actor_id and t.until > now();
+            where t.staff_id = actor_id and t.until > now());
     end if;
+    return '{}';
 end $$;
 comment on function core.visible_clients() is 'The actor and the clients whose rows the actor may see; nobody without an actor.';
 
@@ -274,7 +277,7 @@ grant execute on function core.crisis_staff(varchar[]),
 -- Every row of a person is behind this policy. It is evaluated once a statement.
 alter table core.users enable row level security;
 alter table core.users force row level security;
-create policy visible on core.users using (user_id = any (array(select core.visible_clients())));
+create policy visible on core.users using (user_id = any ((select core.visible_clients())::varchar[]));
 create policy worker on core.users to recoverly_worker using (true) with check (true);
 create policy owner on core.users to recoverly_owner using (true) with check (true);
 
