@@ -33,6 +33,7 @@ Knobs, all in the environment:
   ROUNDS=N             alternating rounds                                 [3]
   DURATION=S           seconds of a series                                [3]
   BENCH_STATEMENTS=1   tell which statements Postgres spends its time on (pg_stat_statements; costs a few percent)
+  BENCH_TRY=FILE       run this SQL on our database first: to try an index or a setting before it is a migration
   EVENT_SECONDS=S      measure events out for so long; 0 does not         [10]
   EVENT_RATE=N         writes a second meanwhile                          [500]
   PATIENCE=S           wait so long for quiet neighbours before a series  [2]

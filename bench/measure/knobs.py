@@ -40,7 +40,7 @@ class Knobs:
     patience: int  # seconds to wait for quiet neighbours before a series
     peer: bool
     statements: bool  # whether pg_stat_statements tells where Postgres' time goes
-    keep: bool  # whether the servers stay up
+    attempt: str  # a file of SQL for our database, to try an index or a setting before it is a migration
 
 
 def read():
@@ -67,5 +67,5 @@ def read():
         patience=number("PATIENCE", 2),
         peer=flag("BENCH_PEER"),
         statements=flag("BENCH_STATEMENTS"),
-        keep=flag("BENCH_KEEP"),
+        attempt=os.environ.get("BENCH_TRY", ""),
     )

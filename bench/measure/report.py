@@ -1,5 +1,6 @@
 """The table of a run and its goals, as Markdown."""
 
+import os
 import statistics
 from collections import defaultdict
 
@@ -172,7 +173,8 @@ def markdown(rows, run, facts):
         f"Medians of {run.rounds} alternating round(s), {run.duration} s a series; {facts['cores']} cores shared by load"
         f" generator, service, Postgres {facts['postgres']} and RabbitMQ; fsync and synchronous_commit on;"
         f" {run.users:,} users, {run.messages:,} messages and predictions. Load average {facts['load_before']} at the"
-        f" beginning, {facts['load_after']} at the end. Revision {facts['revision']}.",
+        f" beginning, {facts['load_after']} at the end. Revision {facts['revision']}"
+        + (f", after {os.path.basename(run.attempt)}." if run.attempt else "."),
         "",
         "CPU in µs a request. The limit is pgbench with the kit's statements and neither HTTP, tokens, row-level"
         " security, events nor rules; for the single write the faster of its two variants, the stored function.",

@@ -70,6 +70,8 @@ class World:
         run = self.run
         sizes = {"users": run.users, "messages": run.messages, "fresh": run.fresh, "caseload": run.caseload}
         self.ours.file(os.path.join(knobs.BENCH, "service", "seed.sql"), **sizes)
+        if run.attempt:
+            self.ours.file(run.attempt)
         self._make_tokens()
         # Its queue must exist before the first event, as where all services run.
         self.start_core()

@@ -86,9 +86,9 @@ create table social.user_risk_profiles (
     isolation_trend varchar(50) not null default 'stable',
     current_risk_label varchar(50) not null default 'UNKNOWN',
     risk_label_since timestamptz not null default now(),
-    total_messages_7d integer not null default 0, -- The client's own messages in 7 days, scored or not.
-    buddy_messages_7d integer not null default 0, -- Those in buddy conversations.
-    counselor_messages_7d integer not null default 0, -- Those in counselor conversations.
+    total_messages_7d integer not null default 0,
+    buddy_messages_7d integer not null default 0,
+    counselor_messages_7d integer not null default 0,
     last_message_time timestamptz,
     days_since_last_buddy_msg integer,
     reasons jsonb not null default '[]',
@@ -124,6 +124,9 @@ comment on column social.user_risk_profiles.risk_trend is 'improving, stable, de
 comment on column social.user_risk_profiles.isolation_trend is 'improving, stable or declining.';
 comment on column social.user_risk_profiles.current_risk_label is 'Current risk level.';
 comment on column social.user_risk_profiles.risk_label_since is 'When the label was assigned; changes only when the label does.';
+comment on column social.user_risk_profiles.total_messages_7d is 'The client''s own messages in 7 days, scored or not.';
+comment on column social.user_risk_profiles.buddy_messages_7d is 'Those in buddy conversations.';
+comment on column social.user_risk_profiles.counselor_messages_7d is 'Those in counselor conversations.';
 comment on column social.user_risk_profiles.last_message_time is 'Last own message.';
 comment on column social.user_risk_profiles.days_since_last_buddy_msg is 'Whole days since the last own buddy message; null if never.';
 comment on column social.user_risk_profiles.reasons is 'One object per rule that held at the winning level: code, text, value, threshold.';

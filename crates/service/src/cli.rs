@@ -104,7 +104,7 @@ async fn run<C: Subcommand>(command: Command<C>, program: Program<C>) -> Result<
 
 async fn serve<C>(mut env: Env, program: Program<C>) -> Result<(), Failure> {
     let settings = Settings::read(&mut env, program.variables);
-    let settings = env.finish(|| settings)?;
+    let mut settings = env.finish(|| settings)?;
     let telemetry = telemetry::init(&settings.telemetry)?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stopped = async {
@@ -115,6 +115,7 @@ async fn serve<C>(mut env: Env, program: Program<C>) -> Result<(), Failure> {
     };
     tokio::pin!(stopped);
     let migrations = Migrations::load(&Files::Embedded(program.migrations))?;
+    settings.schema_version_min = migrations.latest_version();
     let foundation = crate::Foundation::new(&settings)?;
     tokio::select! {
         checked = foundation.check_schema(&migrations) => checked?,

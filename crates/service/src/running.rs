@@ -176,7 +176,7 @@ impl Service {
         metrics: Metrics,
     ) -> Result<Self, StartError> {
         let tokens = Tokens::new(foundation.db.clone());
-        let mut readiness = with_postgres(definition.readiness, &foundation.db);
+        let mut readiness = with_postgres(definition.readiness, &foundation.db, settings.schema_version_min);
         let (mut intake, mut outlet) = (Stage::new(), Stage::new());
         if settings.background {
             let consumer = foundation.consumer((definition.handlers)());
@@ -269,12 +269,23 @@ impl Service {
     }
 }
 
-fn with_postgres(readiness: Readiness, db: &Db) -> Readiness {
-    let db = db.clone();
-    readiness.require("postgres", move || {
-        let db = db.clone();
-        async move { db.worker_query("select 1 as alive", &[]).await.map(drop) }
-    })
+fn with_postgres(readiness: Readiness, db: &Db, version_min: i64) -> Readiness {
+    let (alive, migrated) = (db.clone(), db.clone());
+    readiness
+        .require("postgres", move || {
+            let db = alive.clone();
+            async move { db.worker_query("select 1 as alive", &[]).await.map(drop) }
+        })
+        .require("schema", move || {
+            let db = migrated.clone();
+            async move {
+                match migrate::current_version(&db).await {
+                    Ok(found) if found >= version_min => Ok(()),
+                    Ok(found) => Err(format!("version {found} where {version_min} is needed")),
+                    Err(error) => Err(error.to_string()),
+                }
+            }
+        })
 }
 
 fn spawn<F: Future<Output: Send> + Send + 'static>(task: F) -> JoinHandle<F::Output> {

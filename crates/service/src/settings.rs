@@ -42,6 +42,8 @@ pub struct Settings {
     pub server: ServerSettings,
     /// How it logs and traces.
     pub telemetry: telemetry::Settings,
+    /// The schema version that the code was built with; with less the service is not ready.
+    pub schema_version_min: i64,
     /// Whether consumer, relay and jobs run by themselves; tests step them by hand.
     pub background: bool,
 }
@@ -108,6 +110,7 @@ impl Settings {
             cursor_key: cursor_key?,
             server,
             telemetry,
+            schema_version_min: 0,
             background: true,
         })
     }
@@ -136,6 +139,7 @@ impl Settings {
                 log_format: LogFormat::Pretty,
                 otlp_endpoint: None,
             },
+            schema_version_min: 0,
             background: false,
         }
     }

@@ -66,6 +66,12 @@ impl TestBus {
         SecretString::from(url.to_string())
     }
 
+    /// The vhost's name, for calls to the management API.
+    #[must_use]
+    pub fn vhost(&self) -> &str {
+        &self.vhost
+    }
+
     /// The messages waiting in a queue, by the broker's own count.
     ///
     /// # Panics

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bus::HandleError;
-use chrono::Utc;
 use common::contracts::ModelPredictionRecorded;
 use common::{EscalationType, Event, ModelRiskLevel, Urgency};
 use db::Tx;
@@ -43,8 +42,9 @@ pub(super) async fn recorded(state: &Arc<State>, tx: &Tx, events: &[Event]) -> R
         }
     }
     let triggers: Vec<Trigger> = very_high.values().map(|prediction| trigger(prediction)).collect();
-    let now = state.clock.fixed().unwrap_or_else(Utc::now);
-    let raised = raise(tx, &triggers, now).await.map_err(HandleError::other)?;
+    let raised = raise(tx, &triggers, state.clock.fixed())
+        .await
+        .map_err(HandleError::other)?;
     state.outbox.enqueue(tx, &raised.events).await?;
     Ok(())
 }

@@ -61,7 +61,7 @@ pub(crate) async fn decide(tx: &Tx, due: &[Due<'_>]) -> Result<Decisions, Error>
         .await?
         .into_iter()
         .collect();
-    let raised = raise::raise(tx, &triggers, now).await?;
+    let raised = raise::raise(tx, &triggers, Some(now)).await?;
     let opened = raised
         .episodes
         .iter()

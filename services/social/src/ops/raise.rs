@@ -28,7 +28,11 @@ impl Raised {
 }
 
 /// Opens or joins an episode per trigger and tells staff of those that were opened. One trigger per client.
-pub(crate) async fn raise(tx: &Tx, triggers: &[Trigger], now: DateTime<Utc>) -> Result<Raised, Error> {
+pub(crate) async fn raise(
+    tx: &Tx,
+    triggers: &[Trigger],
+    now: Option<DateTime<Utc>>,
+) -> Result<Raised, Error> {
     let episodes = escalations::open_or_join(tx, triggers, now).await?;
     let opened: Vec<&Escalation> = episodes
         .iter()

@@ -85,7 +85,11 @@ impl NudgeView {
 #[derive(ToSchema)]
 struct NewNudge {
     /// Its category.
-    #[schema(max_length = 100, example = "counselor_encouragement")]
+    #[schema(
+        max_length = 100,
+        pattern = "^[a-z0-9_]+$",
+        example = "counselor_encouragement"
+    )]
     nudge_type: String,
     /// What the client reads, up to 2 KiB.
     nudge_message: String,
@@ -98,7 +102,10 @@ impl Read for NewNudge {
     const MAX_BODY_BYTES: usize = 8 * 1024;
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let nudge_type = fields.required("nudge_type", read::text(1..=MAX_TYPE_BYTES));
+        let nudge_type = fields.required(
+            "nudge_type",
+            read::parsed(|word| code(word, MAX_TYPE_BYTES), CODE),
+        );
         let nudge_message = fields.required("nudge_message", read::text(1..=MAX_MESSAGE_BYTES));
         let send_after = fields.optional("send_after", read::moment);
         Some(Self {
@@ -107,6 +114,17 @@ impl Read for NewNudge {
             send_after: send_after?,
         })
     }
+}
+
+/// What a category and an answer must be: they travel in events, which carry no text that somebody wrote.
+const CODE: &str = "lower-case letters, digits and underscores, such as coping_exercise";
+
+fn code(word: &str, max_bytes: usize) -> Option<String> {
+    let is_code = (1..=max_bytes).contains(&word.len())
+        && word
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    is_code.then(|| word.to_owned())
 }
 
 /// Write a nudge to a client of the own caseload.
@@ -262,8 +280,8 @@ pub(crate) async fn viewed(
 /// What the client answers to a nudge.
 #[derive(ToSchema)]
 struct Response {
-    /// Such as accepted, declined or later.
-    #[schema(max_length = 50)]
+    /// Such as accepted, declined or later: lower-case letters, digits and underscores.
+    #[schema(max_length = 50, pattern = "^[a-z0-9_]+$")]
     user_response: String,
     /// Details, up to 8 KiB.
     #[schema(value_type = Option<serde_json::Value>)]
@@ -274,7 +292,10 @@ impl Read for Response {
     const MAX_BODY_BYTES: usize = 16 * 1024;
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let user_response = fields.required("user_response", read::text(1..=MAX_RESPONSE_BYTES));
+        let user_response = fields.required(
+            "user_response",
+            read::parsed(|word| code(word, MAX_RESPONSE_BYTES), CODE),
+        );
         let response_data = fields.optional("response_data", read::object(MAX_RESPONSE_DATA_BYTES));
         Some(Self {
             user_response: user_response?,

@@ -12,6 +12,7 @@ use web::{Allowed, Caller, CursorKey, Identifier, Newest, Page, Paging, Params, 
 use crate::domain::label::Reason;
 use crate::error::Error;
 use crate::state::State;
+use crate::store::caseload::{LastContact, OpenEscalation};
 use crate::store::{caseload, word};
 
 const READ: Allowed = Allowed(&[
@@ -231,10 +232,9 @@ struct CaseloadClient {
     display_name: Option<String>,
     #[serde(flatten)]
     profile: ProfileView,
-    /// Newest first: escalation_id, escalation_type, urgency, status, timestamp, trigger_count, acknowledged_by.
-    open_escalations: serde_json::Value,
-    /// at, staff_id, method, outcome; null where there was none.
-    last_contact: Option<serde_json::Value>,
+    /// Newest first.
+    open_escalations: Vec<OpenEscalation>,
+    last_contact: Option<LastContact>,
 }
 
 /// The last client a page showed.

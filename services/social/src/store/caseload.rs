@@ -1,9 +1,10 @@
 //! What counselors start their day with: the profiles of everybody they may see, and their sums.
 
 use chrono::{DateTime, Utc};
-use common::{ModelRiskLevel, RiskLabel, Trend};
+use common::{ContactOutcome, EscalationStatus, EscalationType, ModelRiskLevel, RiskLabel, Trend, Urgency};
 use db::{Json, Row};
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::word;
 use crate::domain::label::Reason;
@@ -91,8 +92,33 @@ pub(crate) struct Client {
     /// How urgent the label is, most urgent first: the first part of the list's order.
     pub(crate) urgency: i32,
     /// Open escalations, newest first, at most [`MAX_OPEN_SHOWN`].
-    pub(crate) open_escalations: Value,
-    pub(crate) last_contact: Option<Value>,
+    pub(crate) open_escalations: Vec<OpenEscalation>,
+    pub(crate) last_contact: Option<LastContact>,
+}
+
+/// An open escalation as the caseload list shows it.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct OpenEscalation {
+    escalation_id: i64,
+    #[schema(value_type = String, example = "profile_risk")]
+    escalation_type: EscalationType,
+    #[schema(value_type = String, example = "critical")]
+    urgency: Urgency,
+    #[schema(value_type = String, example = "notified")]
+    status: EscalationStatus,
+    timestamp: DateTime<Utc>,
+    trigger_count: i32,
+    acknowledged_by: Option<String>,
+}
+
+/// The last contact as the caseload list shows it.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct LastContact {
+    at: DateTime<Utc>,
+    staff_id: Option<String>,
+    method: String,
+    #[schema(value_type = String, example = "spoke")]
+    outcome: ContactOutcome,
 }
 
 /// Open escalations shown per client; one of each type can be open.
@@ -142,12 +168,14 @@ pub(crate) fn list_sql() -> String {
 }
 
 pub(crate) fn client_from_row(row: &Row) -> Result<Client, db::Error> {
+    let Json(open_escalations): Json<Vec<OpenEscalation>> = row.try_get("open_escalations")?;
+    let last_contact: Option<Json<LastContact>> = row.try_get("last_contact")?;
     Ok(Client {
         profile: profile_from_row(row)?,
         display_name: row.try_get("display_name")?,
         urgency: row.try_get("urgency")?,
-        open_escalations: row.try_get("open_escalations")?,
-        last_contact: row.try_get("last_contact")?,
+        open_escalations,
+        last_contact: last_contact.map(|Json(contact)| contact),
     })
 }
 

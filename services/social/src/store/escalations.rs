@@ -74,7 +74,7 @@ pub(crate) fn from_row(row: &Row) -> Result<Escalation, db::Error> {
 pub(crate) async fn open_or_join(
     tx: &Tx,
     triggers: &[Trigger],
-    now: DateTime<Utc>,
+    now: Option<DateTime<Utc>>,
 ) -> Result<Vec<Escalation>, db::Error> {
     if triggers.is_empty() {
         return Ok(Vec::new());
@@ -82,9 +82,10 @@ pub(crate) async fn open_or_join(
     let sql = format!(
         "insert into social.escalations as e (user_id, escalation_type, urgency, risk_score, risk_level,
             trigger_reason, trigger_data, timestamp, last_triggered_at)
-         select n.user_id, n.escalation_type, n.urgency, n.risk_score, n.risk_level, n.reason, n.data, $8, $8
+         select n.user_id, n.escalation_type, n.urgency, n.risk_score, n.risk_level, n.reason, n.data, clock.now, clock.now
          from unnest($1::varchar[], $2::varchar[], $3::varchar[], $4::float8[], $5::varchar[], $6::text[], $7::jsonb[])
-            as n (user_id, escalation_type, urgency, risk_score, risk_level, reason, data)
+            as n (user_id, escalation_type, urgency, risk_score, risk_level, reason, data),
+            (select coalesce($8::timestamptz, now()) as now) as clock
          order by n.user_id, n.escalation_type
          on conflict (user_id, escalation_type) where status in ('pending', 'notified', 'acknowledged')
          do update set trigger_count = e.trigger_count + 1, risk_score = excluded.risk_score,

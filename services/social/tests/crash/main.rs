@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bus::{Broker, Consumer, HandleError, Handlers, Outbox, Relay};
+use bus::{Broker, Consumer, HandleError, Handlers, Outbox, Relay, topology};
 use common::Event;
 use common::contracts::{Contract, PredictionRecorded};
-use db::Tx;
+use db::{Db, Tx};
 use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -22,6 +22,8 @@ use tokio::task::JoinHandle;
 
 const CLIENTS: usize = 50;
 const MESSAGES: usize = 1_000;
+/// Who writes the last message, after which nothing else is under way.
+const LAST_CLIENT: &str = "client-last";
 const WRITERS: usize = 16;
 const KILLS: usize = 5;
 /// The kill after which the broker is stopped, and the one after which it is started again.
@@ -49,7 +51,7 @@ async fn count(tx: &Tx, events: &[Event]) -> Result<(), HandleError> {
 
 /// Half of the clients get high scores: each needs one episode.
 fn is_in_crisis(message_id: usize) -> bool {
-    (message_id - 1) % CLIENTS < CLIENTS / 2
+    message_id <= MESSAGES && (message_id - 1) % CLIENTS < CLIENTS / 2
 }
 
 /// Posts until it is acknowledged; what was not answered is simply posted again.
@@ -81,7 +83,7 @@ struct World {
     database: TestDb,
     principals: Principals,
     stop: watch::Sender<bool>,
-    consuming: JoinHandle<()>,
+    consuming: Option<JoinHandle<()>>,
 }
 
 impl World {
@@ -100,18 +102,40 @@ impl World {
              select 'client-' || (n % {CLIENTS}), 'text', 'buddy' from generate_series(0, {MESSAGES} - 1) n"
         );
         database.superuser().await.run(&messages).await;
-        let (stop, stopped) = watch::channel(false);
-        let handlers = Handlers::new().on(PredictionRecorded::TYPE, count);
-        let broker = Broker::new(bus.url(), "causal").unwrap();
-        let consuming = spawn(Consumer::new(broker, database.pools("causal"), handlers).run(stopped));
+        principals.client(&database, LAST_CLIENT, &[]).await;
+        let last = format!(
+            "insert into core.messages (user_id, message_text, conversation_type) values ('{LAST_CLIENT}', 'text', 'buddy')"
+        );
+        database.superuser().await.run(&last).await;
+        let stop = watch::Sender::new(false);
         Self {
             stack,
             bus,
             database,
             principals,
             stop,
-            consuming,
+            consuming: None,
         }
+    }
+
+    fn broker(&self, service: &'static str) -> Broker {
+        Broker::new(self.bus.url(), service).unwrap()
+    }
+
+    /// Lets the other service count.
+    fn consume(&mut self) {
+        let handlers = Handlers::new().on(PredictionRecorded::TYPE, count);
+        let consumer = Consumer::new(self.broker("causal"), self.database.pools("causal"), handlers);
+        self.consuming = Some(spawn(consumer.run(self.stop.subscribe())));
+    }
+
+    /// Waits for the counter's end; every promise that was not kept.
+    async fn finish(self) -> Vec<String> {
+        let broken = self.broken_promises().await;
+        if let Some(consuming) = self.consuming {
+            consuming.await.unwrap();
+        }
+        broken
     }
 
     fn settings(&self, listen: &str) -> Vec<(String, String)> {
@@ -156,18 +180,19 @@ impl World {
         }
     }
 
-    /// Waits until nothing is on its way any more.
-    async fn settle(&self) {
+    /// Waits until nothing is on its way any more: a last prediction is sent after all others, through the same
+    /// outbox and queue, and everything before it has arrived when it does.
+    async fn settle(&self, base: &str) {
+        let pipeline = Client::new(base).with_token(self.principals.token("pipeline"));
         eventually("an empty outbox", DRAIN, async || {
             self.count("select count(*) from social.outbox where published_at is null")
                 .await
                 == 0
         })
         .await;
-        eventually("an empty inbox", DRAIN, async || {
-            self.bus.waiting("causal.inbox").await == 0
-        })
-        .await;
+        post(&pipeline, MESSAGES + 1).await;
+        let arrived = format!("select count(*) from causal.daily_risk where user_id = '{LAST_CLIENT}'");
+        eventually("the last event", DRAIN, async || self.count(&arrived).await == 1).await;
         self.stop.send_replace(true);
     }
 
@@ -177,7 +202,8 @@ impl World {
 
     /// Every promise that was not kept.
     async fn broken_promises(&self) -> Vec<String> {
-        let messages = i64::try_from(MESSAGES).unwrap();
+        // With the last one.
+        let messages = i64::try_from(MESSAGES + 1).unwrap();
         let in_crisis = i64::try_from(CLIENTS / 2).unwrap();
         let of_type = "select count(*) from social.outbox where event_type = 'social.prediction.recorded'";
         let open = "from social.escalations where status in ('pending', 'notified', 'acknowledged')";
@@ -253,10 +279,12 @@ fn spawn<F: Future<Output: Send> + Send + 'static>(task: F) -> JoinHandle<F::Out
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_and_cut_off_nothing_acknowledged_is_lost_or_doubled() {
-    let world = World::new().await;
+    let mut world = World::new().await;
+    world.consume();
     let listen = format!("127.0.0.1:{}", free_port());
     let mut service = Process::serve(env!("CARGO_BIN_EXE_recoverly-social"), &world.settings(&listen));
-    let writing = world.write_all(&format!("http://{listen}"));
+    let base = format!("http://{listen}");
+    let writing = world.write_all(&base);
     // A fault each time another share of the writes has been acknowledged, so that all of them hit live traffic.
     for kill in 1..=KILLS {
         writing.reaches(kill * MESSAGES / (KILLS + 2)).await;
@@ -269,38 +297,63 @@ async fn killed_and_cut_off_nothing_acknowledged_is_lost_or_doubled() {
         }
     }
     writing.finish().await;
-    world.settle().await;
-    assert_eq!(world.broken_promises().await, Vec::<String>::new());
-    world.consuming.await.unwrap();
+    world.settle(&base).await;
+    assert_eq!(world.finish().await, Vec::<String>::new());
 }
 
-/// The same look at the same writes, with the one mechanism taken away that keeps events from being lost.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_relay_that_marks_before_the_confirm_breaks_the_promise() {
-    let world = World::new().await;
+/// Writes everything while the other service's inbox is full, then makes room; every promise that was not kept.
+async fn promises_broken_by_a_full_inbox(relay: fn(Broker, Db, &Outbox) -> Relay) -> Vec<String> {
+    let mut world = World::new().await;
+    topology::declare_for(&world.broker("causal"), &[PredictionRecorded::TYPE])
+        .await
+        .unwrap();
+    let full = json!({
+        "pattern": "^causal\\.inbox$", "apply-to": "queues",
+        "definition": {"max-length": 1, "overflow": "reject-publish"},
+    });
+    let policy = format!("policies/{}/full", world.bus.vhost());
+    world.bus.call(Method::PUT, &policy, Some(full)).await;
     let settings = Settings::for_testing("social", world.database.url("social"), world.bus.url());
     let metrics = Metrics::isolated("social").unwrap();
     let service = social_service::start(&settings, Clock::database(), metrics).unwrap();
-    let outbox = Outbox::new("social");
-    let broker = Broker::new(world.bus.url(), "social").unwrap();
-    let relay =
-        Relay::marking_before_confirm_for_negative_control(broker, world.database.pools("social"), &outbox);
+    let relay = relay(
+        world.broker("social"),
+        world.database.pools("social"),
+        &Outbox::new("social"),
+    );
     let relaying = spawn(relay.run(world.stop.subscribe()));
-    let writing = world.write_all(&service.base_url());
-    writing.reaches(MESSAGES / 4).await;
-    world.stack.stop("rabbitmq");
-    writing.reaches(MESSAGES * 3 / 4).await;
-    world.stack.start("rabbitmq");
-    writing.finish().await;
-    world.settle().await;
-    let broken = world.broken_promises().await;
+    world.write_all(&service.base_url()).finish().await;
+    eventually("every event was tried", DRAIN, async || {
+        world
+            .count("select count(*) from social.outbox where attempts = 0")
+            .await
+            == 0
+    })
+    .await;
+    world.bus.call(Method::DELETE, &policy, None).await;
+    world.consume();
+    world.settle(&service.base_url()).await;
+    relaying.await.unwrap();
+    service.stop().await;
+    world.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_inbox_delays_events_and_loses_none() {
+    assert_eq!(
+        promises_broken_by_a_full_inbox(Relay::new).await,
+        Vec::<String>::new()
+    );
+}
+
+/// The same writes and the same look, with the one mechanism taken away that keeps events from being lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_marks_before_the_confirm_breaks_the_promise() {
+    let broken = promises_broken_by_a_full_inbox(Relay::marking_before_confirm_for_negative_control).await;
     assert!(
         broken
             .iter()
             .any(|promise| promise.starts_with("each event applied once")),
         "{broken:?}"
     );
-    relaying.await.unwrap();
-    world.consuming.await.unwrap();
-    service.stop().await;
 }
