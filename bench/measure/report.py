@@ -94,16 +94,17 @@ def writes(medians):
         for c in medians.concurrencies:
             if ("service", path, c) not in medians.groups:
                 continue
-            sent, stored, errors, high, late = (
+            answered, stored, errors, high, late = (
                 medians.total("service", path, c, field)
                 for field in ("requests", "stored", "errors", "high_risk", "backlog")
             )
+            # Those in flight at the end are stored and not answered; those stored before are answered and not stored.
+            stood = max(0, answered * each - stored)
             slowest = max(row["drained_in"] for row in medians.groups["service", path, c])
-            share = 100 * high / stored if stored else 0
             lines.append(
-                f"- {NAMES[path]}, c = {c}: {sent:,} requests, {stored:,} predictions stored (the others of"
-                f" {sent * each:,} stood already or were in flight at the end), {errors:,} errors, {share:.1f} % high-risk;"
-                f" {late:,} events waited for the relay at the ends, at most {slowest:.1f} s"
+                f"- {NAMES[path]}, c = {c}: {answered:,} answered, {errors:,} refused; {stored:,} predictions stored,"
+                f" {stood:,} stood already; {100 * high / max(1, stored):.1f} % high-risk; {late:,} events waited for the"
+                f" relay at the ends, at most {slowest:.1f} s"
             )
     return lines
 

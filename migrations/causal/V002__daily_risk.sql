@@ -17,6 +17,6 @@ comment on column causal.daily_risk.risk_score_sum_millionths is 'Sum of their r
 
 alter table causal.daily_risk enable row level security;
 alter table causal.daily_risk force row level security;
-create policy visible on causal.daily_risk using (user_id = any ((select core.visible_clients())::varchar[]));
+create policy visible on causal.daily_risk using (user_id in (select unnest(core.visible_clients())));
 create policy worker on causal.daily_risk to recoverly_worker using (true) with check (true);
 create policy owner on causal.daily_risk to recoverly_owner using (true) with check (true);

@@ -74,7 +74,7 @@ create index idx_message_scoring_open on core.message_scoring (model_version, le
 
 alter table core.messages enable row level security;
 alter table core.messages force row level security;
-create policy visible on core.messages using (user_id = any ((select core.visible_clients())::varchar[]));
+create policy visible on core.messages using (user_id in (select unnest(core.visible_clients())));
 create policy worker on core.messages to recoverly_worker using (true) with check (true);
 create policy owner on core.messages to recoverly_owner using (true) with check (true);
 

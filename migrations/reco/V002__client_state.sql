@@ -18,6 +18,6 @@ comment on column reco.client_state.computed_at is 'As of when; an older event n
 
 alter table reco.client_state enable row level security;
 alter table reco.client_state force row level security;
-create policy visible on reco.client_state using (user_id = any ((select core.visible_clients())::varchar[]));
+create policy visible on reco.client_state using (user_id in (select unnest(core.visible_clients())));
 create policy worker on reco.client_state to recoverly_worker using (true) with check (true);
 create policy owner on reco.client_state to recoverly_owner using (true) with check (true);

@@ -17,6 +17,6 @@ comment on column risk.daily_engagement.last_message_at is 'The latest of them.'
 
 alter table risk.daily_engagement enable row level security;
 alter table risk.daily_engagement force row level security;
-create policy visible on risk.daily_engagement using (user_id = any ((select core.visible_clients())::varchar[]));
+create policy visible on risk.daily_engagement using (user_id in (select unnest(core.visible_clients())));
 create policy worker on risk.daily_engagement to recoverly_worker using (true) with check (true);
 create policy owner on risk.daily_engagement to recoverly_owner using (true) with check (true);

@@ -165,18 +165,18 @@ create index idx_risk_label_changes_time on social.risk_label_changes (changed_a
 
 alter table social.message_predictions enable row level security;
 alter table social.message_predictions force row level security;
-create policy visible on social.message_predictions using (user_id = any ((select core.visible_clients())::varchar[]));
+create policy visible on social.message_predictions using (user_id in (select unnest(core.visible_clients())));
 create policy worker on social.message_predictions to recoverly_worker using (true) with check (true);
 create policy owner on social.message_predictions to recoverly_owner using (true) with check (true);
 
 alter table social.user_risk_profiles enable row level security;
 alter table social.user_risk_profiles force row level security;
-create policy visible on social.user_risk_profiles using (user_id = any ((select core.visible_clients())::varchar[]));
+create policy visible on social.user_risk_profiles using (user_id in (select unnest(core.visible_clients())));
 create policy worker on social.user_risk_profiles to recoverly_worker using (true) with check (true);
 create policy owner on social.user_risk_profiles to recoverly_owner using (true) with check (true);
 
 alter table social.risk_label_changes enable row level security;
 alter table social.risk_label_changes force row level security;
-create policy visible on social.risk_label_changes using (user_id = any ((select core.visible_clients())::varchar[]));
+create policy visible on social.risk_label_changes using (user_id in (select unnest(core.visible_clients())));
 create policy worker on social.risk_label_changes to recoverly_worker using (true) with check (true);
 create policy owner on social.risk_label_changes to recoverly_owner using (true) with check (true);

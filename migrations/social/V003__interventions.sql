@@ -299,31 +299,31 @@ create index idx_meetings_counselor on social.meetings (counselor_id, scheduled_
 
 alter table social.actions enable row level security;
 alter table social.actions force row level security;
-create policy visible on social.actions using (user_id = any ((select core.visible_clients())::varchar[]));
+create policy visible on social.actions using (user_id in (select unnest(core.visible_clients())));
 create policy worker on social.actions to recoverly_worker using (true) with check (true);
 create policy owner on social.actions to recoverly_owner using (true) with check (true);
 
 alter table social.nudges enable row level security;
 alter table social.nudges force row level security;
-create policy visible on social.nudges using (user_id = any ((select core.visible_clients())::varchar[]));
+create policy visible on social.nudges using (user_id in (select unnest(core.visible_clients())));
 create policy worker on social.nudges to recoverly_worker using (true) with check (true);
 create policy owner on social.nudges to recoverly_owner using (true) with check (true);
 
 alter table social.escalations enable row level security;
 alter table social.escalations force row level security;
-create policy visible on social.escalations using (user_id = any ((select core.visible_clients())::varchar[]));
+create policy visible on social.escalations using (user_id in (select unnest(core.visible_clients())));
 create policy worker on social.escalations to recoverly_worker using (true) with check (true);
 create policy owner on social.escalations to recoverly_owner using (true) with check (true);
 
 alter table social.contacts enable row level security;
 alter table social.contacts force row level security;
-create policy visible on social.contacts using (client_id = any ((select core.visible_clients())::varchar[]));
+create policy visible on social.contacts using (client_id in (select unnest(core.visible_clients())));
 create policy worker on social.contacts to recoverly_worker using (true) with check (true);
 create policy owner on social.contacts to recoverly_owner using (true) with check (true);
 
 alter table social.meetings enable row level security;
 alter table social.meetings force row level security;
-create policy visible on social.meetings using (user_id = any ((select core.visible_clients())::varchar[]));
+create policy visible on social.meetings using (user_id in (select unnest(core.visible_clients())));
 create policy worker on social.meetings to recoverly_worker using (true) with check (true);
 create policy owner on social.meetings to recoverly_owner using (true) with check (true);
 

@@ -127,7 +127,8 @@ pub(crate) const MAX_OPEN_SHOWN: i64 = 6;
 /// The caseload, most urgent first: by label, then by mean risk of the last 7 days. `$1` label and `$2` trend or
 /// null; `$3`, `$4`, `$5` urgency, mean risk (-1 for none) and id of the last row seen, or null; `$6` limit.
 ///
-/// The page is cut before anything is looked up beside it.
+/// The page is cut before anything is looked up beside it. That the clients are visible is the row policy's to
+/// decide; it is said here as well so that the index on them is used.
 pub(crate) fn list_sql() -> String {
     format!(
         "select page.*, u.display_name, open.escalations as open_escalations, contact.last as last_contact
@@ -137,14 +138,17 @@ pub(crate) fn list_sql() -> String {
             cross join lateral (select array_position(
                 array['HIGH_RISK', 'MODERATE_RISK', 'ISOLATION_ONLY', 'UNKNOWN', 'LOW_RISK'],
                 p.current_risk_label::text) as urgency) as label
-            where ($1::varchar is null or p.current_risk_label = $1)
+            where p.user_id = any ((select core.visible_clients())::varchar[])
+                and ($1::varchar is null or p.current_risk_label = $1)
                 and ($2::varchar is null or p.risk_trend = $2)
                 and ($3::int4 is null or (label.urgency, -coalesce(p.short_avg_risk_score, -1), p.user_id)
                     > ($3, -($4::float8), $5::varchar))
             order by label.urgency, mean_risk desc, p.user_id
             limit $6
          ) as page
-         join core.users u on u.user_id = page.user_id
+         left join lateral (
+            select d.display_name from core.users d where d.user_id = page.user_id
+         ) as u on true
          left join lateral (
             select coalesce(jsonb_agg(jsonb_build_object(
                 'escalation_id', e.escalation_id, 'escalation_type', e.escalation_type, 'urgency', e.urgency,
@@ -184,7 +188,8 @@ pub(crate) const SUMMARY: &str = "
     with changed as (
         select distinct on (c.user_id) c.user_id, c.from_label
         from social.risk_label_changes c
-        where c.changed_at > coalesce($1::timestamptz, now()) - interval '24 hours'
+        where c.user_id = any ((select core.visible_clients())::varchar[])
+            and c.changed_at > coalesce($1::timestamptz, now()) - interval '24 hours'
         order by c.user_id, c.changed_at, c.id
     )
     select l.label,
@@ -192,10 +197,12 @@ pub(crate) const SUMMARY: &str = "
         count(p.user_id) - count(p.user_id) filter (where changed.from_label is not null)
             + (select count(*) from changed before where before.from_label = l.label) as clients_yesterday,
         (select count(*) from social.escalations e
-         where e.status in ('pending', 'notified', 'acknowledged')) as open_escalations
+         where e.user_id = any ((select core.visible_clients())::varchar[])
+            and e.status in ('pending', 'notified', 'acknowledged')) as open_escalations
     from unnest(array['HIGH_RISK', 'MODERATE_RISK', 'ISOLATION_ONLY', 'UNKNOWN', 'LOW_RISK'])
         with ordinality as l (label, position)
     left join social.user_risk_profiles p on p.current_risk_label = l.label
+        and p.user_id = any ((select core.visible_clients())::varchar[])
     left join changed on changed.user_id = p.user_id
     group by l.label, l.position
     order by l.position";

@@ -309,7 +309,7 @@ pub(crate) async fn expire_leases(
 pub(crate) fn list_sql() -> String {
     format!(
         "select {COLUMNS} from social.escalations e
-         where ($1::varchar is null or e.status = $1) and ($2::varchar is null or e.urgency = $2)
+         where e.user_id = any ((select core.visible_clients())::varchar[]) and ($1::varchar is null or e.status = $1) and ($2::varchar is null or e.urgency = $2)
             and ($3::varchar is null or e.acknowledged_by = $3)
             and (e.timestamp, e.escalation_id) < ($4, $5)
          order by e.timestamp desc, e.escalation_id desc
