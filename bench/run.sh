@@ -14,6 +14,9 @@ source "$STACK_DIR/lib/common.sh"
 # shellcheck source=../deploy/dev/lib/project.sh
 source "$STACK_DIR/lib/project.sh"
 
+# Servers outlive the run: they must not hold its lock.
+stack() { "$STACK_DIR/stack.sh" "$@" {BENCH_LOCK}>&-; }
+
 readonly SERVERS=(postgres rabbitmq)
 readonly PACKAGES=(core-service social-service risk-service reco-service causal-service)
 
@@ -72,13 +75,22 @@ start_servers() {
 
 # Where Postgres' time goes is told by a module that must be loaded at its start.
 set_statements() {
-  local wanted="''"
-  [[ ${BENCH_STATEMENTS:-0} == 0 ]] || wanted="'pg_stat_statements'"
-  [[ $(stack psql bench -Atc "select '''' || current_setting('shared_preload_libraries') || ''''") != "$wanted" ]] || return 0
-  stack psql bench -q -c "alter system set shared_preload_libraries = $wanted" \
-    -c "alter system set pg_stat_statements.track_planning = on"
+  local wanted='' change="alter system reset shared_preload_libraries"
+  if [[ ${BENCH_STATEMENTS:-0} != 0 ]]; then
+    wanted=pg_stat_statements
+    change="alter system set shared_preload_libraries = '$wanted'"
+  fi
+  [[ $(stack psql bench -Atc "show shared_preload_libraries") != "$wanted" ]] || return 0
+  stack psql bench -q -c "$change"
   stack stop bench postgres
   stack start bench postgres
+}
+
+# Two runs at once would measure each other, and stop each other's servers.
+lock_bench() {
+  mkdir -p -- "$DEV_DIR"
+  exec {BENCH_LOCK}>>"$DEV_DIR/.lock-measuring"
+  flock -n "$BENCH_LOCK" || die "another run is measuring on this checkout"
 }
 
 stop_servers() {
@@ -92,6 +104,7 @@ main() {
     *) usage >&2; exit 2 ;;
   esac
   cd -- "$REPO_DIR"
+  lock_bench
   step "Packages of this machine" stack setup
   require_rust
   step "Load generator" install_wrk

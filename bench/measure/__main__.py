@@ -11,7 +11,11 @@ from .rounds import Rounds
 from .world import World
 
 BEGAN = time.monotonic()
-STATEMENTS_EXTENSION = "create extension if not exists pg_stat_statements"
+TELL_STATEMENTS = (
+    "create extension pg_stat_statements",
+    "alter system set pg_stat_statements.track_planning = on",
+    "select pg_reload_conf()",
+)
 
 
 def say(text):
@@ -56,7 +60,8 @@ def prepare(world):
     say("ours: a database by the five services' migrations, with the same data")
     world.prepare_ours()
     if world.run.statements:
-        world.ours.psql("-c", STATEMENTS_EXTENSION)
+        for command in TELL_STATEMENTS:
+            world.ours.psql("-c", command)
     say("recoverly-social computes all profiles once (its sweep)")
     world.start_social()
     if world.run.peer:
