@@ -171,7 +171,9 @@ begin
             where c.staff_id = actor_id and c.starts_at <= now() and (c.ends_at is null or c.ends_at > now())
             union all
             select t.client_id from core.temporary_access t
-            where t.staff_id = actor_id and t.until > now());
+            where t.staff_id = actor_id and t.until > now()
+              -- An escalation lets those see the client who are on call, for as long as they are.
+              and exists (select from core.staff_roles r where r.user_id = actor_id and r.role = 'oncall'));
     end if;
     return '{}';
 end $$;
@@ -269,7 +271,8 @@ comment on function core.end_temporary_access(varchar, bigint[]) is 'Ends the ac
 grant execute on function core.visible_clients(), core.authenticate(bytea) to
     recoverly_core, recoverly_core_worker, recoverly_social, recoverly_social_worker, recoverly_risk, recoverly_risk_worker,
     recoverly_reco, recoverly_reco_worker, recoverly_causal, recoverly_causal_worker;
-grant execute on function core.crisis_clients() to recoverly_core, recoverly_core_worker;
+grant execute on function core.crisis_clients() to
+    recoverly_core, recoverly_core_worker, recoverly_social, recoverly_social_worker;
 grant execute on function core.crisis_staff(varchar[]),
     core.grant_temporary_access(varchar[], varchar[], varchar, bigint[]), core.end_temporary_access(varchar, bigint[])
     to recoverly_social, recoverly_social_worker;

@@ -96,6 +96,7 @@ create table social.user_risk_profiles (
     computed_at timestamptz not null default now(),
     next_recompute_at timestamptz,
     last_decision_at timestamptz,
+    nudge_reconsider_at timestamptz,
     model_risk_level varchar(20),
     model_predicted_at timestamptz,
     constraint pk_user_risk_profiles primary key (user_id),
@@ -134,6 +135,7 @@ comment on column social.user_risk_profiles.policy_version is 'The policy it was
 comment on column social.user_risk_profiles.computed_at is 'As of when it is exact.';
 comment on column social.user_risk_profiles.next_recompute_at is 'The earliest instant at which time alone changes an input; null if none will.';
 comment on column social.user_risk_profiles.last_decision_at is 'When the rules last decided what to do.';
+comment on column social.user_risk_profiles.nudge_reconsider_at is 'When a nudge that was withheld is thought of again; null where none was.';
 comment on column social.user_risk_profiles.model_risk_level is 'Level by the live risk model: LOW, MODERATE, HIGH or VERY_HIGH. Never changes the label.';
 comment on column social.user_risk_profiles.model_predicted_at is 'When that model said so.';
 

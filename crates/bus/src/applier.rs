@@ -86,6 +86,12 @@ impl Applier {
 
     /// Applies one event in a transaction that the caller commits, followed by [`Self::committed`].
     pub(crate) async fn apply_in(&self, tx: &Tx, event: &Event) -> Result<(), HandleError> {
+        if !self.handlers.handles(&event.event_type) {
+            return Err(HandleError::other(format!(
+                "{} has no handler here",
+                event.event_type
+            )));
+        }
         let ids = [event.id];
         let rows = tx
             .query(&self.insert_inbox, &[&self.consumer, &ids.as_slice()])

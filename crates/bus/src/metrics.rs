@@ -18,6 +18,9 @@ pub(crate) struct Metrics {
     sessions_lost: Counter<u64>,
 }
 
+/// From a broker on the same machine to one that is nearly away.
+const CONFIRM_BOUNDS_SECONDS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 10.0];
+
 /// How a published event came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Published {
@@ -59,6 +62,7 @@ impl Metrics {
                 .f64_histogram("recoverly.events.confirm")
                 .with_unit("s")
                 .with_description("From publishing a batch to its last confirm")
+                .with_boundaries(CONFIRM_BOUNDS_SECONDS.to_vec())
                 .build(),
             consumed: meter
                 .u64_counter("recoverly.events.consumed")

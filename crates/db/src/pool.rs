@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deadpool_postgres::tokio_postgres::{self, Row};
-use deadpool_postgres::{Hook, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::tx::{Params, Tx};
@@ -13,11 +13,15 @@ use crate::{Actor, Error, Listener, tls};
 const POOL_WAIT_MILLISECONDS: u64 = 1_500;
 /// How long one connection attempt may take.
 const CONNECT_TIMEOUT_MILLISECONDS: u64 = 1_000;
-/// What every session of ours is started with. Nothing waits or idles without a bound. Statements are planned once a
-/// session: they reach their rows by index whatever the parameters, and for arrays of one Postgres would otherwise
-/// plan anew at every call, which costs more than running them.
+/// How long a Postgres behind a broken network may leave our bytes unacknowledged before the connection counts as lost.
+const UNANSWERED_MILLISECONDS: u64 = 2_000;
+/// What every session of ours is started with: nothing waits or idles without a bound.
 const SESSION_OPTIONS: &str = "-c statement_timeout=15s -c lock_timeout=5s \
-    -c idle_in_transaction_session_timeout=15s -c timezone=UTC -c jit=off -c plan_cache_mode=force_generic_plan";
+    -c idle_in_transaction_session_timeout=15s -c timezone=UTC -c jit=off";
+
+/// A worker's statements are planned once a session: they reach their rows by index whatever the parameters, and for
+/// arrays of one Postgres would otherwise plan anew at every call, which costs more than running them.
+const WORKER_OPTIONS: &str = "-c plan_cache_mode=force_generic_plan";
 
 /// Where a service's database is and how many connections it may hold.
 #[derive(Clone, Debug)]
@@ -55,10 +59,14 @@ impl Db {
         session
             .application_name(format!("recoverly-{}", settings.schema))
             .connect_timeout(Duration::from_millis(CONNECT_TIMEOUT_MILLISECONDS))
+            .tcp_user_timeout(Duration::from_millis(UNANSWERED_MILLISECONDS))
+            .keepalives_idle(Duration::from_millis(UNANSWERED_MILLISECONDS))
             .options(SESSION_OPTIONS);
         let worker_role = format!("recoverly_{}_worker", settings.schema);
         let mut worker_session = session.clone();
-        worker_session.options(format!("{SESSION_OPTIONS} -c role={worker_role}"));
+        worker_session.options(format!(
+            "{SESSION_OPTIONS} {WORKER_OPTIONS} -c role={worker_role}"
+        ));
         Ok(Self {
             schema: settings.schema,
             people: pool(session.clone(), settings.people_connections_max)?,
@@ -149,14 +157,6 @@ fn pool(session: tokio_postgres::Config, connections_max: usize) -> Result<Pool,
             create: Some(Duration::from_millis(POOL_WAIT_MILLISECONDS)),
             recycle: Some(Duration::from_millis(POOL_WAIT_MILLISECONDS)),
         })
-        // What a broken session left open is not handed to the next request.
-        .pre_recycle(Hook::sync_fn(|client, _| {
-            if client.is_closed() {
-                Err(deadpool_postgres::HookError::message("closed"))
-            } else {
-                Ok(())
-            }
-        }))
         .build()
         .map_err(|e| Error::Settings(e.to_string()))
 }

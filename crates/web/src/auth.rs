@@ -152,7 +152,12 @@ impl FromRequest for Caller {
 }
 
 fn bearer(request: &HttpRequest) -> Option<TokenHash> {
-    let header = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
+    let mut headers = request.headers().get_all(AUTHORIZATION);
+    let header = headers
+        .next()
+        .filter(|_| headers.next().is_none())?
+        .to_str()
+        .ok()?;
     let (scheme, token) = header.split_once(' ')?;
     if scheme.eq_ignore_ascii_case("bearer") {
         tokens::hash(token.trim())
@@ -169,10 +174,15 @@ fn refused(request: &HttpRequest) -> Problem {
 }
 
 fn on_behalf_of(principal: &Principal, request: &HttpRequest) -> Result<Option<String>, Problem> {
-    let Some(named) = request.headers().get(ON_BEHALF_OF) else {
+    let mut headers = request.headers().get_all(ON_BEHALF_OF);
+    let Some(named) = headers.next() else {
         return Ok(None);
     };
-    let named = named.to_str().ok().filter(|text| is_identifier(text));
+    // Of two, a proxy may have meant the other one.
+    let named = named
+        .to_str()
+        .ok()
+        .filter(|text| headers.next().is_none() && is_identifier(text));
     let client =
         named.ok_or_else(|| Problem::bad_request("The header X-On-Behalf-Of must be a client's id."))?;
     match principal.holder {

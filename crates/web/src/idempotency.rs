@@ -199,19 +199,24 @@ impl Record {
         );
         let lock_params: Params<'_> = &[&locked_name];
         let stored_params: Params<'_> = &[&self.principal, key];
-        // The lock goes first on the line: who waits for it would otherwise read before the other one's commit.
-        let (lock, stored) = futures::try_join!(
-            tx.query_one(lock, lock_params),
-            tx.query_opt(&stored, stored_params)
-        )?;
-        if !lock.try_get::<_, bool>("locked").map_err(db::Error::from)? {
+        // The lock first: who gets it reads what the one before has committed.
+        let rows = tx
+            .pipeline(&[(lock, lock_params), (&stored, stored_params)])
+            .await?;
+        let mut found = rows.iter().map(|rows| rows.first());
+        let (lock, stored) = (found.next().flatten(), found.next().flatten());
+        let locked = lock
+            .map(|row| row.try_get::<_, bool>("locked"))
+            .transpose()
+            .map_err(db::Error::from)?;
+        if locked != Some(true) {
             return Err(Problem::conflict(
                 Code::InFlight,
                 "A request with this Idempotency-Key has not finished.",
             ));
         }
         let Some(stored) = stored else { return Ok(None) };
-        let (request_hash, answer) = answer(&stored)?;
+        let (request_hash, answer) = answer(stored)?;
         if request_hash != self.key.request_hash {
             let detail = "This Idempotency-Key was used for another request.";
             return Err(Problem::new(Code::KeyReused, detail));

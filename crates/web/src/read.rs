@@ -5,7 +5,7 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 use crate::fault::Fault;
 use crate::value::Value;
@@ -172,7 +172,8 @@ pub fn moment(value: &Value) -> Result<DateTime<Utc>, Fault> {
     if !(EARLIEST_UNIX_SECONDS..LATEST_UNIX_SECONDS).contains(&time.timestamp()) {
         return Err("must be from 2000 to 2099".into());
     }
-    Ok(time.to_utc())
+    // Postgres keeps microseconds; what is compared with a stored time later must be as coarse.
+    Ok(time.to_utc().trunc_subsecs(6))
 }
 
 /// A UUID in its usual form.

@@ -63,7 +63,7 @@ impl ServerSettings {
             workers: 2,
             max_connections: 10_000,
             keep_alive: Duration::from_secs(60),
-            request_timeout: Duration::from_secs(30),
+            request_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
             drain_pause: Duration::from_secs(1),
             stop_timeout: Duration::from_secs(20),

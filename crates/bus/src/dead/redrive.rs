@@ -78,7 +78,10 @@ impl Redriver {
                 tracing::info!(dead_letter_id = id, "dead letter applied");
                 Ok(Some(true))
             }
-            Err(HandleError::Database(error)) if error.is_unavailable() => Err(error),
+            Err(error) if error.is_retryable() => {
+                tx.rollback().await?;
+                Err(db::Error::Unavailable(error.to_string()))
+            }
             Err(error) => {
                 tx.rollback().await?;
                 let reason = letters::reason(&error.to_string());

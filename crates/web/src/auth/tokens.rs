@@ -94,6 +94,8 @@ impl Tokens {
         loop {
             match self.0.db.listen(CHANNEL).await {
                 Ok(mut revocations) => {
+                    // A look-up that began before may have missed a revocation: it finds that something was heard.
+                    self.forget_all();
                     self.0.listening.store(true, Ordering::SeqCst);
                     while let Some(payload) = revocations.recv().await {
                         self.forget(&payload);

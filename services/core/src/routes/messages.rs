@@ -47,7 +47,7 @@ struct MessageBody {
     /// Who wrote it: an app says user (the default), assistant or staff; clients write as user, counselors as staff.
     #[schema(value_type = Option<String>, example = "user")]
     sender_role: Option<SenderRole>,
-    /// Whom it was written to, where that is one person with an account.
+    /// Whom it was written to, where that is one person; kept where the person has an account.
     recipient_id: Option<String>,
     /// When it was written; by default now.
     timestamp: Option<DateTime<Utc>>,
@@ -217,17 +217,14 @@ async fn store(state: &State, tx: &Tx, caller: &Caller, given: Vec<NewMessage>) 
                 detail: NOT_YOURS,
             });
         }
-        if message
+        // A recipient without an account is left out and not refused: a refusal would tell who is in the programme.
+        let recipient_id = message
             .recipient_id
-            .as_ref()
-            .is_some_and(|recipient| !recipients.contains(recipient))
-        {
-            refusals.push(Refusal {
-                index,
-                field: "recipient_id",
-                detail: "has no account",
-            });
-        }
+            .filter(|recipient| recipients.contains(recipient));
+        let message = NewMessage {
+            recipient_id,
+            ..message
+        };
         match author.role(message.sender_role) {
             Ok(role) => messages.push((message, role)),
             Err(detail) => refusals.push(Refusal {

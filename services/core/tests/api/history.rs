@@ -202,6 +202,8 @@ async fn a_counselor_who_helps_in_a_crisis_sees_no_more_than_staff_on_call() {
     h.call("admin")
         .delete("/v1/caseload/staff-counselor_other/client-a")
         .await;
+    h.run("insert into core.staff_roles (user_id, role) values ('staff-counselor_other', 'oncall')")
+        .await;
     h.crisis("client-a", "counselor_other").await;
     assert_eq!(
         other

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use common::{RiskLabel, Urgency};
 use sha2::{Digest, Sha256};
 
-use super::profile::Profile;
+use super::profile::{Profile, Standing};
 
 /// A client without data gets a wellness check after so many silent days.
 const SILENT_DAYS: i64 = 3;
@@ -129,21 +129,18 @@ pub(crate) struct NudgeHistory {
     pub(crate) last_at: Option<DateTime<Utc>>,
 }
 
-/// Whether the rules decide anew: the label changed, something high-risk came, or the time between two nudges is
-/// over. In between nothing could be decided, so nothing is recorded.
-pub(crate) fn is_due(
-    profile: &Profile,
-    high_risk_evidence: bool,
-    last_decision_at: Option<DateTime<Utc>>,
-) -> bool {
+/// Whether the rules decide anew: the label changed, something high-risk came, the time between two nudges is over, or
+/// a withheld nudge is to be thought of again. In between nothing could be decided, so nothing is recorded.
+pub(crate) fn is_due(profile: &Profile, high_risk_evidence: bool, standing: &Standing) -> bool {
     let now = profile.windows.now;
     if profile.label == RiskLabel::Unknown {
-        return now >= wellness_check_due_at(profile.silent_since(), last_decision_at);
+        return now >= wellness_check_due_at(profile.silent_since(), standing.last_decision_at);
     }
     let spacing = plan(profile.label).nudge_spacing;
     profile.label_changed()
         || (profile.label == RiskLabel::High && high_risk_evidence)
-        || last_decision_at.is_none_or(|last| now - last >= spacing)
+        || standing.last_decision_at.is_none_or(|last| now - last >= spacing)
+        || standing.nudge_reconsider_at.is_some_and(|at| now >= at)
 }
 
 /// Whether an escalation is raised or joined: the label became high, or stays high on new evidence.
@@ -151,19 +148,22 @@ pub(crate) fn escalates(profile: &Profile, high_risk_evidence: bool) -> bool {
     profile.label == RiskLabel::High && (profile.label_changed() || high_risk_evidence)
 }
 
-/// When a profile must be computed again although nothing is written: time changes an input, or it is time to ask a
-/// client without data.
+/// When a profile must be computed again although nothing is written: time changes an input, a withheld nudge is to be
+/// thought of again, or it is time to ask a client without data.
 pub(crate) fn next_recompute_at(
     profile: &Profile,
     last_decision_at: Option<DateTime<Utc>>,
+    nudge_reconsider_at: Option<DateTime<Utc>>,
 ) -> Option<DateTime<Utc>> {
     let wellness_check = (profile.label == RiskLabel::Unknown)
         .then(|| wellness_check_due_at(profile.silent_since(), last_decision_at));
+    let reconsider = nudge_reconsider_at.filter(|_| profile.label != RiskLabel::Unknown);
     profile
         .windows
         .next_change_at()
         .into_iter()
         .chain(wellness_check)
+        .chain(reconsider)
         .min()
 }
 
@@ -261,6 +261,20 @@ pub(crate) fn choose_nudge(
         eligible,
         choice,
         probability,
+    }
+}
+
+/// When a withheld nudge is thought of again: not before the spacing is over, nor in quiet hours.
+pub(crate) fn reconsider_at(
+    profile: &Profile,
+    decision: &NudgeDecision,
+    send_after: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    match decision.choice {
+        NudgeChoice::Send { .. } => None,
+        NudgeChoice::Withhold(_) => {
+            Some(send_after.max(profile.windows.now + plan(profile.label).nudge_spacing))
+        }
     }
 }
 
@@ -398,16 +412,27 @@ mod tests {
         assert!((430..=570).contains(&drawn.count()));
     }
 
+    fn standing(last_decision_at: Option<DateTime<Utc>>) -> Standing {
+        Standing {
+            user_id: "client-001".into(),
+            label: RiskLabel::Unknown,
+            label_since: windows().now,
+            risk_trend: Trend::Stable,
+            last_decision_at,
+            nudge_reconsider_at: None,
+        }
+    }
+
     #[test]
     fn a_client_without_data_is_asked_after_three_silent_days() {
         let mut unknown = profile(RiskLabel::Unknown, RiskLabel::Unknown);
-        assert!(!is_due(&unknown, false, None));
+        assert!(!is_due(&unknown, false, &standing(None)));
         unknown.windows.now += TimeDelta::days(3);
-        assert!(is_due(&unknown, false, None));
+        assert!(is_due(&unknown, false, &standing(None)));
         assert!(!is_due(
             &unknown,
             false,
-            Some(unknown.windows.now - TimeDelta::hours(71))
+            &standing(Some(unknown.windows.now - TimeDelta::hours(71)))
         ));
     }
 }

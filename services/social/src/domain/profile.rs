@@ -15,6 +15,8 @@ pub(crate) struct Standing {
     pub(crate) label_since: DateTime<Utc>,
     pub(crate) risk_trend: Trend,
     pub(crate) last_decision_at: Option<DateTime<Utc>>,
+    /// When a nudge that was withheld is thought of again.
+    pub(crate) nudge_reconsider_at: Option<DateTime<Utc>>,
 }
 
 /// A profile as it follows from the windows at one instant.

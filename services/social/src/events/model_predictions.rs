@@ -29,19 +29,29 @@ pub(super) async fn recorded(state: &Arc<State>, tx: &Tx, events: &[Event]) -> R
             predicted_at: prediction.predicted_at,
         })
         .collect();
-    profiles::save_model_levels(tx, &levels).await?;
-    // The latest of each client: one trigger each.
-    let mut very_high: HashMap<&str, &ModelPredictionRecorded> = HashMap::new();
+    // A prediction may arrive before the account it is about; one about an erased account changes nothing.
+    let users: Vec<&str> = predictions
+        .iter()
+        .map(|prediction| prediction.user_id.as_str())
+        .collect();
+    profiles::create(tx, &users, state.clock.fixed()).await?;
+    let changed = profiles::save_model_levels(tx, &levels).await?;
+    // The latest of each client whose level it is now: one trigger each, and none for what came late.
+    let mut latest: HashMap<&str, &ModelPredictionRecorded> = HashMap::new();
     for prediction in predictions
         .iter()
-        .filter(|prediction| prediction.risk_level == ModelRiskLevel::VeryHigh)
+        .filter(|prediction| changed.contains(&prediction.user_id))
     {
-        let latest = very_high.entry(&prediction.user_id).or_insert(prediction);
-        if latest.predicted_at < prediction.predicted_at {
-            *latest = prediction;
+        let newest = latest.entry(&prediction.user_id).or_insert(prediction);
+        if newest.predicted_at < prediction.predicted_at {
+            *newest = prediction;
         }
     }
-    let triggers: Vec<Trigger> = very_high.values().map(|prediction| trigger(prediction)).collect();
+    let triggers: Vec<Trigger> = latest
+        .values()
+        .filter(|prediction| prediction.risk_level == ModelRiskLevel::VeryHigh)
+        .map(|prediction| trigger(prediction))
+        .collect();
     let raised = raise(tx, &triggers, state.clock.fixed())
         .await
         .map_err(HandleError::other)?;

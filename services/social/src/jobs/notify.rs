@@ -1,23 +1,23 @@
-//! Escalations that nobody could be told of are tried again: somebody may have come on call since.
+//! Escalations wait for an answer until somebody gives one: who comes on call, or to the client, while one is open is
+//! told of it as well.
 
 use crate::error::Error;
 use crate::ops::raise::tell;
 use crate::state::State;
-use crate::store::escalations::{self, Escalation};
+use crate::store::escalations;
 
 /// Escalations of one round, and so of one transaction.
 const MAX_ESCALATIONS: i64 = 200;
 
-/// Tells staff of what is pending; returns how many episodes somebody was told of.
+/// Tells staff of what waits for an answer and they do not know of; returns how many people were told.
 pub(crate) async fn round(state: &State) -> Result<u64, Error> {
     let tx = state.db.begin_worker().await?;
-    let pending = escalations::lock_pending(&tx, MAX_ESCALATIONS).await?;
-    let pending: Vec<&Escalation> = pending.iter().collect();
-    let events = tell(&tx, &pending).await?;
-    state.outbox.enqueue(&tx, &events).await?;
+    let untold = escalations::lock_untold(&tx, MAX_ESCALATIONS).await?;
+    let told = tell(&tx, &untold.iter().collect::<Vec<_>>()).await?;
+    state.outbox.enqueue(&tx, &told.events).await?;
     tx.commit().await?;
-    if !events.is_empty() {
+    if !told.events.is_empty() {
         state.outbox.wake();
     }
-    Ok(events.len() as u64)
+    Ok(told.deliveries)
 }

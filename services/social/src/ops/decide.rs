@@ -4,17 +4,21 @@
 use std::collections::HashMap;
 
 use bus::NewEvent;
-use common::EscalationType;
+use chrono::{DateTime, Utc};
 use common::contracts::{ActionDecided, NudgeChanged, nudge};
+use common::{EscalationStatus, EscalationType};
 use db::Tx;
 use serde_json::json;
 
 use super::raise::{self, Raised};
 use crate::domain::escalation::Trigger;
-use crate::domain::intervention::{self, NudgeChoice, NudgeDecision, choose_nudge, escalates, plan};
+use crate::domain::intervention::{
+    self, NudgeChoice, NudgeDecision, choose_nudge, escalates, plan, reconsider_at,
+};
 use crate::domain::profile::Profile;
 use crate::domain::quiet;
 use crate::error::Error;
+use crate::store::escalations::Escalation;
 use crate::store::{actions, meetings, nudges};
 
 /// A profile on which the rules decide now.
@@ -30,6 +34,8 @@ pub(crate) struct Decisions {
     pub(crate) actions: HashMap<String, Vec<Action>>,
     /// The episode of each client that opened or joined one.
     pub(crate) escalations: HashMap<String, i64>,
+    /// When a client's withheld nudge is thought of again.
+    pub(crate) reconsider_at: HashMap<String, DateTime<Utc>>,
     /// What the others must be told.
     pub(crate) events: Vec<NewEvent>,
 }
@@ -70,7 +76,11 @@ pub(crate) async fn decide(tx: &Tx, due: &[Due<'_>]) -> Result<Decisions, Error>
     meetings::propose_urgent(tx, &clients_of_opened, now).await?;
     let rows: Vec<actions::Insert> = chosen
         .iter()
-        .flat_map(|(profile, decision)| records(profile, decision, &nudge_ids, &raised))
+        .flat_map(
+            |Chosen {
+                 profile, decision, ..
+             }| records(profile, decision, &nudge_ids, &raised),
+        )
         .collect();
     let ids = actions::insert(tx, &rows).await?;
     let mut decisions = Decisions {
@@ -81,8 +91,15 @@ pub(crate) async fn decide(tx: &Tx, due: &[Due<'_>]) -> Result<Decisions, Error>
             .collect(),
         events: raised.events,
         actions: HashMap::new(),
+        reconsider_at: chosen
+            .iter()
+            .filter_map(|chosen| Some((chosen.profile.user_id.clone(), chosen.reconsider_at?)))
+            .collect(),
     };
-    for (profile, decision) in &chosen {
+    for Chosen {
+        profile, decision, ..
+    } in &chosen
+    {
         decisions
             .events
             .extend(nudge_created(profile, decision, &nudge_ids)?);
@@ -98,11 +115,15 @@ pub(crate) async fn decide(tx: &Tx, due: &[Due<'_>]) -> Result<Decisions, Error>
     Ok(decisions)
 }
 
+/// A client's nudge as it was chosen.
+struct Chosen<'a> {
+    profile: &'a Profile,
+    decision: NudgeDecision,
+    reconsider_at: Option<DateTime<Utc>>,
+}
+
 /// Chooses each client's nudge from what they got already and what time it is for them.
-async fn choose<'a>(
-    tx: &Tx,
-    profiles: &[&'a Profile],
-) -> Result<Vec<(&'a Profile, NudgeDecision)>, db::Error> {
+async fn choose<'a>(tx: &Tx, profiles: &[&'a Profile]) -> Result<Vec<Chosen<'a>>, db::Error> {
     let circumstances: HashMap<String, nudges::Circumstances> = nudges::circumstances(tx, profiles)
         .await?
         .into_iter()
@@ -111,31 +132,41 @@ async fn choose<'a>(
     let choices = profiles.iter().filter_map(|profile| {
         let found = circumstances.get(&profile.user_id)?;
         let send_after = quiet::earliest_send(profile.windows.now, found.zone);
-        Some((*profile, choose_nudge(profile, &found.history, send_after)))
+        let decision = choose_nudge(profile, &found.history, send_after);
+        let reconsider_at = reconsider_at(profile, &decision, send_after);
+        Some(Chosen {
+            profile,
+            decision,
+            reconsider_at,
+        })
     });
     Ok(choices.collect())
 }
 
-fn sendable(chosen: &[(&Profile, NudgeDecision)]) -> Vec<nudges::Insert> {
+fn sendable(chosen: &[Chosen<'_>]) -> Vec<nudges::Insert> {
     chosen
         .iter()
-        .filter_map(|(profile, decision)| match decision.choice {
-            NudgeChoice::Send {
-                nudge,
-                send_after,
-                expires_at,
-            } => Some(nudges::Insert {
-                user_id: profile.user_id.clone(),
-                nudge_type: nudge.as_str().to_owned(),
-                nudge_message: nudge.message().to_owned(),
-                risk_level: profile.label.as_str(),
-                source: "rule",
-                created_at: profile.windows.now,
-                send_after,
-                expires_at,
-            }),
-            NudgeChoice::Withhold(_) => None,
-        })
+        .filter_map(
+            |Chosen {
+                 profile, decision, ..
+             }| match decision.choice {
+                NudgeChoice::Send {
+                    nudge,
+                    send_after,
+                    expires_at,
+                } => Some(nudges::Insert {
+                    user_id: profile.user_id.clone(),
+                    nudge_type: nudge.as_str().to_owned(),
+                    nudge_message: nudge.message().to_owned(),
+                    risk_level: profile.label.as_str(),
+                    source: "rule",
+                    created_at: profile.windows.now,
+                    send_after,
+                    expires_at,
+                }),
+                NudgeChoice::Withhold(_) => None,
+            },
+        )
         .collect()
 }
 
@@ -213,7 +244,7 @@ fn records(
         "escalation",
         "escalation",
         data.clone(),
-        because("Staff are told"),
+        told(episode),
     )));
     if episode.trigger_count == 1 {
         rows.push(fixed(row(
@@ -232,6 +263,20 @@ fn records(
         rows.push(withheld(fixed(notice), "no_active_consent"));
     }
     rows
+}
+
+/// What became of the trigger, in words for the record.
+fn told(episode: &Escalation) -> String {
+    if episode.trigger_count > 1 {
+        format!(
+            "Trigger number {} of an episode that is open already; nobody is told again.",
+            episode.trigger_count
+        )
+    } else if episode.status == EscalationStatus::Pending {
+        "An episode was opened; nobody could be told of it yet.".to_owned()
+    } else {
+        "An episode was opened and staff were told of it.".to_owned()
+    }
 }
 
 fn nudge_created(

@@ -42,17 +42,27 @@ pub(crate) async fn raise(
     for episode in &opened {
         events.push(changed(escalation::RAISED, episode)?);
     }
-    events.extend(tell(tx, &opened).await?);
+    events.extend(tell(tx, &opened).await?.events);
     Ok(Raised { episodes, events })
 }
 
-/// Tells the staff of each episode. One that has nobody to tell stays pending, and a job keeps trying.
-pub(crate) async fn tell(tx: &Tx, pending: &[&Escalation]) -> Result<Vec<NewEvent>, Error> {
-    if pending.is_empty() {
-        return Ok(Vec::new());
+/// What telling led to.
+#[derive(Default)]
+pub(crate) struct Told {
+    /// People who were told.
+    pub(crate) deliveries: u64,
+    /// What the others must be told.
+    pub(crate) events: Vec<NewEvent>,
+}
+
+/// Tells the staff of each episode who do not know of it. One that has nobody to tell stays pending, and a job keeps
+/// looking.
+pub(crate) async fn tell(tx: &Tx, untold: &[&Escalation]) -> Result<Told, Error> {
+    if untold.is_empty() {
+        return Ok(Told::default());
     }
-    let recipients = escalations::recipients(tx, pending).await?;
-    for episode in pending {
+    let recipients = escalations::recipients(tx, untold).await?;
+    for episode in untold {
         if !recipients
             .iter()
             .any(|recipient| recipient.escalation_id == episode.escalation_id)
@@ -64,9 +74,15 @@ pub(crate) async fn tell(tx: &Tx, pending: &[&Escalation]) -> Result<Vec<NewEven
         }
     }
     let told = escalations::tell(tx, &recipients).await?;
-    told.iter()
+    let events = told
+        .notified
+        .iter()
         .map(|episode| changed(escalation::NOTIFIED, episode))
-        .collect()
+        .collect::<Result<_, _>>()?;
+    Ok(Told {
+        deliveries: told.deliveries,
+        events,
+    })
 }
 
 /// The event of an episode's change.

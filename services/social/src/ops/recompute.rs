@@ -48,21 +48,24 @@ pub(crate) async fn recompute(
         .await?
         .into_iter()
         .collect();
-    let computed: Vec<(Profile, Option<DateTime<Utc>>)> = what
+    let computed: Vec<(Profile, &Standing)> = what
         .standings
         .iter()
         .filter_map(|standing| {
             let windows = counted.remove(&standing.user_id)?;
-            Some((
-                Profile::compute(standing, windows, what.policy),
-                standing.last_decision_at,
-            ))
+            Some((Profile::compute(standing, windows, what.policy), standing))
         })
         .collect();
     let due: Vec<decide::Due<'_>> = computed
         .iter()
-        .map(|(profile, last)| (profile, *last, what.high_risk_evidence.contains(&profile.user_id)))
-        .filter(|(profile, last, evidence)| intervention::is_due(profile, *evidence, *last))
+        .map(|(profile, standing)| {
+            (
+                profile,
+                standing,
+                what.high_risk_evidence.contains(&profile.user_id),
+            )
+        })
+        .filter(|(profile, standing, evidence)| intervention::is_due(profile, *evidence, standing))
         .map(|(profile, _, high_risk_evidence)| decide::Due {
             profile,
             high_risk_evidence,
@@ -72,14 +75,13 @@ pub(crate) async fn recompute(
     let decided: HashSet<&str> = due.iter().map(|due| due.profile.user_id.as_str()).collect();
     let saves: Vec<profiles::Save<'_>> = computed
         .iter()
-        .map(|(profile, last)| {
-            let now = decided
-                .contains(profile.user_id.as_str())
-                .then_some(profile.windows.now);
-            profiles::Save {
+        .map(|(profile, standing)| {
+            save(
                 profile,
-                last_decision_at: now.or(*last),
-            }
+                standing,
+                decided.contains(profile.user_id.as_str()),
+                &decisions,
+            )
         })
         .collect();
     let relabelled: Vec<&Profile> = computed
@@ -102,6 +104,29 @@ pub(crate) async fn recompute(
         .map(|(profile, _)| (profile.user_id.clone(), profile))
         .collect();
     Ok(Recomputed { profiles, decisions })
+}
+
+/// What is stored of a profile: what was decided now, or else stands from before.
+fn save<'a>(
+    profile: &'a Profile,
+    standing: &Standing,
+    is_decided: bool,
+    decisions: &Decisions,
+) -> profiles::Save<'a> {
+    let (last_decision_at, nudge_reconsider_at) = if is_decided {
+        (
+            Some(profile.windows.now),
+            decisions.reconsider_at.get(&profile.user_id).copied(),
+        )
+    } else {
+        (standing.last_decision_at, standing.nudge_reconsider_at)
+    };
+    profiles::Save {
+        profile,
+        last_decision_at,
+        nudge_reconsider_at,
+        next_recompute_at: intervention::next_recompute_at(profile, last_decision_at, nudge_reconsider_at),
+    }
 }
 
 fn profile_changed(profile: &Profile) -> Result<NewEvent, Error> {

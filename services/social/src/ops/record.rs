@@ -91,8 +91,14 @@ impl Found {
     }
 }
 
-/// A message may be scored before its author's account was announced: the profile is made here, then.
-async fn make_missing_profiles(tx: &Tx, found: &mut Found) -> Result<(), db::Error> {
+/// A message may be scored before its author's account was announced: the profile is made here, then, and everything
+/// is read again, because only with the profile locked does what exists stand still.
+async fn with_profiles(
+    tx: &Tx,
+    found: Found,
+    message_ids: &[i64],
+    now: Option<DateTime<Utc>>,
+) -> Result<Found, db::Error> {
     let locked: HashSet<&str> = found
         .standings
         .iter()
@@ -104,15 +110,14 @@ async fn make_missing_profiles(tx: &Tx, found: &mut Found) -> Result<(), db::Err
         .map(|message| message.user_id.as_str())
         .collect();
     let missing: Vec<&str> = authors
-        .iter()
-        .copied()
+        .into_iter()
         .filter(|author| !locked.contains(author))
         .collect();
-    if !missing.is_empty() {
-        profiles::create(tx, &missing, None).await?;
-        found.standings = profiles::lock(tx, &authors.into_iter().collect::<Vec<_>>()).await?;
+    if missing.is_empty() {
+        return Ok(found);
     }
-    Ok(())
+    profiles::create(tx, &missing, now).await?;
+    Found::from_rows(&tx.pipeline(&lookups(&[&message_ids])).await?)
 }
 
 /// The predictions that are to be stored, sorted out from those that stand already or cannot be.
@@ -148,8 +153,7 @@ pub(crate) async fn record(
     given: &[NewPrediction],
     found: &[Vec<Row>],
 ) -> Result<Vec<Outcome>, Error> {
-    let mut found = Found::from_rows(found)?;
-    make_missing_profiles(tx, &mut found).await?;
+    let found = with_profiles(tx, Found::from_rows(found)?, &message_ids(given), now).await?;
     let instant = now.unwrap_or(found.read_at);
     let sorted = sort(given, &found, instant);
     let ids = predictions::insert(tx, &sorted.inserts).await?;
@@ -249,7 +253,7 @@ fn sort_one<'g>(
         let same = sorted
             .inserts
             .get(earlier)
-            .is_some_and(|first| is_same(first, &insert));
+            .is_some_and(|first| is_same(first, &insert, prediction.timestamp));
         return if same {
             Fate::Stored {
                 insert: earlier,
@@ -267,8 +271,11 @@ fn sort_one<'g>(
     }
 }
 
-fn is_same(one: &Insert, other: &Insert) -> bool {
-    one.scores == other.scores && one.risk_score == other.risk_score && one.timestamp == other.timestamp
+/// A repeat that names no time is the same as the first, whenever that was.
+fn is_same(first: &Insert, repeat: &Insert, given: Option<DateTime<Utc>>) -> bool {
+    first.scores == repeat.scores
+        && first.risk_score == repeat.risk_score
+        && given.is_none_or(|timestamp| timestamp == first.timestamp)
 }
 
 /// Of several predictions of one message the one with the greatest (timestamp, id) counts. New ids are greater
@@ -311,7 +318,7 @@ fn settle_versions(sorted: &mut Sorted, existing: &HashMap<i64, Vec<Existing>>) 
 fn high_risk_users(inserts: &[Insert], thresholds: &Thresholds, now: DateTime<Utc>) -> HashSet<String> {
     inserts
         .iter()
-        .filter(|insert| !insert.superseded && insert.message_timestamp > now - TimeDelta::days(SHORT_DAYS))
+        .filter(|insert| !insert.superseded && is_in_short_window(insert.message_timestamp, now))
         .filter(|insert| {
             insert.risk_score >= thresholds.high
                 || insert.scores.p_relapse >= thresholds.relapse
@@ -319,6 +326,10 @@ fn high_risk_users(inserts: &[Insert], thresholds: &Thresholds, now: DateTime<Ut
         })
         .map(|insert| insert.user_id.clone())
         .collect()
+}
+
+fn is_in_short_window(at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    at > now - TimeDelta::days(SHORT_DAYS) && at <= now
 }
 
 fn prediction_recorded(insert: &Insert, id: i64) -> Result<NewEvent, Error> {

@@ -8,7 +8,7 @@ use common::{ContactOutcome, EscalationStatus, EscalationType, PrincipalKind, Ur
 use serde::Serialize;
 use utoipa::ToSchema;
 use web::{
-    Allowed, Answer, Caller, CursorKey, Fields, Granted, Newest, Page, Paging, Params, Query, Read,
+    Allowed, Answer, Caller, CursorKey, Fields, Granted, Newest, Page, Paging, Params, Problem, Query, Read,
     ReadQuery, Write, read,
 };
 
@@ -161,6 +161,10 @@ pub(crate) async fn list(
     caller: Caller,
 ) -> Result<HttpResponse, Error> {
     caller.allow(&READ)?;
+    if caller.allow(&ANSWER).is_err() && (query.urgency.is_some() || query.mine) {
+        // A filter on what is not shown would show it.
+        return Err(Problem::invalid_field("?urgency", "and mine are for staff").into());
+    }
     let Newest(at, id) = cursors
         .open("escalations", &caller, &query.paging)?
         .unwrap_or_default();

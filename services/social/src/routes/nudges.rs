@@ -12,6 +12,7 @@ use web::{
     Write, read,
 };
 
+use crate::domain::quiet;
 use crate::error::Error;
 use crate::state::State;
 use crate::store::caseload;
@@ -60,7 +61,7 @@ struct NudgeView {
 impl NudgeView {
     fn new(found: Nudge, caller: &Caller) -> Self {
         // A label is the staff's working word; the client is not shown it.
-        let is_client = caller.allow(&ANSWER).is_ok();
+        let is_client = !is_staff(caller);
         Self {
             nudge_id: found.nudge_id,
             user_id: found.user_id,
@@ -79,6 +80,11 @@ impl NudgeView {
             response_data: found.response_data,
         }
     }
+}
+
+/// Staff see every nudge; the client sees what was sent.
+fn is_staff(caller: &Caller) -> bool {
+    caller.allow(&ANSWER).is_err()
 }
 
 /// A nudge that a counselor writes.
@@ -127,7 +133,7 @@ fn code(word: &str, max_bytes: usize) -> Option<String> {
     is_code.then(|| word.to_owned())
 }
 
-/// Write a nudge to a client of the own caseload.
+/// Write a nudge to a client of the own caseload; in quiet hours it is held until they end.
 #[utoipa::path(
     tag = "nudges",
     params(("user_id" = String, Path)),
@@ -142,6 +148,7 @@ pub(crate) async fn create(
     request: Write<NewNudge>,
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, body, key } = request.allow(&CREATE)?;
+    super::profiles::must_care_for(&state, &caller.actor()?, &user_id).await?;
     let tx = state.db.begin(&caller.actor()?).await?;
     let response = web::write(tx, &caller, key, async |tx| {
         let profile = tx
@@ -157,7 +164,8 @@ pub(crate) async fn create(
                 .try_get("now")
                 .map_err(db::Error::from)?,
         };
-        let send_after = body.send_after.map_or(now, |at| at.max(now));
+        let zone = nudges::zone(tx, &user_id).await?;
+        let send_after = quiet::earliest_send(body.send_after.map_or(now, |at| at.max(now)), zone);
         let insert = nudges::Insert {
             user_id: profile.user_id,
             nudge_type: body.nudge_type,
@@ -208,11 +216,15 @@ pub(crate) async fn list(
     let listed = format!("nudges of {}", *user_id);
     let Newest(at, id) = cursors.open(&listed, &caller, &paging)?.unwrap_or_default();
     let actor = caller.actor_for(&user_id)?;
-    super::profiles::must_see(&state, &actor, &user_id).await?;
+    super::profiles::must_care_for(&state, &actor, &user_id).await?;
     let limit = paging.limit + 1;
     let rows = state
         .db
-        .read(&actor, nudges::LIST, &[&&**user_id, &at, &id, &limit])
+        .read(
+            &actor,
+            nudges::LIST,
+            &[&&**user_id, &at, &id, &limit, &is_staff(&caller)],
+        )
         .await?;
     let found = rows.iter().map(nudges::from_row).collect::<Result<Vec<_>, _>>()?;
     let page = Page::cut(found, paging.limit, |last| {
@@ -237,7 +249,7 @@ pub(crate) async fn find(
     caller.allow(&READ)?;
     let rows = state
         .db
-        .read(&caller.actor()?, nudges::FIND, &[&*nudge_id])
+        .read(&caller.actor()?, nudges::FIND, &[&*nudge_id, &is_staff(&caller)])
         .await?;
     let found = nudges::from_row(rows.first().ok_or(Error::NotFound)?)?;
     Ok(HttpResponse::Ok().json(NudgeView::new(found, &caller)))

@@ -144,7 +144,7 @@ pub(crate) async fn list(
     let listed = format!("predictions of {}", *user_id);
     let Newest(at, id) = cursors.open(&listed, &caller, &paging)?.unwrap_or_default();
     let actor = caller.actor_for(&user_id)?;
-    super::profiles::must_see(&state, &actor, &user_id).await?;
+    super::profiles::must_care_for(&state, &actor, &user_id).await?;
     let limit = paging.limit + 1;
     let rows = state
         .db

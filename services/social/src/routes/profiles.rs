@@ -103,12 +103,24 @@ fn model_reason(level: ModelRiskLevel) -> Option<Reason> {
 
 /// 404 for a client who is absent or not the caller's.
 pub(super) async fn must_see(state: &State, actor: &Actor, user_id: &str) -> Result<(), Error> {
-    let seen = state.db.read(actor, caseload::SEES, &[&user_id]).await?;
-    if seen.is_empty() {
+    sees(state, actor, user_id).await.map(drop)
+}
+
+/// As [`must_see`], also for a client whom the caller sees for a crisis alone: what the caseload shows is not for
+/// whoever happens to be on call.
+pub(super) async fn must_care_for(state: &State, actor: &Actor, user_id: &str) -> Result<(), Error> {
+    let in_crisis_only = sees(state, actor, user_id).await?;
+    if in_crisis_only {
         Err(Error::NotFound)
     } else {
         Ok(())
     }
+}
+
+async fn sees(state: &State, actor: &Actor, user_id: &str) -> Result<bool, Error> {
+    let seen = state.db.read(actor, caseload::SEES, &[&user_id]).await?;
+    let row = seen.first().ok_or(Error::NotFound)?;
+    Ok(row.try_get("in_crisis_only").map_err(db::Error::from)?)
 }
 
 /// A client's risk profile.

@@ -82,8 +82,11 @@ pub(crate) fn find_sql() -> String {
     format!("select {PROFILE} from social.user_risk_profiles p where p.user_id = $1")
 }
 
-/// Whether the caller sees the client at all. `$1` the client.
-pub(crate) const SEES: &str = "select 1 as seen from social.user_risk_profiles p where p.user_id = $1";
+/// Whether the caller sees the client at all, and for more than a crisis. `$1` the client.
+pub(crate) const SEES: &str = "
+    select p.user_id = any (array(select core.crisis_clients())) as in_crisis_only
+    from social.user_risk_profiles p
+    where p.user_id = $1";
 
 /// A client on the caseload list.
 pub(crate) struct Client {

@@ -117,15 +117,24 @@ pub(crate) async fn open_or_join(
     rows.iter().map(from_row).collect()
 }
 
-/// Locks episodes that nobody was told of yet.
-pub(crate) async fn lock_pending(tx: &Tx, limit: i64) -> Result<Vec<Escalation>, db::Error> {
+/// Locks open episodes that wait for an answer and of which somebody was not told: nobody could be when it was raised,
+/// or somebody has come on call, or to the client, since.
+pub(crate) async fn lock_untold(tx: &Tx, limit: i64) -> Result<Vec<Escalation>, db::Error> {
     let sql = format!(
         "select {COLUMNS} from social.escalations e
-         where e.status = 'pending' and e.user_id is not null
+         where e.status in ('pending', 'notified') and e.user_id is not null
+            and exists (
+                select from core.crisis_staff(array[e.user_id]) s
+                where not exists (
+                    select from social.notification_deliveries d
+                    where d.escalation_id = e.escalation_id and d.tier = e.tier and d.staff_id = s.staff_id))
          order by e.timestamp limit $1 for update of e skip locked"
     );
     tx.query(&sql, &[&limit]).await?.iter().map(from_row).collect()
 }
+
+/// The relation of those who are told because they are on call.
+const ON_CALL: &str = "oncall";
 
 /// Somebody to tell.
 #[derive(Clone, Debug)]
@@ -164,27 +173,41 @@ pub(crate) async fn recipients(tx: &Tx, escalations: &[&Escalation]) -> Result<V
         .collect()
 }
 
-/// Records who is told in the app, and lets those who are not the client's counselors see the client for as long
-/// as the episode is open. Telling the same person of the same tier again changes nothing.
-pub(crate) async fn tell(tx: &Tx, recipients: &[Recipient]) -> Result<Vec<Escalation>, db::Error> {
+/// Who was told just now, and which episodes that moved.
+pub(crate) struct Told {
+    /// People told; somebody who knew of the tier already is none.
+    pub(crate) deliveries: u64,
+    /// Episodes that nobody knew of before.
+    pub(crate) notified: Vec<Escalation>,
+}
+
+/// Records who is told in the app, and lets those on call see the client for as long as the episode is open: the
+/// client's counselors see the client anyway, for as long as they are. Telling the same person of the same tier again
+/// changes nothing.
+pub(crate) async fn tell(tx: &Tx, recipients: &[Recipient]) -> Result<Told, db::Error> {
     let ids: Vec<i64> = recipients.iter().map(|r| r.escalation_id).collect();
     let staff: Vec<&str> = recipients.iter().map(|r| r.staff_id.as_str()).collect();
     let relations: Vec<&str> = recipients.iter().map(|r| r.relation.as_str()).collect();
-    let deliveries: Vec<Uuid> = recipients.iter().map(|_| Uuid::now_v7()).collect();
-    let clients: Vec<&str> = recipients.iter().map(|r| r.client_id.as_str()).collect();
-    tx.execute(
-        "insert into social.notification_deliveries (delivery_id, escalation_id, staff_id, relation, tier)
-         select n.delivery_id, n.escalation_id, n.staff_id, n.relation, e.tier
-         from unnest($1::uuid[], $2::int8[], $3::varchar[], $4::varchar[])
-            as n (delivery_id, escalation_id, staff_id, relation)
-         join social.escalations e on e.escalation_id = n.escalation_id
-         on conflict (escalation_id, tier, staff_id, method) do nothing",
-        &[&deliveries, &ids, &staff, &relations],
-    )
-    .await?;
+    let delivery_ids: Vec<Uuid> = recipients.iter().map(|_| Uuid::now_v7()).collect();
+    let deliveries = tx
+        .execute(
+            "insert into social.notification_deliveries (delivery_id, escalation_id, staff_id, relation, tier)
+             select n.delivery_id, n.escalation_id, n.staff_id, n.relation, e.tier
+             from unnest($1::uuid[], $2::int8[], $3::varchar[], $4::varchar[])
+                as n (delivery_id, escalation_id, staff_id, relation)
+             join social.escalations e on e.escalation_id = n.escalation_id
+             on conflict (escalation_id, tier, staff_id, method) do nothing",
+            &[&delivery_ids, &ids, &staff, &relations],
+        )
+        .await?;
+    let on_call: Vec<&Recipient> = recipients.iter().filter(|r| r.relation == ON_CALL).collect();
     tx.query(
         "select core.grant_temporary_access($1, $2, 'escalation', $3)",
-        &[&staff, &clients, &ids],
+        &[
+            &on_call.iter().map(|r| r.staff_id.as_str()).collect::<Vec<_>>(),
+            &on_call.iter().map(|r| r.client_id.as_str()).collect::<Vec<_>>(),
+            &on_call.iter().map(|r| r.escalation_id).collect::<Vec<_>>(),
+        ],
     )
     .await?;
     let sql = format!(
@@ -195,11 +218,13 @@ pub(crate) async fn tell(tx: &Tx, recipients: &[Recipient]) -> Result<Vec<Escala
          where e.escalation_id = n.escalation_id and e.status = 'pending'
          returning {COLUMNS}"
     );
-    tx.query(&sql, &[&ids, &staff])
+    let notified = tx
+        .query(&sql, &[&ids, &staff])
         .await?
         .iter()
         .map(from_row)
-        .collect()
+        .collect::<Result<_, _>>()?;
+    Ok(Told { deliveries, notified })
 }
 
 /// Locks one episode, as far as the caller sees it.
@@ -223,7 +248,8 @@ pub(crate) async fn acknowledge(
 ) -> Result<Escalation, db::Error> {
     let sql = format!(
         "update social.escalations e
-         set status = 'acknowledged', acknowledged_by = $2, acknowledged_at = coalesce($4::timestamptz, now()),
+         set status = 'acknowledged', acknowledged_by = $2, acknowledged_at = case when e.status = 'acknowledged' then e.acknowledged_at
+                else coalesce($4::timestamptz, now()) end,
             ack_expires_at = coalesce($4::timestamptz, now()) + $3::int8 * interval '1 minute'
          where e.escalation_id = $1
          returning {COLUMNS}"

@@ -14,7 +14,8 @@ pub(crate) struct Circumstances {
     pub(crate) history: NudgeHistory,
 }
 
-/// Counts what clients got already. Nudges that were withheld or expired never reached them.
+/// Counts what clients got already, by when it reached them: a nudge held overnight counts from the morning on. Nudges
+/// that were withheld or expired never did. The first nudge after a label is the rules' own.
 pub(crate) async fn circumstances(tx: &Tx, profiles: &[&Profile]) -> Result<Vec<Circumstances>, db::Error> {
     let rows = tx
         .query(
@@ -22,9 +23,9 @@ pub(crate) async fn circumstances(tx: &Tx, profiles: &[&Profile]) -> Result<Vec<
              from unnest($1::varchar[], $2::timestamptz[], $3::timestamptz[]) as c (user_id, label_since, now)
              join core.users u on u.user_id = c.user_id
              cross join lateral (
-                select count(*) filter (where g.timestamp > c.now - interval '24 hours') as last_24_hours,
-                    count(*) filter (where g.timestamp >= c.label_since) as since_label,
-                    max(g.timestamp) as last_at
+                select count(*) filter (where greatest(g.timestamp, g.send_after) > c.now - interval '24 hours') as last_24_hours,
+                    count(*) filter (where g.source = 'rule' and g.timestamp >= c.label_since) as since_label,
+                    max(greatest(g.timestamp, g.send_after)) as last_at
                 from social.nudges g
                 where g.user_id = c.user_id and g.status not in ('withheld', 'expired')) as n",
             &[
@@ -49,6 +50,18 @@ pub(crate) async fn circumstances(tx: &Tx, profiles: &[&Profile]) -> Result<Vec<
             })
         })
         .collect()
+}
+
+/// The time zone of a client whom the transaction sees; UTC where it is unknown.
+pub(crate) async fn zone(tx: &Tx, user_id: &str) -> Result<Tz, db::Error> {
+    let row = tx
+        .query_opt(
+            "select u.timezone from core.users u where u.user_id = $1",
+            &[&user_id],
+        )
+        .await?;
+    let zone: Option<&str> = row.as_ref().map(|row| row.try_get("timezone")).transpose()?;
+    Ok(zone.and_then(|zone| zone.parse().ok()).unwrap_or(Tz::UTC))
 }
 
 /// A nudge that is about to be stored.
@@ -117,21 +130,25 @@ pub(crate) struct Nudge {
     pub(crate) response_data: Option<serde_json::Value>,
 }
 
-/// A client's nudges, newest first. `$1` user, `$2` and `$3` the row to go on behind, `$4` limit.
+/// A client's nudges, newest first. `$1` user, `$2` and `$3` the row to go on behind, `$4` limit, `$5` whether also
+/// those that did not reach the client.
 pub(crate) const LIST: &str = "
     select n.nudge_id, n.user_id, n.timestamp, n.nudge_type, n.nudge_message, n.risk_level, n.status, n.source,
         n.send_after, n.expires_at, n.sent_at, n.viewed_at, n.acted_on_at, n.user_response, n.response_data
     from social.nudges n
     where n.user_id = $1 and (n.timestamp, n.nudge_id) < ($2, $3)
+        and ($5 or n.status in ('sent', 'viewed', 'responded'))
     order by n.timestamp desc, n.nudge_id desc
     limit $4";
 
-/// One nudge. `$1` its id.
+/// One nudge, unless its client is seen for a crisis alone. `$1` its id, `$2` whether also when it did not reach the
+/// client.
 pub(crate) const FIND: &str = "
     select n.nudge_id, n.user_id, n.timestamp, n.nudge_type, n.nudge_message, n.risk_level, n.status, n.source,
         n.send_after, n.expires_at, n.sent_at, n.viewed_at, n.acted_on_at, n.user_response, n.response_data
     from social.nudges n
-    where n.nudge_id = $1";
+    where n.nudge_id = $1 and ($2 or n.status in ('sent', 'viewed', 'responded'))
+        and n.user_id <> all (array(select core.crisis_clients()))";
 
 pub(crate) fn from_row(row: &Row) -> Result<Nudge, db::Error> {
     Ok(Nudge {
@@ -155,7 +172,9 @@ pub(crate) fn from_row(row: &Row) -> Result<Nudge, db::Error> {
 
 /// Locks a nudge and reads it.
 pub(crate) async fn lock(tx: &Tx, nudge_id: i64) -> Result<Option<Nudge>, db::Error> {
-    let row = tx.query_opt(&format!("{FIND} for update"), &[&nudge_id]).await?;
+    let row = tx
+        .query_opt(&format!("{FIND} for update"), &[&nudge_id, &true])
+        .await?;
     row.as_ref().map(from_row).transpose()
 }
 

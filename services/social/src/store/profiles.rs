@@ -4,12 +4,12 @@ use chrono::{DateTime, Utc};
 use db::{Json, Row, Tx};
 
 use super::word;
-use crate::domain::intervention::next_recompute_at;
 use crate::domain::profile::{Profile, Standing};
 
 /// Locks the profiles of the authors of messages (`$1`: message ids), in one order for everybody.
 pub(crate) const LOCK_AUTHORS: &str = "
-    select p.user_id, p.current_risk_label, p.risk_label_since, p.risk_trend, p.last_decision_at
+    select p.user_id, p.current_risk_label, p.risk_label_since, p.risk_trend, p.last_decision_at,
+        p.nudge_reconsider_at
     from social.user_risk_profiles p
     where p.user_id in (select m.user_id from core.messages m where m.message_id = any ($1))
     order by p.user_id
@@ -17,7 +17,8 @@ pub(crate) const LOCK_AUTHORS: &str = "
 
 /// Locks the profiles of clients (`$1`: user ids), in one order for everybody.
 const LOCK: &str = "
-    select p.user_id, p.current_risk_label, p.risk_label_since, p.risk_trend, p.last_decision_at
+    select p.user_id, p.current_risk_label, p.risk_label_since, p.risk_trend, p.last_decision_at,
+        p.nudge_reconsider_at
     from social.user_risk_profiles p
     where p.user_id = any ($1)
     order by p.user_id
@@ -25,7 +26,8 @@ const LOCK: &str = "
 
 /// Locks profiles of which time has changed an input, longest due first; leaves those that somebody works on.
 const LOCK_DUE: &str = "
-    select p.user_id, p.current_risk_label, p.risk_label_since, p.risk_trend, p.last_decision_at
+    select p.user_id, p.current_risk_label, p.risk_label_since, p.risk_trend, p.last_decision_at,
+        p.nudge_reconsider_at
     from social.user_risk_profiles p
     where p.next_recompute_at <= coalesce($1::timestamptz, now())
     order by p.next_recompute_at
@@ -39,6 +41,7 @@ pub(crate) fn standing_from_row(row: &Row) -> Result<Standing, db::Error> {
         label_since: row.try_get("risk_label_since")?,
         risk_trend: word(row, "risk_trend")?,
         last_decision_at: row.try_get("last_decision_at")?,
+        nudge_reconsider_at: row.try_get("nudge_reconsider_at")?,
     })
 }
 
@@ -72,6 +75,7 @@ pub(crate) async fn create(tx: &Tx, user_ids: &[&str], now: Option<DateTime<Utc>
          cross join social.risk_policies p
          cross join (select coalesce($2::timestamptz, now()) as now) as clock
          where u.user_id = any ($1) and u.kind = 'client' and p.active
+         order by u.user_id
          on conflict (user_id) do nothing",
         &[&user_ids, &now],
     )
@@ -82,6 +86,8 @@ pub(crate) async fn create(tx: &Tx, user_ids: &[&str], now: Option<DateTime<Utc>
 pub(crate) struct Save<'a> {
     pub(crate) profile: &'a Profile,
     pub(crate) last_decision_at: Option<DateTime<Utc>>,
+    pub(crate) nudge_reconsider_at: Option<DateTime<Utc>>,
+    pub(crate) next_recompute_at: Option<DateTime<Utc>>,
 }
 
 /// Stores computed profiles; they are locked.
@@ -129,11 +135,9 @@ pub(crate) async fn save(tx: &Tx, rows: &[Save<'_>]) -> Result<(), db::Error> {
                 .iter()
                 .map(|row| row.profile.policy_version.as_str())
                 .collect::<Vec<_>>(),
-            &rows
-                .iter()
-                .map(|row| next_recompute_at(row.profile, row.last_decision_at))
-                .collect::<Vec<_>>(),
+            &rows.iter().map(|row| row.next_recompute_at).collect::<Vec<_>>(),
             &rows.iter().map(|row| row.last_decision_at).collect::<Vec<_>>(),
+            &rows.iter().map(|row| row.nudge_reconsider_at).collect::<Vec<_>>(),
         ],
     )
     .await?;
@@ -152,16 +156,17 @@ const SAVE: &str = "
         buddy_messages_7d = n.buddy_messages_7d, counselor_messages_7d = n.counselor_messages_7d,
         last_message_time = n.last_message_time, days_since_last_buddy_msg = n.days_since_last_buddy_msg,
         reasons = n.reasons, policy_version = n.policy_version, next_recompute_at = n.next_recompute_at,
-        last_decision_at = n.last_decision_at
+        last_decision_at = n.last_decision_at, nudge_reconsider_at = n.nudge_reconsider_at
     from unnest($1::varchar[], $2::timestamptz[], $3::float8[], $4::float8[], $5::float8[], $6::int4[], $7::int4[],
         $8::float8[], $9::float8[], $10::float8[], $11::varchar[], $12::varchar[], $13::varchar[],
         $14::timestamptz[], $15::int4[], $16::int4[], $17::int4[], $18::timestamptz[], $19::int4[], $20::jsonb[],
-        $21::varchar[], $22::timestamptz[], $23::timestamptz[])
+        $21::varchar[], $22::timestamptz[], $23::timestamptz[], $24::timestamptz[])
         as n (user_id, computed_at, short_avg_risk_score, short_max_risk_score, short_avg_isolation,
             short_high_risk_count, short_toxic_incidents, medium_avg_risk_score, medium_max_risk_score,
             medium_avg_isolation, risk_trend, isolation_trend, current_risk_label, risk_label_since,
             total_messages_7d, buddy_messages_7d, counselor_messages_7d, last_message_time,
-            days_since_last_buddy_msg, reasons, policy_version, next_recompute_at, last_decision_at)
+            days_since_last_buddy_msg, reasons, policy_version, next_recompute_at, last_decision_at,
+            nudge_reconsider_at)
     where p.user_id = n.user_id";
 
 fn days(profile: &Profile) -> Option<i32> {
@@ -201,20 +206,23 @@ pub(crate) struct ModelLevel<'a> {
     pub(crate) predicted_at: DateTime<Utc>,
 }
 
-pub(crate) async fn save_model_levels(tx: &Tx, levels: &[ModelLevel<'_>]) -> Result<(), db::Error> {
-    tx.execute(
-        "update social.user_risk_profiles p
-         set model_risk_level = n.level, model_predicted_at = n.predicted_at
-         from (select distinct on (l.user_id) l.user_id, l.level, l.predicted_at
-               from unnest($1::varchar[], $2::varchar[], $3::timestamptz[]) as l (user_id, level, predicted_at)
-               order by l.user_id, l.predicted_at desc) as n
-         where p.user_id = n.user_id and (p.model_predicted_at is null or p.model_predicted_at < n.predicted_at)",
-        &[
-            &levels.iter().map(|l| l.user_id).collect::<Vec<_>>(),
-            &levels.iter().map(|l| l.level).collect::<Vec<_>>(),
-            &levels.iter().map(|l| l.predicted_at).collect::<Vec<_>>(),
-        ],
-    )
-    .await?;
-    Ok(())
+/// Keeps the latest level of each client; returns whose it changed.
+pub(crate) async fn save_model_levels(tx: &Tx, levels: &[ModelLevel<'_>]) -> Result<Vec<String>, db::Error> {
+    let changed = tx
+        .query(
+            "update social.user_risk_profiles p
+             set model_risk_level = n.level, model_predicted_at = n.predicted_at
+             from (select distinct on (l.user_id) l.user_id, l.level, l.predicted_at
+                   from unnest($1::varchar[], $2::varchar[], $3::timestamptz[]) as l (user_id, level, predicted_at)
+                   order by l.user_id, l.predicted_at desc) as n
+             where p.user_id = n.user_id and (p.model_predicted_at is null or p.model_predicted_at < n.predicted_at)
+             returning p.user_id",
+            &[
+                &levels.iter().map(|l| l.user_id).collect::<Vec<_>>(),
+                &levels.iter().map(|l| l.level).collect::<Vec<_>>(),
+                &levels.iter().map(|l| l.predicted_at).collect::<Vec<_>>(),
+            ],
+        )
+        .await?;
+    changed.iter().map(|row| Ok(row.try_get("user_id")?)).collect()
 }

@@ -189,3 +189,26 @@ async fn every_route_declares_who_may_call_it() {
     }
     assert_eq!(silent, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn a_counselor_on_call_sees_of_a_crisis_what_on_call_sees_and_no_caseload() {
+    let (h, [a, _]) = two_caseloads().await;
+    let admin = h.database.superuser().await;
+    admin
+        .run("insert into core.staff_roles (user_id, role) values ('staff-counselor_other', 'oncall')")
+        .await;
+    h.app.round("notify").await.unwrap();
+    let both = h.call("counselor_other");
+    assert_eq!(both.get(&format!("/v1/escalations/{a}")).await.code(), 200);
+    assert_eq!(both.get("/v1/users/client-a/risk-profile").await.code(), 200);
+    let nudge = nudge_of(&h, "client-a").await;
+    for path in [
+        "/v1/users/client-a/predictions".to_owned(),
+        "/v1/users/client-a/nudges".to_owned(),
+        format!("/v1/nudges/{nudge}"),
+    ] {
+        assert_eq!(both.get(&path).await.code(), 404, "{path}");
+    }
+    let body = json!({"nudge_type": "check_in", "nudge_message": "How are you?"});
+    assert_eq!(both.post("/v1/users/client-a/nudges", &body).await.code(), 404);
+}

@@ -251,3 +251,96 @@ async fn an_erased_client_leaves_an_escalation_that_names_nobody() {
     );
     assert_eq!(h.database.count(&left).await, 1);
 }
+
+#[tokio::test]
+async fn who_comes_on_call_later_is_told_and_sees_the_client() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    let id = crisis(&mut h, "client-a").await;
+    let admin = h.database.superuser().await;
+    admin
+        .run("insert into core.staff_roles (user_id, role) values ('staff-supervisor', 'oncall')")
+        .await;
+    assert_eq!(
+        h.call("supervisor")
+            .get(&format!("/v1/escalations/{id}"))
+            .await
+            .code(),
+        404
+    );
+    assert_eq!(h.app.round("notify").await.unwrap(), 1);
+    assert_eq!(h.app.round("notify").await.unwrap(), 0);
+    assert_eq!(
+        h.call("supervisor")
+            .get(&format!("/v1/escalations/{id}"))
+            .await
+            .code(),
+        200
+    );
+    admin
+        .run("delete from core.staff_roles where user_id = 'staff-supervisor' and role = 'oncall'")
+        .await;
+    assert_eq!(
+        h.call("supervisor")
+            .get(&format!("/v1/escalations/{id}"))
+            .await
+            .code(),
+        404
+    );
+}
+
+#[tokio::test]
+async fn a_counselor_whose_assignment_ends_sees_nothing_more_although_an_episode_is_open() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    let id = crisis(&mut h, "client-a").await;
+    h.database
+        .superuser()
+        .await
+        .run("update core.caseload_assignments set ends_at = now()")
+        .await;
+    assert_eq!(
+        h.call("counselor")
+            .get(&format!("/v1/escalations/{id}"))
+            .await
+            .code(),
+        404
+    );
+    assert_eq!(
+        h.call("counselor")
+            .get("/v1/users/client-a/risk-profile")
+            .await
+            .code(),
+        404
+    );
+}
+
+#[tokio::test]
+async fn a_renewed_acknowledgement_keeps_the_time_of_the_first() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    let id = crisis(&mut h, "client-a").await;
+    let path = format!("/v1/escalations/{id}/acknowledge");
+    let first = h.call("oncall").post(&path, &json!({})).await;
+    h.clock.advance(TimeDelta::minutes(20));
+    let again = h.call("oncall").post(&path, &json!({})).await;
+    assert_eq!(first.at("/acknowledged_at"), again.at("/acknowledged_at"));
+    assert_ne!(first.at("/ack_expires_at"), again.at("/ack_expires_at"));
+}
+
+#[tokio::test]
+async fn a_client_learns_no_urgency_by_filtering() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    crisis(&mut h, "client-a").await;
+    for query in ["urgency=critical", "urgency=low", "mine=true"] {
+        assert_eq!(
+            h.call("client-a")
+                .get(&format!("/v1/escalations?{query}"))
+                .await
+                .code(),
+            422,
+            "{query}"
+        );
+    }
+}

@@ -56,7 +56,15 @@ async fn a_nudge_of_the_night_is_held_until_morning_and_an_escalation_is_not() {
     let night = h.writes("client-a", &scores(0.4, 0.1)).await;
     assert_eq!(night.at("/actions/0/chosen"), &json!("buddy_connection"));
     assert_eq!(h.app.round("release").await.unwrap(), 0);
-    let held = h.call("client-a").get("/v1/users/client-a/nudges").await;
+    assert!(
+        h.call("client-a")
+            .get("/v1/users/client-a/nudges")
+            .await
+            .items()
+            .is_empty(),
+        "the client sees what was sent"
+    );
+    let held = h.call("counselor").get("/v1/users/client-a/nudges").await;
     assert_eq!(held.at("/items/0/status"), &json!("held"));
     assert_eq!(held.at("/items/0/send_after"), &json!("2026-06-16T08:00:00Z"));
     let crisis = h.writes("client-a", &scores(0.9, 0.1)).await;
@@ -75,7 +83,7 @@ async fn a_nudge_that_came_too_late_expires_unsent() {
     h.writes("client-a", &scores(0.4, 0.1)).await;
     h.clock.advance(TimeDelta::hours(25));
     assert_eq!(h.app.round("release").await.unwrap(), 1);
-    let late = h.call("client-a").get("/v1/users/client-a/nudges").await;
+    let late = h.call("counselor").get("/v1/users/client-a/nudges").await;
     assert_eq!(late.at("/items/0/status"), &json!("expired"));
     assert!(h.events("social.nudge.sent").await.is_empty());
 }
@@ -85,17 +93,17 @@ async fn a_sent_nudge_is_viewed_and_answered_once() {
     let mut h = Harness::new().await;
     h.client("client-a", &["counselor"]).await;
     h.writes("client-a", &calm()).await;
+    let id = h.database.count("select min(nudge_id) from social.nudges").await;
+    let client = h.call("client-a");
+    let early = client.post(&format!("/v1/nudges/{id}/viewed"), &json!({})).await;
+    assert_eq!(early.code(), 409);
+    h.app.round("release").await.unwrap();
     let list = h.call("client-a").get("/v1/users/client-a/nudges").await;
-    let id = list.at("/items/0/nudge_id").as_i64().unwrap();
     assert_eq!(
         list.at("/items/0/risk_level"),
         &serde_json::Value::Null,
         "a client is not shown the label"
     );
-    let client = h.call("client-a");
-    let early = client.post(&format!("/v1/nudges/{id}/viewed"), &json!({})).await;
-    assert_eq!(early.code(), 409);
-    h.app.round("release").await.unwrap();
     for _ in 0..2 {
         let seen = client.post(&format!("/v1/nudges/{id}/viewed"), &json!({})).await;
         assert_eq!((seen.code(), seen.at("/status")), (200, &json!("viewed")));
@@ -159,4 +167,31 @@ async fn a_client_who_writes_nothing_is_asked_after_three_days() {
     let nudges = h.call("counselor").get("/v1/users/client-a/nudges").await;
     assert_eq!(nudges.at("/items/0/nudge_type"), &json!("wellness_check"));
     assert_eq!(h.app.round("sweep").await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_crisis_nudge_that_was_withheld_is_sent_when_the_spacing_is_over() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    h.writes("client-a", &calm()).await;
+    let crisis = h.writes("client-a", &scores(0.9, 0.1)).await;
+    assert_eq!(crisis.at("/actions/0/withheld_reason"), &json!("spacing"));
+    h.clock.advance(TimeDelta::minutes(30));
+    h.writes("client-a", &calm()).await;
+    assert_eq!(h.app.round("sweep").await.unwrap(), 0);
+    h.clock.advance(TimeDelta::minutes(30));
+    assert_eq!(h.app.round("sweep").await.unwrap(), 1);
+    let nudges = h.call("counselor").get("/v1/users/client-a/nudges").await;
+    assert_eq!(nudges.at("/items/0/nudge_type"), &json!("crisis_resources"));
+}
+
+#[tokio::test]
+async fn a_nudge_held_overnight_counts_from_the_morning_on() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    h.clock.advance(TimeDelta::hours(11));
+    h.writes("client-a", &scores(0.4, 0.1)).await;
+    h.clock.advance(TimeDelta::hours(13));
+    let noon = h.writes("client-a", &scores(0.4, 0.1)).await;
+    assert_eq!(noon.at("/actions/0/withheld_reason"), &json!("spacing"));
 }

@@ -327,3 +327,50 @@ async fn of_several_versions_the_latest_counts_once() {
         .collect();
     assert_eq!(counting, [json!("m2")]);
 }
+
+#[tokio::test]
+async fn a_repeat_with_nanoseconds_is_the_same_again() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &[]).await;
+    let message = h.message("client-a", TimeDelta::zero()).await;
+    let mut body = calm();
+    body["timestamp"] = json!("2026-06-15T11:00:00.123456789Z");
+    assert_eq!(h.predict(message, &body).await.code(), 201);
+    assert_eq!(h.predict(message, &body).await.code(), 200);
+}
+
+#[tokio::test]
+async fn two_versions_of_a_message_whose_author_has_no_profile_yet_count_once() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &[]).await;
+    let message = h.message("client-a", TimeDelta::zero()).await;
+    let blocker = h.database.superuser().await;
+    blocker.run("delete from social.user_risk_profiles; begin").await;
+    // Somebody else is making the profile: both posts find none and wait for this transaction.
+    blocker
+        .run("insert into social.user_risk_profiles (user_id, policy_version) values ('client-a', 'fusion_v2')")
+        .await;
+    let version = |name: &str| {
+        let mut body = calm();
+        body["model_version"] = json!(name);
+        body
+    };
+    let (first, second) = (version("m1"), version("m2"));
+    let pipeline = h.call("pipeline");
+    let keyed = |key: &str| pipeline.with_header("idempotency-key", key);
+    let path = format!("/v1/messages/{message}/predictions");
+    let (one, other) = (keyed("k1"), keyed("k2"));
+    let posts = async { tokio::join!(one.post(&path, &first), other.post(&path, &second)) };
+    let release = async {
+        let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+        testkit::eventually("both posts wait", std::time::Duration::from_secs(5), async || {
+            h.database.count(waiting).await >= 2
+        })
+        .await;
+        blocker.run("commit").await;
+    };
+    let ((one, other), ()) = tokio::join!(posts, release);
+    assert_eq!((one.code(), other.code()), (201, 201));
+    let counting = "select count(*) from social.message_predictions where not superseded";
+    assert_eq!(h.database.count(counting).await, 1);
+}

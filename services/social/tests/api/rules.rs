@@ -247,6 +247,11 @@ fn compare(row: &Row, expected: &Profile, step: usize) {
     assert_eq!(codes, expected.codes, "{about}");
     if expected.label != "UNKNOWN" {
         let due: Option<DateTime<Utc>> = row.get("next_recompute_at");
-        assert_eq!(due, expected.changes_at, "next_recompute_at of {about}");
+        let reconsider: Option<DateTime<Utc>> = row.get("nudge_reconsider_at");
+        assert_eq!(
+            due,
+            expected.changes_at.into_iter().chain(reconsider).min(),
+            "next_recompute_at of {about}"
+        );
     }
 }

@@ -72,7 +72,13 @@ fn read_prediction(fields: &mut Fields<'_>, message_id: Option<i64>) -> Option<N
     let p_toxic = fields.required("p_toxic", probability);
     let p_isolation = fields.required("p_isolation", probability);
     let risk_score = fields.optional("risk_score", probability);
-    let model_version = fields.required("model_version", read::text(1..=MAX_MODEL_VERSION_BYTES));
+    let model_version = fields.required(
+        "model_version",
+        read::parsed(
+            model_version,
+            "1 to 50 visible ASCII characters, such as vader-lexicon-1.0.0",
+        ),
+    );
     let timestamp = fields.optional("timestamp", read::timestamp);
     let scores = Scores {
         p_craving: p_craving?,
@@ -90,6 +96,11 @@ fn read_prediction(fields: &mut Fields<'_>, message_id: Option<i64>) -> Option<N
         risk_score: risk_score?.unwrap_or_else(|| scores.default_risk_score()),
         traceparent: None,
     })
+}
+
+fn model_version(text: &str) -> Option<String> {
+    let fits = (1..=MAX_MODEL_VERSION_BYTES).contains(&text.len());
+    (fits && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| text.to_owned())
 }
 
 fn probability(value: &Value) -> Result<Probability, Fault> {
