@@ -54,7 +54,11 @@ def text(core: str, social: str, tokens: Path, user_id: str) -> str:
         ),
         ("the on-call queue", curl("ONCALL", f"{social}/v1/escalations?limit=5")),
         ("a client writes …", curl("CLIENT", f"{core}/v1/messages", message)),
-        ("… and the pipeline scores it", "PYTHONPATH=examples .dev/venv/bin/python -m pipeline"),
+        (
+            "… and the pipeline scores it",
+            "PYTHONPATH=examples .dev/venv/bin/python -m pipeline \\\n"
+            f"  --core {core} --social {social}",
+        ),
         (
             "what became of it",
             curl("COUNSELOR", f"{social}/v1/users/client-001/risk-profile"),
