@@ -98,7 +98,7 @@ def writes(medians):
                 medians.total("service", path, c, field)
                 for field in ("requests", "stored", "errors", "high_risk", "backlog")
             )
-            # Those in flight at the end are stored and not answered; those stored before are answered and not stored.
+            # What was in flight at the end is stored and not answered; what stood before is answered and not stored.
             stood = max(0, answered * each - stored)
             slowest = max(row["drained_in"] for row in medians.groups["service", path, c])
             lines.append(

@@ -142,6 +142,8 @@ class Rounds:
 
         if path in WRITES or self.is_cold("service", path):
             load(run.warmup, border + 1, last)
+        if path in WRITES:
+            world.settle()
         newest = world.ours.number("select coalesce(max(id), 0) from social.message_predictions")
         if run.statements:
             world.ours.psql("-c", "select pg_stat_statements_reset()")
@@ -155,6 +157,7 @@ class Rounds:
 
     def aftermath(self, row, newest):
         """What a write series left behind: rows stored, which is how many were answered 201, and events that wait."""
+        self.world.settle()
         row["stored"] = self.world.ours.number(f"select count(*) from social.message_predictions where id > {newest}")
         row["high_risk"] = self.world.ours.number(
             f"select count(*) from social.message_predictions where id > {newest} and risk_score >= 0.7"

@@ -14,6 +14,9 @@ SERVICES = ("core", "social", "risk", "reco", "causal")
 DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
 SWEEP_TIMEOUT_SECONDS = 180
 DRAIN_TIMEOUT_SECONDS = 60
+# What requests began whose callers no longer wait: wrk hangs up at the end of a series.
+BUSY = """select count(*) from pg_stat_activity where datname = current_database() and usename = 'recoverly_social'
+    and state <> 'idle' and pid <> pg_backend_pid()"""
 UNPUBLISHED = "select count(*) from social.outbox where published_at is null"
 
 
@@ -144,6 +147,10 @@ class World:
                 raise SystemExit(f"bench: {what} did not come to an end within {timeout} s")
             time.sleep(0.1)
 
+    def settle(self):
+        """Waits for a moment in which no transaction of the service is open."""
+        self._wait("the last requests", BUSY, DRAIN_TIMEOUT_SECONDS)
+
     def drain(self):
         """Waits until the relay has published everything: (events that waited, seconds it took)."""
         waiting, began = self.ours.number(UNPUBLISHED), time.monotonic()
@@ -151,6 +158,7 @@ class World:
         return waiting, round(time.monotonic() - began, 2)
 
     def reset_ours(self):
+        self.settle()
         self.drain()
         self.broker.purge("core.inbox")
         self.ours.file(os.path.join(knobs.BENCH, "service", "reset.sql"))

@@ -87,7 +87,6 @@ sum_results() {
 
 python_tests() {
   local status=0 ran log=$LOGS/python-tests.log
-  "$REPO_DIR/examples/setup.sh" || return
   PYTHONPATH=examples .dev/venv/bin/python -m unittest discover -s examples/tests >"$log" 2>&1 || status=$?
   ran=$(awk '/^Ran / { print $2 }' "$log")
   if ((status == 0)); then
@@ -121,6 +120,7 @@ main() {
   step "Servers: Postgres, RabbitMQ and Valkey, profile test" stack up test
   export_settings test
   drop_leftovers || warn "left-over test databases could not be dropped; the tests do not mind"
+  step "Python, also for the Rust test that reads our events with it" "$REPO_DIR/examples/setup.sh"
   step "Test runner" find_runner
   attempt "Rust tests (the first build takes some minutes)" rust_tests "$@"
   if (($# == 0)); then

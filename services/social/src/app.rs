@@ -7,11 +7,12 @@ use futures::future::BoxFuture;
 use include_dir::{Dir, include_dir};
 use service::{Clock, Definition, Foundation, Job, NoCommand, Program, Service, Settings, StartError};
 use telemetry::Metrics;
+use tokio::sync::Semaphore;
 use web::Readiness;
 
 use crate::error::Error;
 use crate::gather::{Gather, Gatherers};
-use crate::state::State;
+use crate::state::{MAX_BATCHES_AT_WORK, State};
 use crate::{config, events, jobs, routes};
 
 static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrations/social");
@@ -45,6 +46,7 @@ pub fn start(settings: &Settings, clock: Clock, metrics: Metrics) -> Result<Serv
         outbox: foundation.outbox.clone(),
         clock,
         gather,
+        batches: Arc::new(Semaphore::new(MAX_BATCHES_AT_WORK)),
     });
     let for_events = Arc::clone(&state);
     let definition = Definition {

@@ -1,6 +1,9 @@
 //! What handlers, consumers and jobs share.
 
+use std::sync::Arc;
+
 use service::Clock;
+use tokio::sync::Semaphore;
 
 use crate::gather::Gather;
 
@@ -11,4 +14,10 @@ pub(crate) struct State {
     pub(crate) outbox: bus::Outbox,
     pub(crate) clock: Clock,
     pub(crate) gather: Gather,
+    /// Batches at work. More than a few only wait for each other's profile locks, each holding a connection; here they
+    /// wait holding nothing, and the request's own time-out bounds the wait.
+    pub(crate) batches: Arc<Semaphore>,
 }
+
+/// How many batches are at work at a time.
+pub(crate) const MAX_BATCHES_AT_WORK: usize = 2;

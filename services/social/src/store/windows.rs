@@ -33,9 +33,13 @@ pub(crate) async fn count(
         .collect()
 }
 
-// `least` and the aggregates skip nulls: a window without rows changes at no time.
+// The bounds are computed once, not per row. `least` and the aggregates skip nulls: a window without rows changes at
+// no time.
 const COUNT: &str = "
-    with clock as materialized (select coalesce($2::timestamptz, clock_timestamp()) as now)
+    with clock as materialized (
+        select c.now, c.now - interval '2 days' as rapid, c.now - interval '7 days' as short,
+            c.now - interval '14 days' as before, c.now - interval '30 days' as medium
+        from (select coalesce($2::timestamptz, clock_timestamp()) as now) as c)
     select u.user_id, clock.now, p.*, m.total, m.buddy, m.counselor, last_own.at as last_at, last_buddy.at as last_buddy_at,
         least(p.next_change_at, m.next_change_at) as next_row_change_at
     from unnest($1::varchar[]) as u (user_id)
@@ -66,13 +70,12 @@ const COUNT: &str = "
             select r.message_timestamp, r.risk_score, r.p_relapse, r.p_craving, r.p_toxic,
                 (r.risk_score * 1000000)::int8 as risk, (r.p_isolation * 1000000)::int8 as isolation,
                 r.message_timestamp <= clock.now as past,
-                r.message_timestamp <= clock.now and r.message_timestamp > clock.now - interval '2 days' as rapid,
-                r.message_timestamp <= clock.now and r.message_timestamp > clock.now - interval '7 days' as short,
-                r.message_timestamp <= clock.now - interval '7 days'
-                    and r.message_timestamp > clock.now - interval '14 days' as before
+                r.message_timestamp <= clock.now and r.message_timestamp > clock.rapid as rapid,
+                r.message_timestamp <= clock.now and r.message_timestamp > clock.short as short,
+                r.message_timestamp <= clock.short and r.message_timestamp > clock.before as before
             from social.message_predictions r
             where r.user_id = u.user_id and not r.superseded
-                and r.message_timestamp > clock.now - interval '30 days') as scored
+                and r.message_timestamp > clock.medium) as scored
     ) as p
     cross join lateral (
         select
@@ -84,7 +87,7 @@ const COUNT: &str = "
                 min(own.timestamp) filter (where own.timestamp > clock.now)) as next_change_at
         from core.messages own
         where own.user_id = u.user_id and own.sender_role = 'user'
-            and own.timestamp > clock.now - interval '7 days'
+            and own.timestamp > clock.short
     ) as m
     left join lateral (
         select l.timestamp as at from core.messages l

@@ -87,6 +87,7 @@ pub(crate) async fn record_batch(
         .iter()
         .filter_map(|item| item.as_ref().ok().cloned())
         .collect();
+    let _at_work = state.batches.acquire().await.map_err(|_| Error::Busy)?;
     let tx = state.db.begin_worker().await?;
     let response = web::write(tx, &caller, key, async |tx| {
         let found = tx.pipeline(&lookups(&[&message_ids(&given)])).await?;
