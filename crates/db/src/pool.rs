@@ -15,13 +15,11 @@ const POOL_WAIT_MILLISECONDS: u64 = 1_500;
 const CONNECT_TIMEOUT_MILLISECONDS: u64 = 1_000;
 /// How long a Postgres behind a broken network may leave our bytes unacknowledged before the connection counts as lost.
 const UNANSWERED_MILLISECONDS: u64 = 2_000;
-/// What every session of ours is started with: nothing waits or idles without a bound.
+/// What every session of ours is started with. Nothing waits or idles without a bound. Statements are planned once a
+/// session: they reach their rows by index whatever the parameters, and Postgres would otherwise plan most of them anew
+/// at every call, which costs as much as running them.
 const SESSION_OPTIONS: &str = "-c statement_timeout=15s -c lock_timeout=5s \
-    -c idle_in_transaction_session_timeout=15s -c timezone=UTC -c jit=off";
-
-/// A worker's statements are planned once a session: they reach their rows by index whatever the parameters, and for
-/// arrays of one Postgres would otherwise plan anew at every call, which costs more than running them.
-const WORKER_OPTIONS: &str = "-c plan_cache_mode=force_generic_plan";
+    -c idle_in_transaction_session_timeout=15s -c timezone=UTC -c jit=off -c plan_cache_mode=force_generic_plan";
 
 /// Where a service's database is and how many connections it may hold.
 #[derive(Clone, Debug)]
@@ -64,9 +62,7 @@ impl Db {
             .options(SESSION_OPTIONS);
         let worker_role = format!("recoverly_{}_worker", settings.schema);
         let mut worker_session = session.clone();
-        worker_session.options(format!(
-            "{SESSION_OPTIONS} {WORKER_OPTIONS} -c role={worker_role}"
-        ));
+        worker_session.options(format!("{SESSION_OPTIONS} -c role={worker_role}"));
         Ok(Self {
             schema: settings.schema,
             people: pool(session.clone(), settings.people_connections_max)?,
