@@ -152,3 +152,41 @@ async fn a_shadow_model_and_a_late_prediction_change_nothing() {
         0
     );
 }
+
+#[tokio::test]
+async fn a_late_very_high_of_a_live_model_pages_nobody_today() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    for said in [
+        model_says("client-a", "LOW", "live", 0),
+        model_says("client-a", "VERY_HIGH", "live", 60),
+    ] {
+        h.app.consumer().apply_events(&[said]).await.unwrap();
+    }
+    assert_eq!(
+        h.database.count("select count(*) from social.escalations").await,
+        0
+    );
+}
+
+#[tokio::test]
+async fn a_level_that_comes_before_its_account_is_announced_is_kept_and_one_of_an_erased_account_is_passed_over()
+ {
+    let h = Harness::new().await;
+    h.database
+        .superuser()
+        .await
+        .run("insert into core.users (user_id) values ('client-new')")
+        .await;
+    let said = [
+        model_says("client-new", "VERY_HIGH", "live", 0),
+        model_says("client-erased", "VERY_HIGH", "live", 0),
+    ];
+    assert_eq!(h.app.consumer().apply_events(&said).await.unwrap(), 2);
+    let kept = "select count(*) from social.user_risk_profiles where model_risk_level = 'VERY_HIGH'";
+    assert_eq!(h.database.count(kept).await, 1);
+    assert_eq!(
+        h.database.count("select count(*) from social.escalations").await,
+        1
+    );
+}
