@@ -78,11 +78,6 @@ impl Principal {
             .chain(self.roles.iter().copied())
     }
 
-    /// Whether the token carries a scope.
-    pub fn has_scope(&self, scope: &str) -> bool {
-        self.scopes.iter().any(|own| own == scope)
-    }
-
     pub(crate) fn is_expired(&self, now: DateTime<Utc>) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
     }
