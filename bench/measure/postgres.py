@@ -27,9 +27,9 @@ def programs():
 
 
 class Database:
-    """One database of the server, reached as a superuser."""
+    """One database of the server, reached as a superuser or as whom the URL names."""
 
-    def __init__(self, admin_url, name):
+    def __init__(self, admin_url, name, options="-c client_min_messages=warning"):
         at = urlsplit(admin_url)
         self.name, self.programs = name, programs()
         self.environment = {
@@ -39,7 +39,7 @@ class Database:
             "PGUSER": unquote(at.username or ""),
             "PGPASSWORD": unquote(at.password or ""),
             "PGDATABASE": name,
-            "PGOPTIONS": "-c client_min_messages=warning",
+            "PGOPTIONS": options,
         }
 
     def psql(self, *arguments, stdin=None):
@@ -140,6 +140,20 @@ def _caseload(_):
     return [statement("read_label") + ";\n"], {"label": "high", "limit": "50"}
 
 
+def _caseload_own(run):
+    """The statement that the service sends for the first page of a counselor, by the service's role and as its actor."""
+    with open(os.path.join(knobs.BENCH, "service", "caseload.sql")) as f:
+        text = f.read().strip()
+    for number, type_name in enumerate(("varchar", "varchar", "int4", "float8", "varchar"), 1):
+        text = text.replace(f"${number}", f"cast(null as {type_name})")
+    text = text.replace("$6", "51")
+    # chr(58): pgbench would take what follows a colon for a variable of its own.
+    actor = "'staff' || chr(58) || 'counselor-' || cast(cast(:c as int) as text)"
+    guard = f"(select set_config('recoverly.actor', {actor}, true)) is not null"
+    counselors = run.users // run.caseload
+    return [f"\\set c random(1, {counselors})\nselect asked.* from ({text}) as asked where {guard};\n"], {}
+
+
 def _messages(run):
     script = f"\\set u random(1, {run.users // 5})\n" + statement("read_messages", user_id=USER) + ";\n"
     return [script], {"limit": "50"}
@@ -151,6 +165,7 @@ SCRIPTS = {
     "batch": _batch,
     "profile": _profile,
     "caseload": _caseload,
+    "caseload_own": _caseload_own,
     "messages": _messages,
 }
 

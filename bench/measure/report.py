@@ -4,7 +4,7 @@ import os
 import statistics
 from collections import defaultdict
 
-ORDER = ("write", "write_function", "batch", "profile", "caseload", "messages", "health")
+ORDER = ("write", "write_function", "batch", "profile", "caseload", "caseload_own", "messages", "health")
 WHO = ("pgbench", "service", "peer-statements", "peer-function")
 NAMES = {
     "write": "single write",
@@ -12,6 +12,7 @@ NAMES = {
     "batch": "batch of 1,000",
     "profile": "one risk profile",
     "caseload": "caseload list, 50 rows",
+    "caseload_own": "caseload list, our statement",
     "messages": "last 50 messages",
     "health": "health",
 }
@@ -153,8 +154,8 @@ def goals(medians, facts):
         rate = get("service", path, middle, "rate")
         found.add(f"{NAMES[path]}, c = {middle}: rate, of pgbench's", ratio(rate, get("pgbench", path, middle, "rate")), *READ_RATE)
         found.add(f"{NAMES[path]}, c = {middle}: rate, of FastAPI's", ratio(rate, get("peer-statements", path, middle, "rate")), READ_RATE_PEER)
-    listed = ratio(get("service", "caseload", 1, "p50_ms"), get("pgbench", "caseload", 1, "p50_ms"))
-    found.add("caseload list, c = 1: p50, of pgbench's with the kit's statement", listed, CASELOAD_P50, above=False)
+    listed = ratio(get("service", "caseload", 1, "p50_ms"), get("pgbench", "caseload_own", 1, "p50_ms"))
+    found.add("caseload list, c = 1: p50, of pgbench's with the same statement", listed, CASELOAD_P50, above=False)
     spent = ratio(get("service", "caseload", middle, "cpu_us_pg"), get("pgbench", "caseload", middle, "cpu_us_pg"))
     found.add(f"caseload list, c = {middle}: Postgres' CPU, of the kit's statement", spent, *CASELOAD_PG, above=False)
     events = facts.get("events") or {}

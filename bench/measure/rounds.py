@@ -15,6 +15,8 @@ BATCH_CONCURRENCY_MAX = 16
 # The kit's own names of the paths.
 KIT_PATHS = {"caseload": "label"}
 OURS = {"messages": "core"}
+# What else a path is held against: its statements as one stored function; our own statement instead of the kit's.
+MORE_LIMITS = {"write": ["write_function"], "caseload": ["caseload_own"]}
 TOP_STATEMENTS = 12
 WRK_TIMEOUT_SECONDS = 60
 
@@ -64,7 +66,7 @@ class Rounds:
         """Limit and service in turns; who goes first changes from round to round."""
         turns = [lambda: self.service(number, path, concurrency)]
         if path != "health":
-            limits = [path, "write_function"] if path == "write" else [path]
+            limits = [path, *MORE_LIMITS.get(path, [])]
             turns = [lambda p=p: self.limit(number, p, concurrency) for p in limits] + turns
             if self.run.peer:
                 turns += [lambda: self.peer(number, path, concurrency, "statements")]
@@ -101,7 +103,8 @@ class Rounds:
     def limit(self, number, path, concurrency):
         if path in (*WRITES, "write_function"):
             self.world.reset_limit()
-        database, seconds = self.world.limit, self.seconds(path, concurrency)
+        database = self.world.ours_as_social if path == "caseload_own" else self.world.limit
+        seconds = self.seconds(path, concurrency)
         if self.is_cold("pgbench", path):
             run_pgbench(database, self.run, path, concurrency, self.run.warmup)
         row = {"who": "pgbench", "path": path, "c": concurrency, "round": number}

@@ -8,7 +8,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::metrics::{Consumed, Metrics};
-use crate::{HandleError, Handlers, Outbox, trace};
+use crate::{HandleError, Handlers, trace};
 
 /// Handlers with the database they work on. Knows nothing of the broker.
 pub(crate) struct Applier {
@@ -16,7 +16,6 @@ pub(crate) struct Applier {
     pub(crate) metrics: Metrics,
     consumer: &'static str,
     handlers: Handlers,
-    outbox: Option<Outbox>,
     insert_inbox: String,
 }
 
@@ -42,13 +41,8 @@ impl Applier {
             consumer,
             db,
             handlers,
-            outbox: None,
             insert_inbox,
         }
-    }
-
-    pub(crate) fn waking(&mut self, outbox: &Outbox) {
-        self.outbox = Some(outbox.clone());
     }
 
     pub(crate) fn consumer(&self) -> &'static str {
@@ -73,7 +67,6 @@ impl Applier {
         match applied {
             Ok(tallies) => {
                 tx.commit().await?;
-                self.committed();
                 Ok(self.count(&tallies))
             }
             Err(error) => {
@@ -84,7 +77,7 @@ impl Applier {
         }
     }
 
-    /// Applies one event in a transaction that the caller commits, followed by [`Self::committed`].
+    /// Applies one event in a transaction that the caller commits.
     pub(crate) async fn apply_in(&self, tx: &Tx, event: &Event) -> Result<(), HandleError> {
         if !self.handlers.handles(&event.event_type) {
             return Err(HandleError::other(format!(
@@ -99,13 +92,6 @@ impl Applier {
         self.dispatch(tx, std::slice::from_ref(event), &new_ids(&rows)?)
             .await?;
         Ok(())
-    }
-
-    /// Tells the relay that handlers may have written events.
-    pub(crate) fn committed(&self) {
-        if let Some(outbox) = &self.outbox {
-            outbox.wake();
-        }
     }
 
     /// Whether Postgres works at all, when a statement was cut off and could be at fault itself.

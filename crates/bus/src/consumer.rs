@@ -24,7 +24,7 @@ use crate::backoff::Backoff;
 use crate::dead::letters::Letters;
 use crate::dead::redrive::{Redriven, Redriver};
 use crate::stop::Stop;
-use crate::{Broker, Error, HandleError, Handlers, Health, Outbox};
+use crate::{Broker, Error, HandleError, Handlers, Health};
 use batch::Worker;
 use session::Session;
 
@@ -62,13 +62,6 @@ impl Consumer {
             health: Health::default(),
             session: None,
         }
-    }
-
-    /// Wakes the relay of this outbox after each batch, for handlers that write events themselves.
-    #[must_use]
-    pub fn waking(mut self, outbox: &Outbox) -> Self {
-        self.applier.waking(outbox);
-        self
     }
 
     /// Whether the consumer has the broker.

@@ -69,6 +69,16 @@ impl NewEvent {
     }
 }
 
+/// Events side by side, as the insert takes them.
+#[derive(Default)]
+struct Columns {
+    ids: Vec<Uuid>,
+    types: Vec<Cow<'static, str>>,
+    subjects: Vec<Option<String>>,
+    data: Vec<Value>,
+    traceparents: Vec<String>,
+}
+
 /// The outbox of one service. Cheap to clone; all clones wake the same relay.
 #[derive(Clone, Debug)]
 pub struct Outbox {
@@ -93,28 +103,37 @@ impl Outbox {
         }
     }
 
-    /// Adds events to the transaction, in their order, by one statement; none is sent for an empty slice. The
-    /// trace context of the caller travels with them.
-    ///
-    /// # Errors
-    /// Those of the insert; the transaction is then of no more use.
-    pub async fn enqueue(&self, tx: &Tx, events: &[NewEvent]) -> Result<(), db::Error> {
+    /// Adds events to the transaction, in their order, by one statement that is sent with the commit; none for an empty
+    /// slice. The trace context of the caller travels with them. Once they are committed, the relay of this process is
+    /// woken.
+    pub fn enqueue(&self, tx: &Tx, events: Vec<NewEvent>) {
         if events.is_empty() {
-            return Ok(());
+            return;
         }
-        let ids: Vec<Uuid> = events.iter().map(|_| Uuid::now_v7()).collect();
-        let types: Vec<&str> = events.iter().map(|e| e.event_type.as_ref()).collect();
-        let subjects: Vec<Option<&str>> = events.iter().map(|e| e.subject.as_deref()).collect();
-        let data: Vec<&Value> = events.iter().map(|e| &e.data).collect();
         // Every event belongs to a trace; one that nobody began begins here.
         let current = telemetry::current_traceparent().unwrap_or_else(telemetry::new_traceparent);
-        let traceparents: Vec<&str> = events
-            .iter()
-            .map(|e| e.traceparent.as_deref().unwrap_or(&current))
-            .collect();
-        tx.execute(&self.insert, &[&ids, &types, &subjects, &data, &traceparents])
-            .await?;
-        Ok(())
+        let mut columns = Columns::default();
+        for event in events {
+            columns.ids.push(Uuid::now_v7());
+            columns.types.push(event.event_type);
+            columns.subjects.push(event.subject);
+            columns.data.push(event.data);
+            columns
+                .traceparents
+                .push(event.traceparent.unwrap_or_else(|| current.clone()));
+        }
+        tx.at_commit(
+            self.insert.to_string(),
+            vec![
+                Box::new(columns.ids),
+                Box::new(columns.types),
+                Box::new(columns.subjects),
+                Box::new(columns.data),
+                Box::new(columns.traceparents),
+            ],
+        );
+        let outbox = self.clone();
+        tx.after_commit(move || outbox.wake());
     }
 
     /// Hints to the relay of this process that events were committed.
@@ -122,7 +141,7 @@ impl Outbox {
     /// The hint stays in the process on purpose. `NOTIFY` in each write would have Postgres commit all of them
     /// one after the other, under a lock of the whole database, to keep the notifications in order. A hint
     /// that is lost costs one poll interval.
-    pub fn wake(&self) {
+    fn wake(&self) {
         self.wake.notify_one();
     }
 

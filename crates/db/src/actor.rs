@@ -7,6 +7,14 @@ pub enum Actor {
     Client(String),
     /// A staff user: sees caseload, team and temporary access.
     Staff(String),
+    /// A staff user who asks about one client: sees of all these that client alone. Asking so spares Postgres the rest
+    /// of the caseload.
+    StaffAbout {
+        /// Who is asking.
+        staff_id: String,
+        /// Whom it is about.
+        client_id: String,
+    },
 }
 
 impl std::fmt::Display for Actor {
@@ -14,6 +22,7 @@ impl std::fmt::Display for Actor {
         match self {
             Self::Client(id) => write!(f, "client:{id}"),
             Self::Staff(id) => write!(f, "staff:{id}"),
+            Self::StaffAbout { staff_id, client_id } => write!(f, "staff:{staff_id}/{client_id}"),
         }
     }
 }

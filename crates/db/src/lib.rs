@@ -22,4 +22,4 @@ pub use error::Error;
 pub use listen::Listener;
 pub use migrate::{MigrateError, Migrations};
 pub use pool::{Db, Settings};
-pub use tx::{Params, Tx};
+pub use tx::{OwnedParam, Params, Tx};

@@ -1,9 +1,13 @@
 //! The two pools of a service and how transactions begin.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::tokio_postgres::{self, Row};
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    Manager, ManagerConfig, Object, Pool, QueueMode, RecyclingMethod, Runtime, Timeouts,
+};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::tx::{Params, Tx};
@@ -38,9 +42,20 @@ pub struct Settings {
 #[derive(Clone)]
 pub struct Db {
     schema: &'static str,
-    people: Pool,
+    people: Arc<[Pool]>,
     worker: Pool,
     session: tokio_postgres::Config,
+}
+
+/// A connection is driven by the thread that opened it. Server threads therefore share people's connections out among
+/// themselves: a request that had to wake another thread for every answer would pay as much for that as for the rest.
+const PEOPLE_POOLS_MAX: usize = 2;
+
+/// The number of this thread, from 0, in the order in which threads first asked for a person's connection.
+fn thread_number() -> usize {
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
+    thread_local!(static NUMBER: usize = THREADS.fetch_add(1, Ordering::Relaxed));
+    NUMBER.with(|number| *number)
 }
 
 impl Db {
@@ -65,7 +80,7 @@ impl Db {
         worker_session.options(format!("{SESSION_OPTIONS} -c role={worker_role}"));
         Ok(Self {
             schema: settings.schema,
-            people: pool(session.clone(), settings.people_connections_max)?,
+            people: people_pools(&session, settings.people_connections_max)?,
             worker: pool(worker_session, settings.worker_connections_max)?,
             session,
         })
@@ -105,12 +120,25 @@ impl Db {
         Tx::begin_with(self.worker_connection().await?, self.schema, statements).await
     }
 
-    /// Runs one query as the actor: begin, context, query and commit in one round trip.
+    /// Runs one query as the actor, in a transaction and a message of its own.
+    ///
+    /// The condition around the query names none of its rows, so Postgres checks it once and before it reads any: the
+    /// actor is set when the row policies ask for it. Were it checked later, they would find no actor, and no row.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when Postgres is away; those of the query.
     pub async fn read(&self, actor: &Actor, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Error> {
-        Tx::read(self.people_connection().await?, actor, sql, params).await
+        let actor_place = params.len() + 1;
+        let guarded = format!(
+            "select asked.* from ({sql}) as asked
+             where (select set_config('recoverly.actor', ${actor_place}, true)) is not null"
+        );
+        let actor = actor.to_string();
+        let mut all = params.to_vec();
+        all.push(&actor);
+        let connection = self.people_connection().await?;
+        let statement = connection.prepare_cached(&guarded).await?;
+        Ok(connection.query(&statement, &all).await?)
     }
 
     /// Runs one statement as the worker, in a transaction of its own.
@@ -132,12 +160,21 @@ impl Db {
     }
 
     async fn people_connection(&self) -> Result<Object, Error> {
-        Ok(self.people.get().await?)
+        let pool = self.people.get(thread_number() % self.people.len().max(1));
+        let pool = pool.ok_or_else(|| Error::Settings("no connections for people".to_owned()))?;
+        Ok(pool.get().await?)
     }
 
     async fn worker_connection(&self) -> Result<Object, Error> {
         Ok(self.worker.get().await?)
     }
+}
+
+fn people_pools(session: &tokio_postgres::Config, connections_max: usize) -> Result<Arc<[Pool]>, Error> {
+    let pools = connections_max.clamp(1, PEOPLE_POOLS_MAX);
+    (0..pools)
+        .map(|number| pool(session.clone(), (connections_max + number) / pools))
+        .collect()
 }
 
 fn pool(session: tokio_postgres::Config, connections_max: usize) -> Result<Pool, Error> {
@@ -147,6 +184,9 @@ fn pool(session: tokio_postgres::Config, connections_max: usize) -> Result<Pool,
     let manager = Manager::from_config(session, tls::connector()?, recycling);
     Pool::builder(manager)
         .max_size(connections_max)
+        // The session used last: its plans and catalogue are still in the processor's caches. In turn, each of eight
+        // sessions would come back to cold ones.
+        .queue_mode(QueueMode::Lifo)
         .runtime(Runtime::Tokio1)
         .timeouts(Timeouts {
             wait: Some(Duration::from_millis(POOL_WAIT_MILLISECONDS)),

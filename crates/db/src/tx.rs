@@ -1,5 +1,8 @@
 //! A transaction that owns its connection and knows whose rows it may see.
 
+use std::borrow::Cow;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use deadpool_postgres::Object;
 use deadpool_postgres::tokio_postgres::{Row, Statement, types::ToSql};
 use futures::future::{join_all, try_join_all};
@@ -8,6 +11,9 @@ use crate::{Actor, Error};
 
 /// Statement parameters.
 pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// A statement parameter that waits for the commit, and so owns what it holds.
+pub type OwnedParam = Box<dyn ToSql + Send + Sync>;
 
 /// Statements that are sent together, at most.
 const MAX_PIPELINED_STATEMENTS: usize = 16;
@@ -23,6 +29,14 @@ const SET_ACTOR: &str = "select set_config('recoverly.actor', $1, true)";
 pub struct Tx {
     connection: Option<Object>,
     schema: &'static str,
+    last: Mutex<Last>,
+}
+
+/// What waits for the commit.
+#[derive(Default)]
+struct Last {
+    statements: Vec<(Cow<'static, str>, Vec<OwnedParam>)>,
+    then: Vec<Box<dyn FnOnce() + Send>>,
 }
 
 impl Drop for Tx {
@@ -38,6 +52,7 @@ impl Tx {
         Self {
             connection: Some(connection),
             schema,
+            last: Mutex::default(),
         }
     }
 
@@ -73,33 +88,6 @@ impl Tx {
         begun?;
         let rows = results.into_iter().collect::<Result<_, _>>()?;
         Ok((tx, rows))
-    }
-
-    pub(crate) async fn read(
-        connection: Object,
-        actor: &Actor,
-        sql: &str,
-        params: Params<'_>,
-    ) -> Result<Vec<Row>, Error> {
-        let set_actor = connection.prepare_cached(SET_ACTOR).await?;
-        let statement = connection.prepare_cached(sql).await?;
-        let tx = Self::new(connection, "");
-        let client = tx.connection()?;
-        let actor = actor.to_string();
-        let actor_params: [&(dyn ToSql + Sync); 1] = [&actor];
-        // Four messages, one wait. Should one fail, the commit behind it is a rollback.
-        let (begun, set, rows, committed) = futures::join!(
-            client.batch_execute("begin read only"),
-            client.query(&set_actor, &actor_params),
-            client.query(&statement, params),
-            client.batch_execute("commit"),
-        );
-        let rows = begun
-            .and(set)
-            .and(rows)
-            .and_then(|rows| committed.map(|()| rows))?;
-        tx.close();
-        Ok(rows)
     }
 
     /// The schema of the service this transaction belongs to.
@@ -175,32 +163,70 @@ impl Tx {
         Ok(self.connection()?.batch_execute(sql).await?)
     }
 
-    /// Ends the transaction and keeps what it did. An [`Error::Unavailable`] leaves the outcome unknown.
+    /// Leaves a statement whose rows nobody needs to the commit: it is sent in the same round trip, after those that
+    /// were left before it. Nothing in this transaction sees what it does, and what Postgres refuses, the commit tells.
+    pub fn at_commit(&self, sql: impl Into<Cow<'static, str>>, params: Vec<OwnedParam>) {
+        self.last().statements.push((sql.into(), params));
+    }
+
+    /// Runs `then` once the transaction is committed, and never if it is not.
+    pub fn after_commit(&self, then: impl FnOnce() + Send + 'static) {
+        self.last().then.push(Box::new(then));
+    }
+
+    /// Runs what was left to the commit and ends the transaction, keeping what it did. An [`Error::Unavailable`] leaves
+    /// the outcome unknown.
     ///
     /// # Errors
-    /// When the connection is lost, or a deferred constraint refuses.
+    /// The first statement's that failed: nothing is then kept. When the connection is lost, or a deferred constraint
+    /// refuses.
     pub async fn commit(self) -> Result<(), Error> {
-        self.connection()?.batch_execute("commit").await?;
+        let Last { statements, then } = std::mem::take(&mut *self.last());
+        let mut chunks = statements.chunks(MAX_PIPELINED_STATEMENTS).peekable();
+        if chunks.peek().is_none() {
+            self.connection()?.batch_execute("commit").await?;
+        }
+        while let Some(chunk) = chunks.next() {
+            let params: Vec<Vec<&(dyn ToSql + Sync)>> = chunk
+                .iter()
+                .map(|(_, owned)| {
+                    owned
+                        .iter()
+                        .map(|param| &**param as &(dyn ToSql + Sync))
+                        .collect()
+                })
+                .collect();
+            let borrowed: Vec<(&str, Params<'_>)> = chunk
+                .iter()
+                .zip(&params)
+                .map(|((sql, _), params)| (&**sql, params.as_slice()))
+                .collect();
+            if chunks.peek().is_some() {
+                self.pipeline(&borrowed).await?;
+            } else {
+                self.run_and_commit(&borrowed).await?;
+            }
+        }
         self.close();
+        for then in then {
+            then();
+        }
         Ok(())
     }
 
-    /// Runs the last statements and commits, in one round trip; returns the rows of each.
-    ///
-    /// # Errors
-    /// The first statement's that failed: nothing is then committed.
-    pub async fn commit_with(self, statements: &[(&str, Params<'_>)]) -> Result<Vec<Vec<Row>>, Error> {
+    /// Should a statement fail, the commit behind it is a rollback.
+    async fn run_and_commit(&self, statements: &[(&str, Params<'_>)]) -> Result<(), Error> {
         let client = self.connection()?;
         let prepared = prepare_all(client, statements).await?;
         let queries = prepared
             .iter()
             .zip(statements)
-            .map(|(statement, (_, params))| client.query(statement, params));
+            .map(|(statement, (_, params))| client.execute(statement, params));
         let (results, committed) = futures::join!(join_all(queries), client.batch_execute("commit"));
-        let rows = results.into_iter().collect::<Result<Vec<_>, _>>()?;
-        committed?;
-        self.close();
-        Ok(rows)
+        for result in results {
+            result?;
+        }
+        Ok(committed?)
     }
 
     /// Ends the transaction and undoes what it did.
@@ -211,6 +237,11 @@ impl Tx {
         self.connection()?.batch_execute("rollback").await?;
         self.close();
         Ok(())
+    }
+
+    /// A panic while it was held cannot leave it half-changed.
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn connection(&self) -> Result<&Object, Error> {

@@ -7,8 +7,12 @@
     reason = "a test fails by panicking"
 )]
 
-use db::{Actor, Error};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use db::{Actor, Error, OwnedParam};
 use testkit::{Principals, TestDb};
+use uuid::Uuid;
 
 #[tokio::test]
 async fn a_transaction_sees_the_actors_caseload_and_nothing_without_one() {
@@ -67,20 +71,82 @@ async fn a_dropped_transaction_leaves_nothing_behind() {
     assert_eq!(database.count("select count(*) from social.inbox").await, 0);
 }
 
+/// One row of the inbox, under a number.
+fn arrival(number: u32) -> Vec<OwnedParam> {
+    vec![Box::new(Uuid::from_u128(u128::from(number)))]
+}
+
+const ARRIVE: &str = "insert into social.inbox (consumer, event_id) values ('t', $1)";
+const INBOX: &str = "select count(*) from social.inbox";
+
 #[tokio::test]
-async fn a_failing_last_statement_commits_nothing() {
+async fn a_statement_that_fails_at_the_commit_keeps_nothing_and_calls_nobody() {
     let database = TestDb::new().await;
     let social = database.pools("social");
-    let insert =
-        "insert into social.inbox (consumer, event_id) values ('t', '00000000-0000-0000-0000-000000000001')";
+    let called = Arc::new(AtomicBool::new(false));
+    for (numbers, refused) in [([1, 1], true), ([1, 2], false)] {
+        let tx = social.begin_worker().await.unwrap();
+        for number in numbers {
+            tx.at_commit(ARRIVE, arrival(number));
+        }
+        let calling = Arc::clone(&called);
+        tx.after_commit(move || calling.store(true, Ordering::SeqCst));
+        assert_eq!(
+            database.count(INBOX).await,
+            0,
+            "nothing is sent before the commit"
+        );
+        let committed = tx.commit().await;
+        let constraint = committed.as_ref().err().and_then(Error::constraint);
+        assert_eq!(constraint, refused.then_some("pk_inbox"));
+        assert_eq!(database.count(INBOX).await, if refused { 0 } else { 2 });
+        assert_eq!(called.load(Ordering::SeqCst), !refused);
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_to_the_commit_is_done_in_its_order_however_much_it_is() {
+    let database = TestDb::new().await;
+    let social = database.pools("social");
     let tx = social.begin_worker().await.unwrap();
-    let error = tx
-        .commit_with(&[(insert, &[]), (insert, &[])])
+    for number in 0..40 {
+        tx.at_commit(ARRIVE, arrival(number));
+        // Deletes what stood before, so that another order would leave another row.
+        tx.at_commit("delete from social.inbox where event_id <> $1", arrival(number));
+    }
+    tx.commit().await.unwrap();
+    let last = "select count(*) from social.inbox where event_id = '00000000-0000-0000-0000-000000000027'";
+    assert_eq!((database.count(INBOX).await, database.count(last).await), (1, 1));
+}
+
+#[tokio::test]
+async fn staff_who_ask_about_one_client_see_that_one_if_it_is_theirs() {
+    let database = TestDb::new().await;
+    let mut principals = Principals::plant(&database).await;
+    for (client, counselor) in [
+        ("client-a", "counselor"),
+        ("client-b", "counselor"),
+        ("client-c", "counselor_other"),
+    ] {
+        principals.client(&database, client, &[counselor]).await;
+    }
+    let social = database.pools("social");
+    for (client, expected) in [("client-a", 1), ("client-b", 1), ("client-c", 0), ("absent", 0)] {
+        let about = Actor::StaffAbout {
+            staff_id: "staff-counselor".to_owned(),
+            client_id: client.to_owned(),
+        };
+        let seen = social
+            .read(&about, "select user_id from social.user_risk_profiles", &[])
+            .await
+            .unwrap();
+        assert_eq!(seen.len(), expected, "{client}");
+        assert!(seen.iter().all(|row| row.get::<_, &str>("user_id") == client));
+    }
+    let caseload = Actor::Staff("staff-counselor".to_owned());
+    let seen = social
+        .read(&caseload, "select user_id from social.user_risk_profiles", &[])
         .await
-        .expect_err("the second insert is refused");
-    assert_eq!(error.constraint(), Some("pk_inbox"));
-    assert_eq!(database.count("select count(*) from social.inbox").await, 0);
-    let tx = social.begin_worker().await.unwrap();
-    tx.commit_with(&[(insert, &[])]).await.unwrap();
-    assert_eq!(database.count("select count(*) from social.inbox").await, 1);
+        .unwrap();
+    assert_eq!(seen.len(), 2);
 }

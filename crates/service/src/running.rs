@@ -75,9 +75,8 @@ impl Foundation {
         Relay::new(self.broker.clone(), self.db.clone(), &self.outbox)
     }
 
-    /// A consumer that wakes the relay after each commit.
     fn consumer(&self, handlers: Handlers) -> Consumer {
-        Consumer::new(self.broker.clone(), self.db.clone(), handlers).waking(&self.outbox)
+        Consumer::new(self.broker.clone(), self.db.clone(), handlers)
     }
 
     /// Waits for Postgres, then refuses a schema that is older than the code.

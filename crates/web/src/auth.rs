@@ -80,12 +80,19 @@ impl Caller {
         self.acting_for(self.on_behalf_of.as_deref())
     }
 
-    /// As [`Self::actor`], where the path names the person whom an app without the header acts for.
+    /// As [`Self::actor`], where the path names the one client that the request is about, for whom an app without the
+    /// header acts.
     ///
     /// # Errors
     /// 403 for a pipeline.
     pub fn actor_for(&self, user_id: &str) -> Result<db::Actor, Problem> {
-        self.acting_for(self.on_behalf_of.as_deref().or(Some(user_id)))
+        match self.acting_for(self.on_behalf_of.as_deref().or(Some(user_id)))? {
+            db::Actor::Staff(staff_id) => Ok(db::Actor::StaffAbout {
+                staff_id,
+                client_id: user_id.to_owned(),
+            }),
+            other @ (db::Actor::Client(_) | db::Actor::StaffAbout { .. }) => Ok(other),
+        }
     }
 
     /// The caller as cursors and idempotency records know it, such as `app:front/client:u1`. Every person has a part of

@@ -141,10 +141,10 @@ where
     });
     match attempt(&tx, record.as_ref(), run).await {
         Ok(Outcome::New(answer)) => {
-            match record {
-                Some(record) => record.store_and_commit(tx, &answer).await?,
-                None => tx.commit().await?,
+            if let Some(record) = record {
+                record.store(&tx, &answer);
             }
+            tx.commit().await?;
             Ok(answer.into_response())
         }
         Ok(Outcome::Known(answer)) => {
@@ -224,7 +224,7 @@ impl Record {
         Ok(Some(answer))
     }
 
-    async fn store_and_commit(self, tx: Tx, answer: &Answer) -> Result<(), db::Error> {
+    fn store(self, tx: &Tx, answer: &Answer) {
         let store = format!(
             "insert into {}.idempotency_keys (principal, key, request_hash, status, location, body)
              values ($1, $2, $3, $4, $5, $6)
@@ -233,16 +233,17 @@ impl Record {
             tx.schema()
         );
         let status = i16::try_from(answer.status.as_u16()).unwrap_or_default();
-        let (hash, body) = (self.key.request_hash.as_slice(), &*answer.body);
-        let params: Params<'_> = &[
-            &self.principal,
-            &self.key.key,
-            &hash,
-            &status,
-            &answer.location,
-            &body,
-        ];
-        tx.commit_with(&[(&store, params)]).await.map(|_| ())
+        tx.at_commit(
+            store,
+            vec![
+                Box::new(self.principal),
+                Box::new(self.key.key),
+                Box::new(self.key.request_hash.to_vec()),
+                Box::new(status),
+                Box::new(answer.location.clone()),
+                Box::new(answer.body.to_vec()),
+            ],
+        );
     }
 }
 

@@ -7,4 +7,5 @@ pub(crate) mod policy;
 pub(crate) mod prediction;
 pub(crate) mod profile;
 pub(crate) mod quiet;
+pub(crate) mod readings;
 pub(crate) mod windows;

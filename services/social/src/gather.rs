@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::domain::prediction::NewPrediction;
 use crate::error::Error;
-use crate::ops::record::{Outcome, lookups, message_ids, record};
+use crate::ops::record::{Opening, Outcome, record};
 
 /// Predictions that may wait; more are answered 503, which is kinder than a time-out.
 const MAX_WAITING: usize = 1_024;
@@ -112,11 +112,10 @@ impl Worker {
     }
 
     async fn attempt(&self, predictions: &[NewPrediction]) -> Result<Vec<Outcome>, Error> {
-        let ids = message_ids(predictions);
-        let (tx, found) = self.db.begin_worker_with(&lookups(&[&ids])).await?;
-        let outcomes = record(&tx, &self.outbox, self.clock.fixed(), predictions, &found).await?;
+        let now = self.clock.fixed();
+        let (tx, opened) = Opening::new(predictions, now).begin(&self.db).await?;
+        let outcomes = record(&tx, &self.outbox, now, predictions, opened).await?;
         tx.commit().await?;
-        self.outbox.wake();
         Ok(outcomes)
     }
 

@@ -5,7 +5,6 @@ pub(crate) mod actions;
 pub(crate) mod caseload;
 pub(crate) mod escalations;
 pub(crate) mod meetings;
-pub(crate) mod messages;
 pub(crate) mod nudges;
 pub(crate) mod policies;
 pub(crate) mod predictions;

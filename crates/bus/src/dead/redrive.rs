@@ -74,7 +74,6 @@ impl Redriver {
             Ok(()) => {
                 tx.execute(&self.succeeded, &[&id]).await?;
                 tx.commit().await?;
-                applier.committed();
                 tracing::info!(dead_letter_id = id, "dead letter applied");
                 Ok(Some(true))
             }

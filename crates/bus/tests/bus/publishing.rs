@@ -222,7 +222,6 @@ async fn writes_go_on_while_the_broker_is_away_and_are_published_when_it_is_back
 
     world.to_broker.down();
     world.write(&created_many(10)).await;
-    world.outbox.wake();
     eventually(async || !health.connected() && world.to_broker.refused() > 2).await;
     world.write(&created_many(10)).await;
     assert_eq!(world.count("outbox where published_at is null").await, 20);

@@ -63,7 +63,7 @@ impl World {
     /// Writes events the way a request does.
     pub(crate) async fn write(&self, events: &[NewEvent]) {
         let tx = self.db.begin_worker().await.unwrap();
-        self.outbox.enqueue(&tx, events).await.unwrap();
+        self.outbox.enqueue(&tx, events.to_vec());
         tx.commit().await.unwrap();
     }
 

@@ -26,9 +26,7 @@ pub(crate) async fn create_user(tx: &Tx, outbox: &Outbox, user: &NewUser) -> Res
         kind: user.kind.as_str().to_owned(),
         created_at,
     };
-    outbox
-        .enqueue(tx, &[NewEvent::of(Some(user.user_id.clone()), &created)?])
-        .await?;
+    outbox.enqueue(tx, vec![NewEvent::of(Some(user.user_id.clone()), &created)?]);
     Ok(created_at)
 }
 

@@ -138,7 +138,7 @@ pub(crate) async fn create(state: Data<State>, request: Write<NewMessage>) -> Re
         key,
     } = request.allow(&WRITE)?;
     let tx = state.db.begin(&caller.actor_for(&message.user_id)?).await?;
-    let response = web::write(tx, &caller, key, async |tx| {
+    web::write(tx, &caller, key, async |tx| {
         let stored = match store(&state, tx, &caller, vec![message]).await? {
             Outcome::Stored(stored) => stored.into_iter().next().ok_or(Error::NotFound)?,
             Outcome::Refused(refusals) => return Err(refused_alone(refusals)),
@@ -148,9 +148,7 @@ pub(crate) async fn create(state: Data<State>, request: Write<NewMessage>) -> Re
             &stored,
         )?)
     })
-    .await?;
-    state.outbox.wake();
-    Ok(response)
+    .await
 }
 
 /// Store up to 1,000 messages: all of them, or none and every reason why.
@@ -174,15 +172,13 @@ pub(crate) async fn create_batch(
     } else {
         state.db.begin(&caller.actor()?).await?
     };
-    let response = web::write(tx, &caller, key, async |tx| {
+    web::write(tx, &caller, key, async |tx| {
         match store(&state, tx, &caller, messages).await? {
             Outcome::Stored(items) => Ok(Answer::ok(&BatchAnswer { items })?),
             Outcome::Refused(refusals) => Err(refused_in_batch(&refusals)),
         }
     })
-    .await?;
-    state.outbox.wake();
-    Ok(response)
+    .await
 }
 
 /// What became of the messages of one request.
@@ -249,7 +245,7 @@ async fn store(state: &State, tx: &Tx, caller: &Caller, given: Vec<NewMessage>) 
         .iter()
         .map(|(message, stored)| created(message, *stored))
         .collect::<Result<Vec<_>, _>>()?;
-    state.outbox.enqueue(tx, &events).await?;
+    state.outbox.enqueue(tx, events);
     Ok(Outcome::Stored(
         stored
             .iter()

@@ -140,7 +140,7 @@ pub(crate) async fn create(state: Data<State>, request: Write<NewUser>) -> Resul
         return Err(Problem::forbidden("An app makes clients; staff are made by admins.").into());
     }
     let tx = state.db.begin_worker().await?;
-    let response = web::write(tx, &caller, key, async |tx| {
+    web::write(tx, &caller, key, async |tx| {
         let created_at = create_user(tx, &state.outbox, &user).await?;
         let location = format!("/v1/users/{}", user.user_id);
         let body = CreatedBody {
@@ -152,9 +152,7 @@ pub(crate) async fn create(state: Data<State>, request: Write<NewUser>) -> Resul
         };
         Ok::<_, Error>(Answer::created(location, &body)?)
     })
-    .await?;
-    state.outbox.wake();
-    Ok(response)
+    .await
 }
 
 /// An account. Admins get neither `last_active` nor `metadata`.

@@ -24,7 +24,8 @@ pub(crate) struct Message {
 /// One client's messages, newest first; no row where the client is not seen, and one without a message where there is
 /// none. Who sees the client for a crisis alone gets no more than the last 20. `$1` client, `$2` whether the caller's
 /// roles allow the last 20 only, `$3` conversation type or null, `$4` and `$5` the row to go on behind, `$6` limit. The
-/// first page goes on behind the greatest values: under row-level security only bare parameters reach the index.
+/// first page goes on behind the greatest values: under row-level security only bare parameters reach the index. The order
+/// is that of the inner query: there is one person.
 pub(crate) const HISTORY: &str = "
     with person as (
         select u.user_id, $2 or u.user_id = any (array(select core.crisis_clients())) as limited
@@ -43,8 +44,7 @@ pub(crate) const HISTORY: &str = "
             select l.message_id from core.messages l where l.user_id = $1
             order by l.timestamp desc, l.message_id desc limit 20))
         order by h.timestamp desc, h.message_id desc
-        limit $6) as m on true
-    order by m.timestamp desc, m.message_id desc";
+        limit $6) as m on true";
 
 /// One message; of a client who is seen for a crisis alone only if it is among the last 20. `$1` its id, `$2` whether
 /// the caller's roles allow the last 20 only.

@@ -30,6 +30,18 @@ pub(crate) struct Thresholds {
     pub(crate) iso_escalate: Probability,
 }
 
+impl Thresholds {
+    /// Whether a message with these scores is high-risk.
+    pub(crate) fn is_high_risk(
+        &self,
+        risk_score: Probability,
+        relapse: Probability,
+        craving: Probability,
+    ) -> bool {
+        risk_score >= self.high || relapse >= self.relapse || craving >= self.craving
+    }
+}
+
 /// The thresholds as `social.risk_policies` spells them.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -3,8 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use common::{MICROS, Probability, Trend};
 
-/// The profile's short window. The others (2, 14 and 30 days) stand in the statement that counts them,
-/// `store::windows`.
+/// The profile's short window. The others stand in `domain::readings`, which counts them.
 pub(crate) const SHORT_DAYS: i64 = 7;
 
 /// With fewer predictions in the medium window a trend is stable.

@@ -1,6 +1,6 @@
 //! `core.message.created`: the counts of a client's own messages and the time since the last one to a buddy.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bus::HandleError;
@@ -10,7 +10,7 @@ use db::Tx;
 
 use crate::ops::recompute::{Recompute, recompute};
 use crate::state::State;
-use crate::store::{policies, profiles};
+use crate::store::profiles;
 
 pub(super) async fn created(state: &Arc<State>, tx: &Tx, events: &[Event]) -> Result<(), HandleError> {
     let messages: Vec<MessageCreated> = bus::read(events)?;
@@ -21,14 +21,7 @@ pub(super) async fn created(state: &Arc<State>, tx: &Tx, events: &[Event]) -> Re
     let authors: Vec<&str> = authors.into_iter().collect();
     // The message may arrive before the account it belongs to.
     profiles::create(tx, &authors, state.clock.fixed()).await?;
-    let standings = profiles::lock(tx, &authors).await?;
-    let policy = policies::active(tx).await?;
-    let what = Recompute {
-        policy: &policy,
-        standings,
-        high_risk_evidence: HashSet::new(),
-        now: state.clock.fixed(),
-    };
+    let what = Recompute::lock(tx, &authors, state.clock.fixed()).await?;
     recompute(tx, &state.outbox, what, Vec::new())
         .await
         .map_err(HandleError::other)?;

@@ -55,7 +55,7 @@ pub(super) async fn recorded(state: &Arc<State>, tx: &Tx, events: &[Event]) -> R
     let raised = raise(tx, &triggers, state.clock.fixed())
         .await
         .map_err(HandleError::other)?;
-    state.outbox.enqueue(tx, &raised.events).await?;
+    state.outbox.enqueue(tx, raised.events);
     Ok(())
 }
 

@@ -20,10 +20,7 @@ pub(crate) async fn round(state: &State) -> Result<u64, Error> {
         .iter()
         .map(|episode| changed(escalation::NOTIFIED, episode))
         .collect::<Result<_, _>>()?;
-    state.outbox.enqueue(&tx, &events).await?;
+    state.outbox.enqueue(&tx, events);
     tx.commit().await?;
-    if !events.is_empty() {
-        state.outbox.wake();
-    }
     Ok(over.len() as u64)
 }

@@ -14,10 +14,7 @@ pub(crate) async fn round(state: &State) -> Result<u64, Error> {
     let tx = state.db.begin_worker().await?;
     let untold = escalations::lock_untold(&tx, MAX_ESCALATIONS).await?;
     let told = tell(&tx, &untold.iter().collect::<Vec<_>>()).await?;
-    state.outbox.enqueue(&tx, &told.events).await?;
+    state.outbox.enqueue(&tx, told.events);
     tx.commit().await?;
-    if !told.events.is_empty() {
-        state.outbox.wake();
-    }
     Ok(told.deliveries)
 }

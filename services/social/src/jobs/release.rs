@@ -19,11 +19,8 @@ pub(crate) async fn round(state: &State) -> Result<u64, Error> {
         .filter(|nudge| nudge.status == "sent")
         .map(sent)
         .collect::<Result<_, _>>()?;
-    state.outbox.enqueue(&tx, &events).await?;
+    state.outbox.enqueue(&tx, events);
     tx.commit().await?;
-    if !events.is_empty() {
-        state.outbox.wake();
-    }
     Ok(released.len() as u64)
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::error::Error;
 use crate::ops::recompute::{Recompute, recompute};
 use crate::state::State;
-use crate::store::{policies, profiles};
+use crate::store::{policies, profiles, windows};
 
 /// Profiles of one round, and so of one transaction.
 const MAX_PROFILES: i64 = 500;
@@ -19,15 +19,17 @@ pub(crate) async fn round(state: &State) -> Result<u64, Error> {
         tx.rollback().await?;
         return Ok(0);
     }
-    let policy = policies::active(&tx).await?;
+    let user_ids: Vec<&str> = standings
+        .iter()
+        .map(|standing| standing.user_id.as_str())
+        .collect();
     let what = Recompute {
-        policy: &policy,
+        policy: policies::active(&tx).await?,
+        readings: windows::read(&tx, &user_ids, state.clock.fixed()).await?,
         standings,
         high_risk_evidence: HashSet::new(),
-        now: state.clock.fixed(),
     };
     recompute(&tx, &state.outbox, what, Vec::new()).await?;
     tx.commit().await?;
-    state.outbox.wake();
     Ok(found)
 }

@@ -5,24 +5,61 @@ use std::collections::{HashMap, HashSet};
 use bus::{NewEvent, Outbox};
 use chrono::{DateTime, Utc};
 use common::contracts::ProfileChanged;
-use db::Tx;
+use db::{Row, Tx};
 
 use super::decide::{self, Decisions};
 use crate::domain::intervention;
 use crate::domain::policy::Policy;
 use crate::domain::profile::{Profile, Standing};
+use crate::domain::readings::Readings;
 use crate::error::Error;
-use crate::store::{profiles, windows};
+use crate::store::{policies, profiles, windows};
 
 /// What is computed, and why.
-pub(crate) struct Recompute<'a> {
-    pub(crate) policy: &'a Policy,
+pub(crate) struct Recompute {
+    pub(crate) policy: Policy,
     /// Locked profiles as they stand.
     pub(crate) standings: Vec<Standing>,
+    /// What their windows are counted from, read once they were locked.
+    pub(crate) readings: HashMap<String, Readings>,
     /// Clients about whom something high-risk was just stored.
     pub(crate) high_risk_evidence: HashSet<String>,
-    /// The time, where it is stepped by hand.
-    pub(crate) now: Option<DateTime<Utc>>,
+}
+
+impl Recompute {
+    /// Locks clients, then reads all that their profiles are made of, in one round trip.
+    pub(crate) async fn lock(
+        tx: &Tx,
+        user_ids: &[&str],
+        now: Option<DateTime<Utc>>,
+    ) -> Result<Self, db::Error> {
+        let clients: db::Params<'_> = &[&user_ids];
+        let counted: db::Params<'_> = &[&user_ids, &now];
+        let [messages, scored] = windows::of_clients().with(counted);
+        let statements = [
+            (profiles::LOCK, clients),
+            messages,
+            scored,
+            (policies::ACTIVE, &[]),
+        ];
+        Self::from_rows(&tx.pipeline(&statements).await?)
+    }
+
+    /// From the results of a lock, of the two statements on windows, and of the active policy.
+    pub(crate) fn from_rows(results: &[Vec<Row>]) -> Result<Self, db::Error> {
+        let [locked, messages, scored, policy] = results else {
+            return Err(db::Error::Row("a profile is read by four statements".to_owned()));
+        };
+        Ok(Self {
+            policy: policies::from_rows(policy)?,
+            standings: locked
+                .iter()
+                .map(profiles::standing_from_row)
+                .collect::<Result<_, _>>()?,
+            readings: windows::from_rows(messages, scored)?,
+            high_risk_evidence: HashSet::new(),
+        })
+    }
 }
 
 /// The profiles as they are now, and what was decided on them.
@@ -31,29 +68,21 @@ pub(crate) struct Recomputed {
     pub(crate) decisions: Decisions,
 }
 
-/// Computes, decides, and writes profiles, history, decisions and events, `extra` ones among them. Set-based: its
-/// statements do not grow in number with the clients.
+/// Computes, decides, and writes profiles, history, decisions and events, `events` among them. Set-based: its statements
+/// do not grow in number with the clients. Where there is nothing to decide, all of it goes with the commit.
 pub(crate) async fn recompute(
     tx: &Tx,
     outbox: &Outbox,
-    what: Recompute<'_>,
-    extra: Vec<NewEvent>,
+    mut what: Recompute,
+    mut events: Vec<NewEvent>,
 ) -> Result<Recomputed, Error> {
-    let user_ids: Vec<&str> = what
-        .standings
-        .iter()
-        .map(|standing| standing.user_id.as_str())
-        .collect();
-    let mut counted: HashMap<String, _> = windows::count(tx, &user_ids, &what.policy.thresholds, what.now)
-        .await?
-        .into_iter()
-        .collect();
     let computed: Vec<(Profile, &Standing)> = what
         .standings
         .iter()
         .filter_map(|standing| {
-            let windows = counted.remove(&standing.user_id)?;
-            Some((Profile::compute(standing, windows, what.policy), standing))
+            let readings = what.readings.remove(&standing.user_id)?;
+            let windows = readings.count(&what.policy.thresholds);
+            Some((Profile::compute(standing, windows, &what.policy), standing))
         })
         .collect();
     let due: Vec<decide::Due<'_>> = computed
@@ -89,16 +118,13 @@ pub(crate) async fn recompute(
         .map(|(profile, _)| profile)
         .filter(|profile| profile.label_changed())
         .collect();
-    let mut events = extra;
     events.append(&mut decisions.events);
     for (profile, _) in computed.iter().filter(|(profile, _)| profile.has_changed()) {
         events.push(profile_changed(profile)?);
     }
-    futures::try_join!(
-        profiles::save(tx, &saves),
-        profiles::record_label_changes(tx, &relabelled),
-        outbox.enqueue(tx, &events),
-    )?;
+    profiles::save(tx, &saves);
+    profiles::record_label_changes(tx, &relabelled);
+    outbox.enqueue(tx, events);
     let profiles = computed
         .into_iter()
         .map(|(profile, _)| (profile.user_id.clone(), profile))

@@ -1,4 +1,7 @@
 //! Storing predictions: the main job's transaction, for one prediction or a thousand.
+//!
+//! One round trip locks the profiles, stores what is new, and reads what the profiles are made of; the commit takes the
+//! rest along. Only where a message had a prediction before, or its author no profile, more is asked in between.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -6,17 +9,17 @@ use bus::{NewEvent, Outbox};
 use chrono::{DateTime, TimeDelta, Utc};
 use common::contracts::PredictionRecorded;
 use common::{Probability, SenderRole};
-use db::{Row, Tx};
+use db::{Db, Params, Row, ToSql, Tx};
 
 use super::decide::Action;
 use super::recompute::{Recompute, Recomputed, recompute};
-use crate::domain::policy::{Policy, Thresholds};
+use crate::domain::policy::Thresholds;
 use crate::domain::prediction::NewPrediction;
-use crate::domain::profile::{Profile, Standing};
+use crate::domain::profile::Profile;
 use crate::domain::windows::SHORT_DAYS;
 use crate::error::Error;
-use crate::store::predictions::{self, Existing, Insert};
-use crate::store::{messages, policies, profiles};
+use crate::store::predictions::{self, Columns, Existing, Stored};
+use crate::store::{policies, profiles, windows};
 
 /// What became of one prediction.
 pub(crate) type Outcome = Result<Recorded, Error>;
@@ -34,351 +37,298 @@ pub(crate) struct Recorded {
     pub(crate) actions: Vec<Action>,
 }
 
-/// What the transaction found once it had locked the profiles.
-struct Found {
-    policy: Policy,
-    /// The database's clock once the locks were held.
-    read_at: DateTime<Utc>,
-    standings: Vec<Standing>,
-    messages: HashMap<i64, messages::Message>,
-    existing: HashMap<i64, Vec<Existing>>,
+/// The first round trip of a transaction that records predictions.
+pub(crate) struct Opening {
+    columns: Columns,
 }
 
-/// What a transaction of predictions reads first, in this order and in one round trip: what exists already is read
-/// after the profiles are locked. `ids` holds one parameter, the ids of the messages.
-pub(crate) fn lookups<'a>(ids: db::Params<'a>) -> [(&'static str, db::Params<'a>); 4] {
-    [
-        (profiles::LOCK_AUTHORS, ids),
-        (messages::FIND, ids),
-        (predictions::EXISTING, ids),
-        (policies::ACTIVE, &[]),
-    ]
+/// What the opening found: what became of each prediction, and what the profiles are made of now.
+pub(crate) struct Opened {
+    stored: Vec<Stored>,
+    what: Recompute,
 }
 
-/// The ids that [`lookups`] wants.
-pub(crate) fn message_ids(given: &[NewPrediction]) -> Vec<i64> {
-    given.iter().map(|prediction| prediction.message_id).collect()
+/// The parameters of the opening's statements.
+struct Sent<'a> {
+    authors: [&'a (dyn ToSql + Sync); 1],
+    counted: [&'a (dyn ToSql + Sync); 2],
+    given: [&'a (dyn ToSql + Sync); 11],
 }
 
-impl Found {
-    fn from_rows(rows: &[Vec<Row>]) -> Result<Self, db::Error> {
-        let [locked, found, existing, policy] = rows else {
-            return Err(db::Error::Row("the lookups have four results".to_owned()));
-        };
-        let mut messages = HashMap::new();
-        for row in found {
-            let message = messages::from_row(row)?;
-            messages.insert(message.message_id, message);
+impl Opening {
+    pub(crate) fn new(given: &[NewPrediction], now: Option<DateTime<Utc>>) -> Self {
+        Self {
+            columns: Columns::new(given, now),
         }
-        let mut by_message: HashMap<i64, Vec<Existing>> = HashMap::new();
-        for row in existing {
-            let prediction = predictions::existing_from_row(row)?;
-            by_message
-                .entry(prediction.message_id)
-                .or_default()
-                .push(prediction);
+    }
+
+    /// Begins a transaction with it.
+    pub(crate) async fn begin(&self, db: &Db) -> Result<(Tx, Opened), db::Error> {
+        let sent = self.sent();
+        let (tx, results) = db.begin_worker_with(&sent.statements()).await?;
+        Ok((tx, Opened::from_rows(results)?))
+    }
+
+    /// Runs it in a transaction that has begun.
+    pub(crate) async fn run(&self, tx: &Tx) -> Result<Opened, db::Error> {
+        let sent = self.sent();
+        Opened::from_rows(tx.pipeline(&sent.statements()).await?)
+    }
+
+    fn sent(&self) -> Sent<'_> {
+        Sent {
+            authors: [self.columns.message_ids()],
+            counted: [self.columns.message_ids(), self.columns.now()],
+            given: self.columns.params(),
         }
-        Ok(Self {
-            policy: policies::from_rows(policy)?,
-            read_at: policies::read_at(policy)?,
-            standings: locked
-                .iter()
-                .map(profiles::standing_from_row)
-                .collect::<Result<_, _>>()?,
+    }
+}
+
+impl Sent<'_> {
+    /// In this order: what stands is asked once the profiles are locked, and counted once the new is stored.
+    fn statements(&self) -> [(&str, Params<'_>); 5] {
+        let [messages, scored] = windows::of_authors().with(&self.counted);
+        [
+            (profiles::LOCK_AUTHORS, &self.authors),
+            (predictions::STORE, &self.given),
             messages,
-            existing: by_message,
+            scored,
+            (policies::ACTIVE, &[]),
+        ]
+    }
+}
+
+impl Opened {
+    fn from_rows(mut results: Vec<Vec<Row>>) -> Result<Self, db::Error> {
+        let stored = if results.len() > 1 {
+            results.remove(1)
+        } else {
+            Vec::new()
+        };
+        Ok(Self {
+            stored: stored
+                .iter()
+                .map(predictions::stored_from_row)
+                .collect::<Result<_, _>>()?,
+            what: Recompute::from_rows(&results)?,
         })
     }
 }
 
-/// A message may be scored before its author's account was announced: the profile is made here, then, and everything
-/// is read again, because only with the profile locked does what exists stand still.
-async fn with_profiles(
-    tx: &Tx,
-    found: Found,
-    message_ids: &[i64],
-    now: Option<DateTime<Utc>>,
-) -> Result<Found, db::Error> {
-    let locked: HashSet<&str> = found
-        .standings
-        .iter()
-        .map(|standing| standing.user_id.as_str())
-        .collect();
-    let authors: BTreeSet<&str> = found
-        .messages
-        .values()
-        .map(|message| message.user_id.as_str())
-        .collect();
-    let missing: Vec<&str> = authors
-        .into_iter()
-        .filter(|author| !locked.contains(author))
-        .collect();
-    if missing.is_empty() {
-        return Ok(found);
-    }
-    profiles::create(tx, &missing, now).await?;
-    Found::from_rows(&tx.pipeline(&lookups(&[&message_ids])).await?)
-}
-
-/// The predictions that are to be stored, sorted out from those that stand already or cannot be.
-#[derive(Default)]
-struct Sorted {
-    /// What each prediction given came to, in their order.
-    fates: Vec<Fate>,
-    inserts: Vec<Insert>,
-    /// Stored predictions that no longer count.
-    superseded: Vec<i64>,
-}
-
+/// What a prediction came to.
 enum Fate {
     Refused(Error),
-    Stands {
-        id: i64,
-        user_id: String,
-        risk_score: Probability,
-    },
-    /// The n-th of the inserts.
-    Stored {
-        insert: usize,
-        is_new: bool,
-    },
+    Recorded { id: i64, user_id: String, is_new: bool },
 }
 
-/// Stores the predictions that can be, recomputes the profiles of their clients, and says what became of each, in
-/// the order given. `found` is what [`lookups`] yielded in the same transaction.
+/// Says what became of each prediction, in the order given, and recomputes the profiles of their clients. `opened` is
+/// what [`Opening`] yielded for them in the same transaction.
 pub(crate) async fn record(
     tx: &Tx,
     outbox: &Outbox,
     now: Option<DateTime<Utc>>,
     given: &[NewPrediction],
-    found: &[Vec<Row>],
+    opened: Opened,
 ) -> Result<Vec<Outcome>, Error> {
-    let found = with_profiles(tx, Found::from_rows(found)?, &message_ids(given), now).await?;
-    let instant = now.unwrap_or(found.read_at);
-    let sorted = sort(given, &found, instant);
-    let ids = predictions::insert(tx, &sorted.inserts).await?;
-    predictions::supersede(tx, &sorted.superseded).await?;
-    let mut events = Vec::with_capacity(ids.len());
-    for (insert, id) in sorted.inserts.iter().zip(&ids) {
-        events.push(prediction_recorded(insert, *id)?);
+    let Opened { stored, mut what } = opened;
+    let authors: BTreeSet<&str> = stored.iter().map(|stored| stored.user_id.as_str()).collect();
+    let all_locked = what.standings.len() >= authors.len();
+    if !all_locked {
+        // A message may be scored before its author's account was announced: the profile is made here, then.
+        let authors: Vec<&str> = authors.into_iter().collect();
+        profiles::create(tx, &authors, now).await?;
+        what = Recompute::lock(tx, &authors, now).await?;
     }
-    // A repeat answers with the profile as well, computed anew like the others: it is exact either way.
-    let touched = touched_users(&sorted);
-    let standings = found
-        .standings
-        .into_iter()
-        .filter(|standing| touched.contains(&standing.user_id))
-        .collect();
-    let high_risk_evidence = high_risk_users(&sorted.inserts, &found.policy.thresholds, instant);
-    let what = Recompute {
-        policy: &found.policy,
-        standings,
-        high_risk_evidence,
-        now,
-    };
+    let existing = predictions::existing(tx, &contested(&stored, all_locked)).await?;
+    let superseded = settle_versions(tx, &existing).await?;
+    if !superseded.is_empty() {
+        let user_ids: Vec<&str> = what.readings.keys().map(String::as_str).collect();
+        what.readings = windows::read(tx, &user_ids, now).await?;
+    }
+    let fates = fates(given, &stored, &existing);
+    let touched: HashSet<&str> = fates.iter().filter_map(Fate::user_id).collect();
+    what.standings
+        .retain(|standing| touched.contains(standing.user_id.as_str()));
+    let mut events = Vec::with_capacity(given.len());
+    for (prediction, stored) in stored_anew(given, &stored) {
+        events.push(prediction_recorded(prediction, stored)?);
+        let instant = what.readings.get(&stored.user_id).map(|readings| readings.now);
+        let counts = stored.id.is_some_and(|id| !superseded.contains(&id));
+        if counts && instant.is_some_and(|now| is_high_risk(prediction, stored, now, &what.policy.thresholds))
+        {
+            what.high_risk_evidence.insert(stored.user_id.clone());
+        }
+    }
     let recomputed = recompute(tx, outbox, what, events).await?;
-    Ok(sorted
-        .fates
+    Ok(fates
         .into_iter()
-        .map(|fate| outcome(fate, &sorted.inserts, &ids, &recomputed))
+        .zip(given)
+        .map(|(fate, prediction)| outcome(fate, prediction, &recomputed))
         .collect())
 }
 
-fn touched_users(sorted: &Sorted) -> HashSet<String> {
-    let standing = sorted.fates.iter().filter_map(|fate| match fate {
-        Fate::Stands { user_id, .. } => Some(user_id.clone()),
-        Fate::Refused(_) | Fate::Stored { .. } => None,
-    });
-    standing
-        .chain(sorted.inserts.iter().map(|insert| insert.user_id.clone()))
+/// The messages of which more must be known: one that had a prediction before, or got several now. What was stored before
+/// all profiles were locked may have met with another's that was not to be seen yet.
+fn contested(stored: &[Stored], all_locked: bool) -> Vec<i64> {
+    let mut seen = HashSet::new();
+    stored
+        .iter()
+        .filter(|stored| stored.sender_role == SenderRole::User)
+        .filter(|stored| {
+            let repeated = !seen.insert(stored.message_id);
+            repeated || !all_locked || stored.is_contested || stored.id.is_none()
+        })
+        .map(|stored| stored.message_id)
         .collect()
 }
 
-fn sort(given: &[NewPrediction], found: &Found, now: DateTime<Utc>) -> Sorted {
-    let mut sorted = Sorted::default();
-    let mut seen: HashMap<(i64, &str), usize> = HashMap::new();
-    for prediction in given {
-        let fate = sort_one(prediction, found, now, &mut sorted, &mut seen);
-        sorted.fates.push(fate);
+/// Of several predictions of one message one counts. Returns those that did and do no more.
+async fn settle_versions(tx: &Tx, existing: &[Existing]) -> Result<HashSet<i64>, db::Error> {
+    let mut by_message: HashMap<i64, Vec<&Existing>> = HashMap::new();
+    for prediction in existing {
+        by_message
+            .entry(prediction.message_id)
+            .or_default()
+            .push(prediction);
     }
-    settle_versions(&mut sorted, &found.existing);
-    sorted
+    let superseded: Vec<i64> = by_message
+        .values()
+        .flat_map(|versions| superseded(versions))
+        .collect();
+    predictions::supersede(tx, &superseded).await?;
+    Ok(superseded.into_iter().collect())
 }
 
-fn sort_one<'g>(
-    prediction: &'g NewPrediction,
-    found: &Found,
-    now: DateTime<Utc>,
-    sorted: &mut Sorted,
-    seen: &mut HashMap<(i64, &'g str), usize>,
-) -> Fate {
-    let Some(message) = found.messages.get(&prediction.message_id) else {
-        return Fate::Refused(Error::NotFound);
-    };
-    if message.sender_role != SenderRole::User {
-        return Fate::Refused(Error::NotOwnMessage);
-    }
-    let mut existing = found.existing.get(&prediction.message_id).into_iter().flatten();
-    if let Some(standing) = existing.find(|standing| standing.model_version == prediction.model_version) {
-        let same = standing.scores == prediction.scores
-            && standing.risk_score == prediction.risk_score
-            && prediction
-                .timestamp
-                .is_none_or(|timestamp| timestamp == standing.timestamp);
-        return if same {
-            let user_id = message.user_id.clone();
-            Fate::Stands {
-                id: standing.id,
-                user_id,
-                risk_score: standing.risk_score,
-            }
-        } else {
-            Fate::Refused(Error::PredictionDiffers)
+/// Of the predictions of one message, those that count although they are not the one with the greatest (timestamp, id).
+fn superseded(versions: &[&Existing]) -> Vec<i64> {
+    let winner = versions
+        .iter()
+        .map(|version| (version.timestamp, version.id))
+        .max();
+    versions
+        .iter()
+        .filter(|version| !version.superseded && Some((version.timestamp, version.id)) != winner)
+        .map(|version| version.id)
+        .collect()
+}
+
+fn fates(given: &[NewPrediction], stored: &[Stored], existing: &[Existing]) -> Vec<Fate> {
+    let by_position: HashMap<usize, &Stored> =
+        stored.iter().map(|stored| (stored.position, stored)).collect();
+    let standing: HashMap<(i64, &str), &Existing> = existing
+        .iter()
+        .map(|prediction| {
+            (
+                (prediction.message_id, prediction.model_version.as_str()),
+                prediction,
+            )
+        })
+        .collect();
+    let mut seen = HashSet::new();
+    let fate = |(position, prediction): (usize, &NewPrediction)| {
+        let Some(stored) = by_position.get(&position) else {
+            return Fate::Refused(Error::NotFound);
         };
-    }
-    let insert = Insert {
-        message_id: message.message_id,
-        user_id: message.user_id.clone(),
-        timestamp: prediction.timestamp.unwrap_or(now),
-        message_timestamp: message.timestamp,
-        scores: prediction.scores,
-        risk_score: prediction.risk_score,
-        conversation_type: message.conversation_type,
-        model_version: prediction.model_version.clone(),
-        superseded: false,
-        traceparent: prediction.traceparent.clone(),
-    };
-    let key = (prediction.message_id, prediction.model_version.as_str());
-    if let Some(earlier) = seen.get(&key).copied() {
-        let same = sorted
-            .inserts
-            .get(earlier)
-            .is_some_and(|first| is_same(first, &insert, prediction.timestamp));
-        return if same {
-            Fate::Stored {
-                insert: earlier,
-                is_new: false,
-            }
-        } else {
-            Fate::Refused(Error::PredictionDiffers)
+        if stored.sender_role != SenderRole::User {
+            return Fate::Refused(Error::NotOwnMessage);
+        }
+        let recorded = |id, is_new| Fate::Recorded {
+            id,
+            user_id: stored.user_id.clone(),
+            is_new,
         };
-    }
-    seen.insert(key, sorted.inserts.len());
-    sorted.inserts.push(insert);
-    Fate::Stored {
-        insert: sorted.inserts.len() - 1,
-        is_new: true,
-    }
+        let key = (prediction.message_id, prediction.model_version.clone());
+        match (stored.id, seen.insert(key)) {
+            (Some(id), true) => recorded(id, true),
+            // Given twice, or stored earlier: the row that stands decides.
+            _ => match standing.get(&(prediction.message_id, prediction.model_version.as_str())) {
+                Some(standing) if is_same(standing, prediction) => recorded(standing.id, false),
+                Some(_) => Fate::Refused(Error::PredictionDiffers),
+                None => Fate::Refused(Error::NotFound),
+            },
+        }
+    };
+    given.iter().enumerate().map(fate).collect()
 }
 
 /// A repeat that names no time is the same as the first, whenever that was.
-fn is_same(first: &Insert, repeat: &Insert, given: Option<DateTime<Utc>>) -> bool {
-    first.scores == repeat.scores
-        && first.risk_score == repeat.risk_score
-        && given.is_none_or(|timestamp| timestamp == first.timestamp)
+fn is_same(standing: &Existing, repeat: &NewPrediction) -> bool {
+    standing.scores == repeat.scores
+        && standing.risk_score == repeat.risk_score
+        && repeat
+            .timestamp
+            .is_none_or(|timestamp| timestamp == standing.timestamp)
 }
 
-/// Of several predictions of one message the one with the greatest (timestamp, id) counts. New ids are greater
-/// than stored ones and follow the order of the inserts.
-fn settle_versions(sorted: &mut Sorted, existing: &HashMap<i64, Vec<Existing>>) {
-    let mut winners: HashMap<i64, usize> = HashMap::new();
-    for position in 0..sorted.inserts.len() {
-        let Some(insert) = sorted.inserts.get(position) else {
-            continue;
-        };
-        let (message_id, timestamp) = (insert.message_id, insert.timestamp);
-        let standing = existing
-            .get(&message_id)
-            .into_iter()
-            .flatten()
-            .find(|standing| !standing.superseded);
-        let rival = winners.get(&message_id).copied();
-        let rival_timestamp = rival
-            .and_then(|rival| sorted.inserts.get(rival))
-            .map(|rival| rival.timestamp);
-        let wins = match (rival_timestamp, standing) {
-            (Some(rival), _) => timestamp >= rival,
-            (None, Some(standing)) => timestamp >= standing.timestamp,
-            (None, None) => true,
-        };
-        let loser = if wins { rival } else { Some(position) };
-        if wins {
-            winners.insert(message_id, position);
-            if let (None, Some(standing)) = (rival, standing) {
-                sorted.superseded.push(standing.id);
-            }
-        }
-        if let Some(loser) = loser.and_then(|loser| sorted.inserts.get_mut(loser)) {
-            loser.superseded = true;
+/// The predictions that were stored now, each once.
+fn stored_anew<'a>(
+    given: &'a [NewPrediction],
+    stored: &'a [Stored],
+) -> impl Iterator<Item = (&'a NewPrediction, &'a Stored)> {
+    let mut seen = HashSet::new();
+    stored
+        .iter()
+        .filter(move |stored| stored.id.is_some_and(|id| seen.insert(id)))
+        .filter_map(|stored| Some((given.get(stored.position)?, stored)))
+}
+
+/// Whether the message is of the last 7 days and high-risk by its scores.
+fn is_high_risk(
+    prediction: &NewPrediction,
+    stored: &Stored,
+    now: DateTime<Utc>,
+    thresholds: &Thresholds,
+) -> bool {
+    let at = stored.message_timestamp;
+    let scores = &prediction.scores;
+    at > now - TimeDelta::days(SHORT_DAYS)
+        && at <= now
+        && thresholds.is_high_risk(prediction.risk_score, scores.p_relapse, scores.p_craving)
+}
+
+fn prediction_recorded(prediction: &NewPrediction, stored: &Stored) -> Result<NewEvent, Error> {
+    let data = PredictionRecorded {
+        prediction_id: stored.id.unwrap_or_default(),
+        message_id: prediction.message_id,
+        user_id: stored.user_id.clone(),
+        message_timestamp: stored.message_timestamp,
+        model_version: prediction.model_version.clone(),
+        risk_score: prediction.risk_score.as_f64(),
+        p_isolation: prediction.scores.p_isolation.as_f64(),
+    };
+    Ok(NewEvent::of(Some(stored.user_id.clone()), &data)?.caused_by(prediction.traceparent.clone()))
+}
+
+impl Fate {
+    fn user_id(&self) -> Option<&str> {
+        match self {
+            Self::Refused(_) => None,
+            Self::Recorded { user_id, .. } => Some(user_id),
         }
     }
 }
 
-/// Clients of whom a high-risk message of the last 7 days was scored just now.
-fn high_risk_users(inserts: &[Insert], thresholds: &Thresholds, now: DateTime<Utc>) -> HashSet<String> {
-    inserts
-        .iter()
-        .filter(|insert| !insert.superseded && is_in_short_window(insert.message_timestamp, now))
-        .filter(|insert| {
-            insert.risk_score >= thresholds.high
-                || insert.scores.p_relapse >= thresholds.relapse
-                || insert.scores.p_craving >= thresholds.craving
-        })
-        .map(|insert| insert.user_id.clone())
-        .collect()
-}
-
-fn is_in_short_window(at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
-    at > now - TimeDelta::days(SHORT_DAYS) && at <= now
-}
-
-fn prediction_recorded(insert: &Insert, id: i64) -> Result<NewEvent, Error> {
-    let data = PredictionRecorded {
-        prediction_id: id,
-        message_id: insert.message_id,
-        user_id: insert.user_id.clone(),
-        message_timestamp: insert.message_timestamp,
-        model_version: insert.model_version.clone(),
-        risk_score: insert.risk_score.as_f64(),
-        p_isolation: insert.scores.p_isolation.as_f64(),
-    };
-    Ok(NewEvent::of(Some(insert.user_id.clone()), &data)?.caused_by(insert.traceparent.clone()))
-}
-
-fn outcome(fate: Fate, inserts: &[Insert], ids: &[i64], recomputed: &Recomputed) -> Outcome {
-    let (id, user_id, risk_score, is_new) = match fate {
+fn outcome(fate: Fate, prediction: &NewPrediction, recomputed: &Recomputed) -> Outcome {
+    let (id, user_id, is_new) = match fate {
         Fate::Refused(error) => return Err(error),
-        Fate::Stands {
-            id,
-            user_id,
-            risk_score,
-        } => (id, user_id, risk_score, false),
-        Fate::Stored { insert, is_new } => {
-            let (row, id) = inserts.get(insert).zip(ids.get(insert)).ok_or(Error::NotFound)?;
-            (*id, row.user_id.clone(), row.risk_score, is_new)
-        }
+        Fate::Recorded { id, user_id, is_new } => (id, user_id, is_new),
     };
-    let profile = recomputed
-        .profiles
-        .get(&user_id)
-        .cloned()
-        .ok_or(Error::NotFound)?;
-    let actions = if is_new {
-        recomputed.decisions.actions.get(&user_id).cloned()
-    } else {
-        None
-    };
-    let escalation_id = if is_new {
-        recomputed.decisions.escalations.get(&user_id).copied()
-    } else {
-        None
-    };
+    let decisions = &recomputed.decisions;
     Ok(Recorded {
         id,
-        risk_score,
+        risk_score: prediction.risk_score,
         is_new,
-        profile,
-        escalation_id,
-        actions: actions.unwrap_or_default(),
+        profile: recomputed
+            .profiles
+            .get(&user_id)
+            .cloned()
+            .ok_or(Error::NotFound)?,
+        escalation_id: is_new
+            .then(|| decisions.escalations.get(&user_id).copied())
+            .flatten(),
+        actions: is_new
+            .then(|| decisions.actions.get(&user_id).cloned())
+            .flatten()
+            .unwrap_or_default(),
     })
 }

@@ -249,7 +249,7 @@ pub(crate) async fn acknowledge(
     let Granted { caller, body, key } = request.allow(&ANSWER)?;
     let staff_id = caller.principal.id.as_str();
     let tx = state.db.begin(&caller.actor()?).await?;
-    let response = web::write(tx, &caller, key, async |tx| {
+    web::write(tx, &caller, key, async |tx| {
         let found = escalations::lock(tx, *escalation_id)
             .await?
             .ok_or(Error::NotFound)?;
@@ -267,13 +267,10 @@ pub(crate) async fn acknowledge(
         let taken = escalations::acknowledge(tx, *escalation_id, staff_id, body.lease_minutes, now).await?;
         state
             .outbox
-            .enqueue(tx, &[changed(escalation::ACKNOWLEDGED, &taken)?])
-            .await?;
+            .enqueue(tx, vec![changed(escalation::ACKNOWLEDGED, &taken)?]);
         Ok::<_, Error>(Answer::ok(&EscalationView::new(taken, &caller))?)
     })
-    .await?;
-    state.outbox.wake();
-    Ok(response)
+    .await
 }
 
 /// What came of an escalation.
@@ -325,7 +322,7 @@ pub(crate) async fn resolve(
     let Granted { caller, body, key } = request.allow(&ANSWER)?;
     let staff_id = caller.principal.id.as_str();
     let tx = state.db.begin(&caller.actor()?).await?;
-    let response = web::write(tx, &caller, key, async |tx| {
+    web::write(tx, &caller, key, async |tx| {
         let found = escalations::lock(tx, *escalation_id)
             .await?
             .ok_or(Error::NotFound)?;
@@ -338,11 +335,8 @@ pub(crate) async fn resolve(
         let resolved = escalations::resolve(tx, *escalation_id, staff_id, &body, state.clock.fixed()).await?;
         state
             .outbox
-            .enqueue(tx, &[changed(escalation::RESOLVED, &resolved)?])
-            .await?;
+            .enqueue(tx, vec![changed(escalation::RESOLVED, &resolved)?]);
         Ok::<_, Error>(Answer::ok(&EscalationView::new(resolved, &caller))?)
     })
-    .await?;
-    state.outbox.wake();
-    Ok(response)
+    .await
 }

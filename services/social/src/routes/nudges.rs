@@ -150,7 +150,7 @@ pub(crate) async fn create(
     let Granted { caller, body, key } = request.allow(&CREATE)?;
     super::profiles::must_care_for(&state, &caller.actor()?, &user_id).await?;
     let tx = state.db.begin(&caller.actor()?).await?;
-    let response = web::write(tx, &caller, key, async |tx| {
+    web::write(tx, &caller, key, async |tx| {
         let profile = tx
             .query_opt(&caseload::find_sql(), &[&&**user_id])
             .await?
@@ -179,18 +179,13 @@ pub(crate) async fn create(
         let stored = nudges::insert(tx, &[insert]).await?;
         let nudge_id = stored.first().map(|(_, id)| *id).ok_or(Error::NotFound)?;
         let made = nudges::lock(tx, nudge_id).await?.ok_or(Error::NotFound)?;
-        state
-            .outbox
-            .enqueue(tx, &[changed(nudge::CREATED, &made)?])
-            .await?;
+        state.outbox.enqueue(tx, vec![changed(nudge::CREATED, &made)?]);
         Ok::<_, Error>(Answer::created(
             format!("/v1/nudges/{nudge_id}"),
             &NudgeView::new(made, &caller),
         )?)
     })
-    .await?;
-    state.outbox.wake();
-    Ok(response)
+    .await
 }
 
 /// A client's nudges, newest first.
@@ -269,7 +264,7 @@ pub(crate) async fn viewed(
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, key, .. } = request.allow(&ANSWER)?;
     let tx = state.db.begin(&caller.actor()?).await?;
-    let response = web::write(tx, &caller, key, async |tx| {
+    web::write(tx, &caller, key, async |tx| {
         let found = nudges::lock(tx, *nudge_id).await?.ok_or(Error::NotFound)?;
         match found.status.as_str() {
             "viewed" | "responded" => return Ok(Answer::ok(&NudgeView::new(found, &caller))?),
@@ -278,15 +273,10 @@ pub(crate) async fn viewed(
         }
         nudges::mark_viewed(tx, *nudge_id, state.clock.fixed()).await?;
         let seen = nudges::lock(tx, *nudge_id).await?.ok_or(Error::NotFound)?;
-        state
-            .outbox
-            .enqueue(tx, &[changed(nudge::VIEWED, &seen)?])
-            .await?;
+        state.outbox.enqueue(tx, vec![changed(nudge::VIEWED, &seen)?]);
         Ok::<_, Error>(Answer::ok(&NudgeView::new(seen, &caller))?)
     })
-    .await?;
-    state.outbox.wake();
-    Ok(response)
+    .await
 }
 
 /// What the client answers to a nudge.
@@ -331,7 +321,7 @@ pub(crate) async fn responded(
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, body, key } = request.allow(&ANSWER)?;
     let tx = state.db.begin(&caller.actor()?).await?;
-    let response = web::write(tx, &caller, key, async |tx| {
+    web::write(tx, &caller, key, async |tx| {
         let found = nudges::lock(tx, *nudge_id).await?.ok_or(Error::NotFound)?;
         if !matches!(found.status.as_str(), "sent" | "viewed") {
             return Err(Error::NudgeState(found.status));
@@ -348,13 +338,10 @@ pub(crate) async fn responded(
         let answered = nudges::lock(tx, *nudge_id).await?.ok_or(Error::NotFound)?;
         state
             .outbox
-            .enqueue(tx, &[changed(nudge::RESPONDED, &answered)?])
-            .await?;
+            .enqueue(tx, vec![changed(nudge::RESPONDED, &answered)?]);
         Ok::<_, Error>(Answer::ok(&NudgeView::new(answered, &caller))?)
     })
-    .await?;
-    state.outbox.wake();
-    Ok(response)
+    .await
 }
 
 fn changed(event_type: &'static str, found: &Nudge) -> Result<bus::NewEvent, Error> {

@@ -14,7 +14,7 @@ use web::{Allowed, Answer, Caller, CursorKey, Granted, Identifier, Newest, Page,
 use self::body::{PredictionBody, RecordedBody, Scored};
 use crate::domain::prediction::NewPrediction;
 use crate::error::Error;
-use crate::ops::record::{Outcome, lookups, message_ids, record as record_all};
+use crate::ops::record::{Opening, Outcome, record as record_all};
 use crate::state::State;
 use crate::store::predictions::{self, Prediction};
 
@@ -51,18 +51,17 @@ pub(crate) async fn record(
     }
     // With a key the answer is stored in the transaction of the write, which is therefore its own.
     let given = [prediction];
+    let now = state.clock.fixed();
     let tx = state.db.begin_worker().await?;
-    let response = web::write(tx, &caller, key, async |tx| {
-        let found = tx.pipeline(&lookups(&[&message_ids(&given)])).await?;
-        let outcomes = record_all(tx, &state.outbox, state.clock.fixed(), &given, &found).await?;
+    web::write(tx, &caller, key, async |tx| {
+        let opened = Opening::new(&given, now).run(tx).await?;
+        let outcomes = record_all(tx, &state.outbox, now, &given, opened).await?;
         answer_one(
             *message_id,
             outcomes.into_iter().next().unwrap_or(Err(Error::NotFound)),
         )
     })
-    .await?;
-    state.outbox.wake();
-    Ok(response)
+    .await
 }
 
 fn answer_one(message_id: i64, outcome: Outcome) -> Result<Answer, Error> {

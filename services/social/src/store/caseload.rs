@@ -217,3 +217,17 @@ pub(crate) const HISTORY: &str = "
     where c.user_id = $1 and (c.changed_at, c.id) < ($2, $3)
     order by c.changed_at desc, c.id desc
     limit $4";
+
+#[cfg(test)]
+mod tests {
+    /// Indentation apart.
+    fn words(sql: &str) -> Vec<&str> {
+        sql.split_whitespace().collect()
+    }
+
+    #[test]
+    fn the_benchmark_measures_the_statement_that_is_served() {
+        let measured = include_str!("../../../../bench/service/caseload.sql");
+        assert_eq!(words(measured), words(&super::list_sql()));
+    }
+}

@@ -1,13 +1,11 @@
 //! `social.risk_policies`.
 
-use chrono::{DateTime, Utc};
 use db::{Json, Row, Tx};
 
 use crate::domain::policy::{Policy, Thresholds};
 
 /// The one policy that profiles are computed with.
-pub(crate) const ACTIVE: &str =
-    "select version, thresholds, clock_timestamp() as read_at from social.risk_policies where active";
+pub(crate) const ACTIVE: &str = "select version, thresholds from social.risk_policies where active";
 
 /// # Errors
 /// [`db::Error::Row`] when there is no active policy, or its thresholds are not what the rules need.
@@ -20,14 +18,6 @@ pub(crate) fn from_rows(rows: &[Row]) -> Result<Policy, db::Error> {
         version: row.try_get("version")?,
         thresholds,
     })
-}
-
-/// When the policy was read, by the database's clock.
-pub(crate) fn read_at(rows: &[Row]) -> Result<DateTime<Utc>, db::Error> {
-    let row = rows
-        .first()
-        .ok_or_else(|| db::Error::Row("no risk policy is active".to_owned()))?;
-    Ok(row.try_get("read_at")?)
 }
 
 pub(crate) async fn active(tx: &Tx) -> Result<Policy, db::Error> {

@@ -1,11 +1,11 @@
 //! `social.message_predictions`.
 
 use chrono::{DateTime, Utc};
-use common::{ConversationType, Probability};
-use db::{Row, Tx};
+use common::{ConversationType, Probability, SenderRole};
+use db::{Row, ToSql, Tx};
 
 use super::{probability, word};
-use crate::domain::prediction::Scores;
+use crate::domain::prediction::{NewPrediction, Scores};
 
 /// A stored prediction, as far as a repeat or another model version must know it.
 #[derive(Clone, Debug)]
@@ -19,14 +19,22 @@ pub(crate) struct Existing {
     pub(crate) superseded: bool,
 }
 
-/// `$1`: message ids.
-pub(crate) const EXISTING: &str = "
+const EXISTING: &str = "
     select p.id, p.message_id, p.timestamp, p.p_craving, p.p_relapse, p.p_negative_mood, p.p_neutral, p.p_toxic,
         p.p_isolation, p.risk_score, p.model_version, p.superseded
     from social.message_predictions p
     where p.message_id = any ($1)";
 
-pub(crate) fn existing_from_row(row: &Row) -> Result<Existing, db::Error> {
+/// Every prediction of messages.
+pub(crate) async fn existing(tx: &Tx, message_ids: &[i64]) -> Result<Vec<Existing>, db::Error> {
+    if message_ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = tx.query(EXISTING, &[&message_ids]).await?;
+    rows.iter().map(existing_from_row).collect()
+}
+
+fn existing_from_row(row: &Row) -> Result<Existing, db::Error> {
     Ok(Existing {
         id: row.try_get("id")?,
         message_id: row.try_get("message_id")?,
@@ -49,68 +57,118 @@ fn scores(row: &Row) -> Result<Scores, db::Error> {
     })
 }
 
-/// A prediction that is about to be stored, with what its message says.
-#[derive(Clone, Debug)]
-pub(crate) struct Insert {
-    pub(crate) message_id: i64,
-    pub(crate) user_id: String,
-    /// Explicit, so that which of several versions counts is decided before the insert.
-    pub(crate) timestamp: DateTime<Utc>,
-    pub(crate) message_timestamp: DateTime<Utc>,
-    pub(crate) scores: Scores,
-    pub(crate) risk_score: Probability,
-    pub(crate) conversation_type: ConversationType,
-    pub(crate) model_version: String,
-    pub(crate) superseded: bool,
-    /// The trace of the request it came in.
-    pub(crate) traceparent: Option<String>,
+/// Predictions side by side, as [`STORE`] takes them.
+pub(crate) struct Columns {
+    message_ids: Vec<i64>,
+    timestamps: Vec<Option<DateTime<Utc>>>,
+    model_versions: Vec<String>,
+    scores: [Vec<f64>; 7],
+    now: Option<DateTime<Utc>>,
 }
 
-/// Stores predictions; returns their ids in the order given.
-pub(crate) async fn insert(tx: &Tx, rows: &[Insert]) -> Result<Vec<i64>, db::Error> {
-    if rows.is_empty() {
-        return Ok(Vec::new());
-    }
-    let score =
-        |of: fn(&Insert) -> Probability| rows.iter().map(|row| of(row).as_f64()).collect::<Vec<f64>>();
-    // Ids are drawn in the order of the ordinality, and returned sorted: the n-th is that of the n-th row.
-    let stored = tx
-        .query(
-            "with stored as (
-                insert into social.message_predictions (message_id, user_id, timestamp, message_timestamp, p_craving,
-                    p_relapse, p_negative_mood, p_neutral, p_toxic, p_isolation, risk_score, conversation_type,
-                    model_version, superseded)
-                select n.message_id, n.user_id, n.timestamp, n.message_timestamp, n.p_craving, n.p_relapse,
-                    n.p_negative_mood, n.p_neutral, n.p_toxic, n.p_isolation, n.risk_score, n.conversation_type,
-                    n.model_version, n.superseded
-                from unnest($1::int8[], $2::varchar[], $3::timestamptz[], $4::timestamptz[], $5::float8[],
-                    $6::float8[], $7::float8[], $8::float8[], $9::float8[], $10::float8[], $11::float8[],
-                    $12::varchar[], $13::varchar[], $14::bool[]) with ordinality
-                    as n (message_id, user_id, timestamp, message_timestamp, p_craving, p_relapse, p_negative_mood,
-                        p_neutral, p_toxic, p_isolation, risk_score, conversation_type, model_version, superseded,
-                        position)
-                order by n.position
-                returning id)
-            select id from stored order by id",
-            &[
-                &rows.iter().map(|row| row.message_id).collect::<Vec<_>>(),
-                &rows.iter().map(|row| row.user_id.as_str()).collect::<Vec<_>>(),
-                &rows.iter().map(|row| row.timestamp).collect::<Vec<_>>(),
-                &rows.iter().map(|row| row.message_timestamp).collect::<Vec<_>>(),
-                &score(|row| row.scores.p_craving),
-                &score(|row| row.scores.p_relapse),
-                &score(|row| row.scores.p_negative_mood),
-                &score(|row| row.scores.p_neutral),
-                &score(|row| row.scores.p_toxic),
-                &score(|row| row.scores.p_isolation),
-                &score(|row| row.risk_score),
-                &rows.iter().map(|row| row.conversation_type.as_str()).collect::<Vec<_>>(),
-                &rows.iter().map(|row| row.model_version.as_str()).collect::<Vec<_>>(),
-                &rows.iter().map(|row| row.superseded).collect::<Vec<_>>(),
+impl Columns {
+    pub(crate) fn new(given: &[NewPrediction], now: Option<DateTime<Utc>>) -> Self {
+        let column = |of: fn(&NewPrediction) -> Probability| given.iter().map(|p| of(p).as_f64()).collect();
+        Self {
+            message_ids: given.iter().map(|p| p.message_id).collect(),
+            timestamps: given.iter().map(|p| p.timestamp).collect(),
+            model_versions: given.iter().map(|p| p.model_version.clone()).collect(),
+            scores: [
+                column(|p| p.scores.p_craving),
+                column(|p| p.scores.p_relapse),
+                column(|p| p.scores.p_negative_mood),
+                column(|p| p.scores.p_neutral),
+                column(|p| p.scores.p_toxic),
+                column(|p| p.scores.p_isolation),
+                column(|p| p.risk_score),
             ],
-        )
-        .await?;
-    stored.iter().map(|row| Ok(row.try_get("id")?)).collect()
+            now,
+        }
+    }
+
+    pub(crate) fn message_ids(&self) -> &Vec<i64> {
+        &self.message_ids
+    }
+
+    pub(crate) fn now(&self) -> &Option<DateTime<Utc>> {
+        &self.now
+    }
+
+    pub(crate) fn params(&self) -> [&(dyn ToSql + Sync); 11] {
+        let [craving, relapse, mood, neutral, toxic, isolation, risk] = &self.scores;
+        [
+            &self.message_ids,
+            &self.timestamps,
+            &self.model_versions,
+            craving,
+            relapse,
+            mood,
+            neutral,
+            toxic,
+            isolation,
+            risk,
+            &self.now,
+        ]
+    }
+}
+
+/// Stores what is new of the predictions given ([`Columns::params`]) and says of each whose message it is about, whether
+/// it was stored, and whether another prediction of that message stood before. What is about an unknown message, or one
+/// that the client did not write, is not stored; nor is what stands already.
+pub(crate) const STORE: &str = "
+    with given as materialized (
+        select n.position, n.message_id, n.timestamp, n.model_version, n.p_craving, n.p_relapse, n.p_negative_mood,
+            n.p_neutral, n.p_toxic, n.p_isolation, n.risk_score, m.user_id, m.timestamp as message_timestamp,
+            m.conversation_type, m.sender_role
+        from unnest($1::int8[], $2::timestamptz[], $3::varchar[], $4::float8[], $5::float8[], $6::float8[],
+                $7::float8[], $8::float8[], $9::float8[], $10::float8[]) with ordinality
+            as n (message_id, timestamp, model_version, p_craving, p_relapse, p_negative_mood, p_neutral, p_toxic,
+                p_isolation, risk_score, position)
+        cross join lateral (
+            select f.user_id, f.timestamp, f.conversation_type, f.sender_role
+            from core.messages f where f.message_id = n.message_id and f.user_id is not null offset 0) as m),
+    stored as (
+        insert into social.message_predictions (message_id, user_id, timestamp, message_timestamp, p_craving,
+            p_relapse, p_negative_mood, p_neutral, p_toxic, p_isolation, risk_score, conversation_type, model_version)
+        select g.message_id, g.user_id, coalesce(g.timestamp, $11, (select clock_timestamp())), g.message_timestamp,
+            g.p_craving, g.p_relapse, g.p_negative_mood, g.p_neutral, g.p_toxic, g.p_isolation, g.risk_score,
+            g.conversation_type, g.model_version
+        from given g
+        where g.sender_role = 'user'
+        order by g.position
+        on conflict (message_id, model_version) do nothing
+        returning id, message_id, model_version)
+    select g.position, g.message_id, g.user_id, g.message_timestamp, g.sender_role, s.id,
+        exists (select from social.message_predictions o where o.message_id = g.message_id) as is_contested
+    from given g
+    left join stored s on s.message_id = g.message_id and s.model_version = g.model_version";
+
+/// What became of one of the predictions given to [`STORE`].
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    /// Which one, from 0.
+    pub(crate) position: usize,
+    pub(crate) message_id: i64,
+    pub(crate) user_id: String,
+    pub(crate) message_timestamp: DateTime<Utc>,
+    pub(crate) sender_role: SenderRole,
+    /// Its row; none where it stood already, or may not be stored.
+    pub(crate) id: Option<i64>,
+    /// Whether the message had a prediction before.
+    pub(crate) is_contested: bool,
+}
+
+pub(crate) fn stored_from_row(row: &Row) -> Result<Stored, db::Error> {
+    let position: i64 = row.try_get("position")?;
+    Ok(Stored {
+        position: usize::try_from(position - 1).map_err(|_| db::Error::Row("position".to_owned()))?,
+        message_id: row.try_get("message_id")?,
+        user_id: row.try_get("user_id")?,
+        message_timestamp: row.try_get("message_timestamp")?,
+        sender_role: word(row, "sender_role")?,
+        id: row.try_get("id")?,
+        is_contested: row.try_get("is_contested")?,
+    })
 }
 
 /// Marks predictions that no longer count, because another version of their message does.

@@ -1,6 +1,7 @@
 //! `social.user_risk_profiles` and the history of its labels.
 
 use chrono::{DateTime, Utc};
+use common::Probability;
 use db::{Json, Row, Tx};
 
 use super::word;
@@ -16,7 +17,7 @@ pub(crate) const LOCK_AUTHORS: &str = "
     for update of p";
 
 /// Locks the profiles of clients (`$1`: user ids), in one order for everybody.
-const LOCK: &str = "
+pub(crate) const LOCK: &str = "
     select p.user_id, p.current_risk_label, p.risk_label_since, p.risk_trend, p.last_decision_at,
         p.nudge_reconsider_at
     from social.user_risk_profiles p
@@ -43,14 +44,6 @@ pub(crate) fn standing_from_row(row: &Row) -> Result<Standing, db::Error> {
         last_decision_at: row.try_get("last_decision_at")?,
         nudge_reconsider_at: row.try_get("nudge_reconsider_at")?,
     })
-}
-
-pub(crate) async fn lock(tx: &Tx, user_ids: &[&str]) -> Result<Vec<Standing>, db::Error> {
-    tx.query(LOCK, &[&user_ids])
-        .await?
-        .iter()
-        .map(standing_from_row)
-        .collect()
 }
 
 pub(crate) async fn lock_due(
@@ -90,58 +83,56 @@ pub(crate) struct Save<'a> {
     pub(crate) next_recompute_at: Option<DateTime<Utc>>,
 }
 
-/// Stores computed profiles; they are locked.
-pub(crate) async fn save(tx: &Tx, rows: &[Save<'_>]) -> Result<(), db::Error> {
+/// Stores computed profiles with the commit; they are locked.
+pub(crate) fn save(tx: &Tx, rows: &[Save<'_>]) {
+    if rows.is_empty() {
+        return;
+    }
     let score = |of: fn(&Profile) -> Option<f64>| rows.iter().map(|row| of(row.profile)).collect::<Vec<_>>();
-    let count = |of: fn(&Profile) -> i64| {
+    let count = |of: fn(&Profile) -> Option<i64>| {
         rows.iter()
-            .map(|row| i32::try_from(of(row.profile)).unwrap_or(i32::MAX))
-            .collect::<Vec<i32>>()
+            .map(|row| of(row.profile).map(|n| i32::try_from(n).unwrap_or(i32::MAX)))
+            .collect::<Vec<_>>()
     };
-    let text = |of: fn(&Profile) -> &'static str| rows.iter().map(|row| of(row.profile)).collect::<Vec<_>>();
-    tx.execute(
+    let text = |of: fn(&Profile) -> &str| {
+        rows.iter()
+            .map(|row| of(row.profile).to_owned())
+            .collect::<Vec<_>>()
+    };
+    let time = |of: fn(&Save<'_>) -> Option<DateTime<Utc>>| rows.iter().map(of).collect::<Vec<_>>();
+    tx.at_commit(
         SAVE,
-        &[
-            &rows
-                .iter()
-                .map(|row| row.profile.user_id.as_str())
-                .collect::<Vec<_>>(),
-            &rows.iter().map(|row| row.profile.windows.now).collect::<Vec<_>>(),
-            &score(|p| p.windows.short.mean_risk()),
-            &score(|p| p.windows.short_max.map(|max| max.as_f64())),
-            &score(|p| p.windows.short.mean_isolation()),
-            &count(|p| p.windows.short_high_risk_count),
-            &count(|p| p.windows.short_toxic_incidents),
-            &score(|p| p.windows.medium.mean_risk()),
-            &score(|p| p.windows.medium_max.map(|max| max.as_f64())),
-            &score(|p| p.windows.medium.mean_isolation()),
-            &text(|p| p.risk_trend.as_str()),
-            &text(|p| p.isolation_trend.as_str()),
-            &text(|p| p.label.as_str()),
-            &rows.iter().map(|row| row.profile.label_since).collect::<Vec<_>>(),
-            &count(|p| p.windows.messages.total),
-            &count(|p| p.windows.messages.buddy),
-            &count(|p| p.windows.messages.counselor),
-            &rows
-                .iter()
-                .map(|row| row.profile.windows.messages.last_at)
-                .collect::<Vec<_>>(),
-            &rows.iter().map(|row| days(row.profile)).collect::<Vec<_>>(),
-            &rows
-                .iter()
-                .map(|row| Json(&row.profile.reasons))
-                .collect::<Vec<_>>(),
-            &rows
-                .iter()
-                .map(|row| row.profile.policy_version.as_str())
-                .collect::<Vec<_>>(),
-            &rows.iter().map(|row| row.next_recompute_at).collect::<Vec<_>>(),
-            &rows.iter().map(|row| row.last_decision_at).collect::<Vec<_>>(),
-            &rows.iter().map(|row| row.nudge_reconsider_at).collect::<Vec<_>>(),
+        vec![
+            Box::new(text(|p| p.user_id.as_str())),
+            Box::new(time(|row| Some(row.profile.windows.now))),
+            Box::new(score(|p| p.windows.short.mean_risk())),
+            Box::new(score(|p| p.windows.short_max.map(Probability::as_f64))),
+            Box::new(score(|p| p.windows.short.mean_isolation())),
+            Box::new(count(|p| Some(p.windows.short_high_risk_count))),
+            Box::new(count(|p| Some(p.windows.short_toxic_incidents))),
+            Box::new(score(|p| p.windows.medium.mean_risk())),
+            Box::new(score(|p| p.windows.medium_max.map(Probability::as_f64))),
+            Box::new(score(|p| p.windows.medium.mean_isolation())),
+            Box::new(text(|p| p.risk_trend.as_str())),
+            Box::new(text(|p| p.isolation_trend.as_str())),
+            Box::new(text(|p| p.label.as_str())),
+            Box::new(time(|row| Some(row.profile.label_since))),
+            Box::new(count(|p| Some(p.windows.messages.total))),
+            Box::new(count(|p| Some(p.windows.messages.buddy))),
+            Box::new(count(|p| Some(p.windows.messages.counselor))),
+            Box::new(time(|row| row.profile.windows.messages.last_at)),
+            Box::new(count(|p| p.windows.days_since_last_buddy_msg())),
+            Box::new(
+                rows.iter()
+                    .map(|row| Json(row.profile.reasons.clone()))
+                    .collect::<Vec<_>>(),
+            ),
+            Box::new(text(|p| p.policy_version.as_str())),
+            Box::new(time(|row| row.next_recompute_at)),
+            Box::new(time(|row| row.last_decision_at)),
+            Box::new(time(|row| row.nudge_reconsider_at)),
         ],
-    )
-    .await?;
-    Ok(())
+    );
 }
 
 const SAVE: &str = "
@@ -169,34 +160,26 @@ const SAVE: &str = "
             nudge_reconsider_at)
     where p.user_id = n.user_id";
 
-fn days(profile: &Profile) -> Option<i32> {
-    profile
-        .windows
-        .days_since_last_buddy_msg()
-        .map(|days| i32::try_from(days).unwrap_or(i32::MAX))
-}
-
-/// Keeps the history of labels.
-pub(crate) async fn record_label_changes(tx: &Tx, changed: &[&Profile]) -> Result<(), db::Error> {
+/// Keeps the history of labels, with the commit.
+pub(crate) fn record_label_changes(tx: &Tx, changed: &[&Profile]) {
     if changed.is_empty() {
-        return Ok(());
+        return;
     }
-    tx.execute(
+    let text = |of: fn(&Profile) -> &str| changed.iter().map(|p| of(p).to_owned()).collect::<Vec<_>>();
+    tx.at_commit(
         "insert into social.risk_label_changes (user_id, from_label, to_label, changed_at, reasons, policy_version)
          select n.user_id, n.from_label, n.to_label, n.changed_at, n.reasons, n.policy_version
          from unnest($1::varchar[], $2::varchar[], $3::varchar[], $4::timestamptz[], $5::jsonb[], $6::varchar[])
             as n (user_id, from_label, to_label, changed_at, reasons, policy_version)",
-        &[
-            &changed.iter().map(|p| p.user_id.as_str()).collect::<Vec<_>>(),
-            &changed.iter().map(|p| p.previous_label.as_str()).collect::<Vec<_>>(),
-            &changed.iter().map(|p| p.label.as_str()).collect::<Vec<_>>(),
-            &changed.iter().map(|p| p.windows.now).collect::<Vec<_>>(),
-            &changed.iter().map(|p| Json(&p.reasons)).collect::<Vec<_>>(),
-            &changed.iter().map(|p| p.policy_version.as_str()).collect::<Vec<_>>(),
+        vec![
+            Box::new(text(|p| p.user_id.as_str())),
+            Box::new(text(|p| p.previous_label.as_str())),
+            Box::new(text(|p| p.label.as_str())),
+            Box::new(changed.iter().map(|p| p.windows.now).collect::<Vec<_>>()),
+            Box::new(changed.iter().map(|p| Json(p.reasons.clone())).collect::<Vec<_>>()),
+            Box::new(text(|p| p.policy_version.as_str())),
         ],
-    )
-    .await?;
-    Ok(())
+    );
 }
 
 /// What the live model says of a client; an older prediction never overwrites a newer one.

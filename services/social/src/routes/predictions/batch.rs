@@ -10,7 +10,7 @@ use super::RECORD;
 use super::body::{PredictionItem, RecordedBody};
 use crate::domain::prediction::NewPrediction;
 use crate::error::Error;
-use crate::ops::record::{Outcome, lookups, message_ids, record};
+use crate::ops::record::{Opening, Outcome, record};
 use crate::state::State;
 
 const MAX_BATCH_ITEMS: usize = 1_000;
@@ -88,18 +88,17 @@ pub(crate) async fn record_batch(
         .filter_map(|item| item.as_ref().ok().cloned())
         .collect();
     let _at_work = state.batches.acquire().await.map_err(|_| Error::Busy)?;
+    let now = state.clock.fixed();
     let tx = state.db.begin_worker().await?;
-    let response = web::write(tx, &caller, key, async |tx| {
-        let found = tx.pipeline(&lookups(&[&message_ids(&given)])).await?;
-        let outcomes = record(tx, &state.outbox, state.clock.fixed(), &given, &found).await?;
+    web::write(tx, &caller, key, async |tx| {
+        let opened = Opening::new(&given, now).run(tx).await?;
+        let outcomes = record(tx, &state.outbox, now, &given, opened).await?;
         if !query.partial {
             refuse_all(&outcomes)?;
         }
         Ok::<_, Error>(Answer::ok(&batch_answer(items, outcomes))?)
     })
-    .await?;
-    state.outbox.wake();
-    Ok(response)
+    .await
 }
 
 /// All or nothing: one refusal names every bad index.

@@ -1,0 +1,2 @@
+-- Undoes V003.
+alter table causal.outbox add constraint uq_outbox_event unique (event_id);
