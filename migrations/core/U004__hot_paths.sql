@@ -48,5 +48,3 @@ begin
                     and c.starts_at <= now() and (c.ends_at is null or c.ends_at > now()));
     end if;
 end $$;
-drop index core.idx_messages_user_time;
-create index idx_messages_user_time on core.messages (user_id, timestamp desc) include (conversation_type, sender_role);

@@ -72,7 +72,3 @@ begin
                     and c.starts_at <= now() and (c.ends_at is null or c.ends_at > now()));
     end if;
 end $$;
-
--- With the id in it, the order of a history is the index's own, and a page begins where the last one ended.
-drop index core.idx_messages_user_time;
-create index idx_messages_user_time on core.messages (user_id, timestamp desc, message_id desc) include (conversation_type, sender_role);

@@ -2,7 +2,7 @@
 
 use deadpool_postgres::PoolError;
 use deadpool_postgres::tokio_postgres;
-use deadpool_postgres::tokio_postgres::error::SqlState;
+use deadpool_postgres::tokio_postgres::error::{DbError, SqlState};
 
 /// An error of the database or of the way to it. Displays never hold row values.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +29,8 @@ pub enum Error {
         /// The constraint's name.
         constraint: String,
     },
-    /// A deadlock or serialization failure: the same transaction may succeed when run again.
+    /// A deadlock, a serialization failure, or a statement whose table a migration changed: the same transaction may
+    /// succeed when run again.
     #[error("serialization failure")]
     Serialization,
     /// Postgres refused the statement for any other reason.
@@ -114,7 +115,10 @@ impl From<tokio_postgres::Error> for Error {
             Self::Check {
                 constraint: constraint(),
             }
-        } else if *state == SqlState::T_R_SERIALIZATION_FAILURE || *state == SqlState::T_R_DEADLOCK_DETECTED {
+        } else if *state == SqlState::T_R_SERIALIZATION_FAILURE
+            || *state == SqlState::T_R_DEADLOCK_DETECTED
+            || is_outdated_plan(db)
+        {
             Self::Serialization
         } else if is_passing(state) {
             Self::Unavailable(format!("SQLSTATE {}: {}", state.code(), db.message()))
@@ -125,6 +129,11 @@ impl From<tokio_postgres::Error> for Error {
             }
         }
     }
+}
+
+/// A migration changed a column under a prepared statement. Postgres has no state of its own for it.
+fn is_outdated_plan(db: &DbError) -> bool {
+    *db.code() == SqlState::FEATURE_NOT_SUPPORTED && db.message().starts_with("cached plan must not change")
 }
 
 /// States that pass by themselves or by an operator's hand: lost connections (08), resources such as disk and

@@ -32,8 +32,10 @@ pub struct Settings {
     pub url: SecretString,
     /// The schema the service owns, which is also its name.
     pub schema: &'static str,
-    /// Connections for requests of people.
+    /// Connections for requests of people, shared out among the threads that serve them.
     pub people_connections_max: usize,
+    /// Threads that serve requests.
+    pub server_threads: usize,
     /// Connections for jobs, consumers, relay and pipelines.
     pub worker_connections_max: usize,
 }
@@ -46,10 +48,6 @@ pub struct Db {
     worker: Pool,
     session: tokio_postgres::Config,
 }
-
-/// A connection is driven by the thread that opened it. Server threads therefore share people's connections out among
-/// themselves: a request that had to wake another thread for every answer would pay as much for that as for the rest.
-const PEOPLE_POOLS_MAX: usize = 2;
 
 /// The number of this thread, from 0, in the order in which threads first asked for a person's connection.
 fn thread_number() -> usize {
@@ -80,7 +78,7 @@ impl Db {
         worker_session.options(format!("{SESSION_OPTIONS} -c role={worker_role}"));
         Ok(Self {
             schema: settings.schema,
-            people: people_pools(&session, settings.people_connections_max)?,
+            people: people_pools(&session, settings)?,
             worker: pool(worker_session, settings.worker_connections_max)?,
             session,
         })
@@ -123,7 +121,8 @@ impl Db {
     /// Runs one query as the actor, in a transaction and a message of its own.
     ///
     /// The condition around the query names none of its rows, so Postgres checks it once and before it reads any: the
-    /// actor is set when the row policies ask for it. Were it checked later, they would find no actor, and no row.
+    /// actor is set when the row policies ask for it. Were it checked later, the policies would find no actor and show
+    /// no row.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when Postgres is away; those of the query.
@@ -136,9 +135,10 @@ impl Db {
         let actor = actor.to_string();
         let mut all = params.to_vec();
         all.push(&actor);
-        let connection = self.people_connection().await?;
-        let statement = connection.prepare_cached(&guarded).await?;
-        Ok(connection.query(&statement, &all).await?)
+        let tx = Tx::new(self.people_connection().await?, self.schema);
+        let rows = tx.query(&guarded, &all).await?;
+        tx.close();
+        Ok(rows)
     }
 
     /// Runs one statement as the worker, in a transaction of its own.
@@ -146,9 +146,10 @@ impl Db {
     /// # Errors
     /// [`Error::Unavailable`] when Postgres is away; those of the statement.
     pub async fn worker_query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Error> {
-        let connection = self.worker_connection().await?;
-        let statement = connection.prepare_cached(sql).await?;
-        Ok(connection.query(&statement, params).await?)
+        let tx = Tx::new(self.worker_connection().await?, self.schema);
+        let rows = tx.query(sql, params).await?;
+        tx.close();
+        Ok(rows)
     }
 
     /// Listens on a channel with a connection of its own.
@@ -160,8 +161,12 @@ impl Db {
     }
 
     async fn people_connection(&self) -> Result<Object, Error> {
-        let pool = self.people.get(thread_number() % self.people.len().max(1));
-        let pool = pool.ok_or_else(|| Error::Settings("no connections for people".to_owned()))?;
+        let mine = self
+            .people
+            .iter()
+            .cycle()
+            .nth(thread_number() % self.people.len());
+        let pool = mine.ok_or_else(|| Error::Unavailable("no connections for people".to_owned()))?;
         Ok(pool.get().await?)
     }
 
@@ -170,10 +175,19 @@ impl Db {
     }
 }
 
-fn people_pools(session: &tokio_postgres::Config, connections_max: usize) -> Result<Arc<[Pool]>, Error> {
-    let pools = connections_max.clamp(1, PEOPLE_POOLS_MAX);
+/// A connection is driven by the thread that opened it. Server threads therefore share people's connections out among
+/// themselves: a request that had to wake another thread for every answer would pay as much for that as for the rest.
+fn people_pools(session: &tokio_postgres::Config, settings: &Settings) -> Result<Arc<[Pool]>, Error> {
+    let pools = settings
+        .server_threads
+        .clamp(1, settings.people_connections_max.max(1));
     (0..pools)
-        .map(|number| pool(session.clone(), (connections_max + number) / pools))
+        .map(|number| {
+            pool(
+                session.clone(),
+                (settings.people_connections_max + number) / pools,
+            )
+        })
         .collect()
 }
 

@@ -1,10 +1,12 @@
 //! A transaction that owns its connection and knows whose rows it may see.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use deadpool_postgres::Object;
-use deadpool_postgres::tokio_postgres::{Row, Statement, types::ToSql};
+use deadpool_postgres::tokio_postgres::{self, Row, Statement, types::ToSql};
+use futures::TryFutureExt;
 use futures::future::{join_all, try_join_all};
 
 use crate::{Actor, Error};
@@ -48,7 +50,9 @@ impl Drop for Tx {
 }
 
 impl Tx {
-    fn new(connection: Object, schema: &'static str) -> Self {
+    /// A connection that is worked on. Until [`Tx::close`] it goes back to no pool: a request that is cancelled or fails
+    /// half-way leaves no session busy with what nobody waits for.
+    pub(crate) fn new(connection: Object, schema: &'static str) -> Self {
         Self {
             connection: Some(connection),
             schema,
@@ -86,7 +90,7 @@ impl Tx {
             .map(|(statement, (_, params))| client.query(statement, params));
         let (begun, results) = futures::join!(client.batch_execute("begin"), join_all(queries));
         begun?;
-        let rows = results.into_iter().collect::<Result<_, _>>()?;
+        let rows = told(client, results.into_iter().collect())?;
         Ok((tx, rows))
     }
 
@@ -103,7 +107,7 @@ impl Tx {
     pub async fn query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Error> {
         let client = self.connection()?;
         let statement = client.prepare_cached(sql).await?;
-        Ok(client.query(&statement, params).await?)
+        told(client, client.query(&statement, params).await)
     }
 
     /// As [`Self::query`], for at most one row.
@@ -138,7 +142,7 @@ impl Tx {
     pub async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64, Error> {
         let client = self.connection()?;
         let statement = client.prepare_cached(sql).await?;
-        Ok(client.execute(&statement, params).await?)
+        told(client, client.execute(&statement, params).await)
     }
 
     /// Runs statements in this order and in one round trip; returns the rows of each.
@@ -152,7 +156,8 @@ impl Tx {
             .iter()
             .zip(statements)
             .map(|(statement, (_, params))| client.query(statement, params));
-        Ok(join_all(queries).await.into_iter().collect::<Result<_, _>>()?)
+        let results = join_all(queries).await.into_iter().collect();
+        told(client, results)
     }
 
     /// Runs statements without parameters by the simple protocol.
@@ -214,19 +219,28 @@ impl Tx {
         Ok(())
     }
 
-    /// Should a statement fail, the commit behind it is a rollback.
+    /// Should Postgres refuse a statement, the commit behind it is a rollback; should the driver refuse to send one, it is
+    /// made one here.
     async fn run_and_commit(&self, statements: &[(&str, Params<'_>)]) -> Result<(), Error> {
         let client = self.connection()?;
         let prepared = prepare_all(client, statements).await?;
-        let queries = prepared
-            .iter()
-            .zip(statements)
-            .map(|(statement, (_, params))| client.execute(statement, params));
-        let (results, committed) = futures::join!(join_all(queries), client.batch_execute("commit"));
-        for result in results {
-            result?;
-        }
-        Ok(committed?)
+        let failed = AtomicBool::new(false);
+        let queries = prepared.iter().zip(statements).map(|(statement, (_, params))| {
+            let sent = client.execute(statement, params);
+            sent.inspect_err(|_| failed.store(true, Ordering::Relaxed))
+        });
+        // Polled after the statements: what the driver refused has failed by then.
+        let end = async {
+            let end = if failed.load(Ordering::Relaxed) {
+                "rollback"
+            } else {
+                "commit"
+            };
+            client.batch_execute(end).await
+        };
+        let (results, ended) = futures::join!(join_all(queries), end);
+        told(client, results.into_iter().collect::<Result<Vec<_>, _>>())?;
+        Ok(ended?)
     }
 
     /// Ends the transaction and undoes what it did.
@@ -244,16 +258,26 @@ impl Tx {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn connection(&self) -> Result<&Object, Error> {
+    pub(crate) fn connection(&self) -> Result<&Object, Error> {
         self.connection
             .as_ref()
             .ok_or_else(|| Error::Unavailable("the transaction has ended".to_owned()))
     }
 
     /// Gives the connection back to its pool: the transaction has ended.
-    fn close(mut self) {
+    pub(crate) fn close(mut self) {
         drop(self.connection.take());
     }
+}
+
+/// What Postgres told of a statement. One that may succeed when run again may have met with a changed table: it is then
+/// prepared anew.
+fn told<T>(client: &Object, result: Result<T, tokio_postgres::Error>) -> Result<T, Error> {
+    let result = result.map_err(Error::from);
+    if matches!(result, Err(Error::Serialization)) {
+        client.statement_cache.clear();
+    }
+    result
 }
 
 /// Prepares statements before any is sent, and waits for it: one that still had to be prepared would be sent

@@ -105,6 +105,45 @@ async fn a_statement_that_fails_at_the_commit_keeps_nothing_and_calls_nobody() {
 }
 
 #[tokio::test]
+async fn a_statement_that_the_driver_refuses_to_send_makes_the_commit_a_rollback() {
+    let database = TestDb::new().await;
+    let social = database.pools("social");
+    let tx = social.begin_worker().await.unwrap();
+    tx.at_commit(ARRIVE, arrival(1));
+    tx.at_commit(ARRIVE, vec![Box::new("no uuid")]);
+    tx.at_commit(ARRIVE, arrival(2));
+    let refused = tx.commit().await.expect_err("the parameter has the wrong type");
+    assert!(matches!(refused, Error::Row(_)), "{refused}");
+    assert_eq!(database.count(INBOX).await, 0);
+}
+
+#[tokio::test]
+async fn a_statement_whose_table_a_migration_changed_works_at_the_second_try() {
+    let database = TestDb::new().await;
+    let social = database.pools("social");
+    let read = "select attempts from social.outbox";
+    let admin = database.superuser().await;
+    social.worker_query(read, &[]).await.unwrap();
+    let tx = social.begin_worker().await.unwrap();
+    tx.query(read, &[]).await.unwrap();
+    tx.commit().await.unwrap();
+    admin
+        .run("alter table social.outbox alter column attempts type bigint")
+        .await;
+    // A transaction that is rolled back keeps its session, which must have forgotten the old statement.
+    let tx = social.begin_worker().await.unwrap();
+    let outdated = tx
+        .query(read, &[])
+        .await
+        .expect_err("the old plan has another type");
+    assert!(outdated.is_retryable(), "{outdated}");
+    tx.rollback().await.unwrap();
+    for _ in 0..2 {
+        social.worker_query(read, &[]).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn what_is_left_to_the_commit_is_done_in_its_order_however_much_it_is() {
     let database = TestDb::new().await;
     let social = database.pools("social");

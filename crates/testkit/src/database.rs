@@ -64,6 +64,7 @@ impl TestDb {
             url: self.url(schema),
             schema,
             people_connections_max: 4,
+            server_threads: 1,
             worker_connections_max: 4,
         };
         Db::new(&settings).expect("pools")

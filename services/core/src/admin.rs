@@ -185,6 +185,7 @@ pub(crate) async fn main(command: Command, mut env: Env) -> Result<(), Box<dyn s
         url,
         schema: VARIABLES.name,
         people_connections_max: 1,
+        server_threads: 1,
         worker_connections_max: 1,
     };
     let db = Db::new(&settings)?;

@@ -23,17 +23,7 @@ pub(crate) fn word<T: FromStr<Err = UnknownWord>>(row: &Row, column: &str) -> Re
         .map_err(|error| db::Error::Row(format!("{column}: {error}")))
 }
 
-/// Reads a column that holds a probability, or null.
-pub(crate) fn optional_probability(row: &Row, column: &str) -> Result<Option<Probability>, db::Error> {
-    let value: Option<f64> = row.try_get(column)?;
-    value
-        .map(|value| {
-            Probability::new(value).ok_or_else(|| db::Error::Row(format!("{column} is not in 0..=1")))
-        })
-        .transpose()
-}
-
 /// Reads a column that holds a probability.
 pub(crate) fn probability(row: &Row, column: &str) -> Result<Probability, db::Error> {
-    optional_probability(row, column)?.ok_or_else(|| db::Error::Row(format!("{column} is null")))
+    Probability::new(row.try_get(column)?).ok_or_else(|| db::Error::Row(format!("{column} is not in 0..=1")))
 }

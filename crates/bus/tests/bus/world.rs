@@ -264,6 +264,7 @@ fn database(url: &Url, schema: &'static str) -> Db {
         url: url.as_str().into(),
         schema,
         people_connections_max: 2,
+        server_threads: 1,
         worker_connections_max: 4,
     })
     .unwrap()

@@ -76,6 +76,7 @@ pub(super) fn start(settings: &ServerSettings, readiness: Readiness) -> Running 
         url: "postgres://nobody@127.0.0.1:1/none".into(),
         schema: "social",
         people_connections_max: 1,
+        server_threads: 1,
         worker_connections_max: 1,
     };
     let db = db::Db::new(&away).unwrap();

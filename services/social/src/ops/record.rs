@@ -132,7 +132,12 @@ pub(crate) async fn record(
 ) -> Result<Vec<Outcome>, Error> {
     let Opened { stored, mut what } = opened;
     let authors: BTreeSet<&str> = stored.iter().map(|stored| stored.user_id.as_str()).collect();
-    let all_locked = what.standings.len() >= authors.len();
+    let locked: HashSet<&str> = what
+        .standings
+        .iter()
+        .map(|standing| standing.user_id.as_str())
+        .collect();
+    let all_locked = authors.iter().all(|author| locked.contains(author));
     if !all_locked {
         // A message may be scored before its author's account was announced: the profile is made here, then.
         let authors: Vec<&str> = authors.into_iter().collect();
@@ -142,8 +147,13 @@ pub(crate) async fn record(
     let existing = predictions::existing(tx, &contested(&stored, all_locked)).await?;
     let superseded = settle_versions(tx, &existing).await?;
     if !superseded.is_empty() {
-        let user_ids: Vec<&str> = what.readings.keys().map(String::as_str).collect();
-        what.readings = windows::read(tx, &user_ids, now).await?;
+        let messages: HashSet<i64> = superseded.values().copied().collect();
+        let settled = stored
+            .iter()
+            .filter(|stored| messages.contains(&stored.message_id));
+        let clients: BTreeSet<&str> = settled.map(|stored| stored.user_id.as_str()).collect();
+        let clients: Vec<&str> = clients.into_iter().collect();
+        what.readings.extend(windows::read(tx, &clients, now).await?);
     }
     let fates = fates(given, &stored, &existing);
     let touched: HashSet<&str> = fates.iter().filter_map(Fate::user_id).collect();
@@ -153,7 +163,7 @@ pub(crate) async fn record(
     for (prediction, stored) in stored_anew(given, &stored) {
         events.push(prediction_recorded(prediction, stored)?);
         let instant = what.readings.get(&stored.user_id).map(|readings| readings.now);
-        let counts = stored.id.is_some_and(|id| !superseded.contains(&id));
+        let counts = stored.id.is_some_and(|id| !superseded.contains_key(&id));
         if counts && instant.is_some_and(|now| is_high_risk(prediction, stored, now, &what.policy.thresholds))
         {
             what.high_risk_evidence.insert(stored.user_id.clone());
@@ -182,8 +192,8 @@ fn contested(stored: &[Stored], all_locked: bool) -> Vec<i64> {
         .collect()
 }
 
-/// Of several predictions of one message one counts. Returns those that did and do no more.
-async fn settle_versions(tx: &Tx, existing: &[Existing]) -> Result<HashSet<i64>, db::Error> {
+/// Of several predictions of one message one counts. Returns those that did and do no more, each with its message.
+async fn settle_versions(tx: &Tx, existing: &[Existing]) -> Result<HashMap<i64, i64>, db::Error> {
     let mut by_message: HashMap<i64, Vec<&Existing>> = HashMap::new();
     for prediction in existing {
         by_message
@@ -191,12 +201,12 @@ async fn settle_versions(tx: &Tx, existing: &[Existing]) -> Result<HashSet<i64>,
             .or_default()
             .push(prediction);
     }
-    let superseded: Vec<i64> = by_message
-        .values()
-        .flat_map(|versions| superseded(versions))
+    let superseded: HashMap<i64, i64> = by_message
+        .iter()
+        .flat_map(|(message_id, versions)| superseded(versions).into_iter().map(|id| (id, *message_id)))
         .collect();
-    predictions::supersede(tx, &superseded).await?;
-    Ok(superseded.into_iter().collect())
+    predictions::supersede(tx, &superseded.keys().copied().collect::<Vec<_>>()).await?;
+    Ok(superseded)
 }
 
 /// Of the predictions of one message, those that count although they are not the one with the greatest (timestamp, id).

@@ -114,7 +114,8 @@ impl Columns {
 
 /// Stores what is new of the predictions given ([`Columns::params`]) and says of each whose message it is about, whether
 /// it was stored, and whether another prediction of that message stood before. What is about an unknown message, or one
-/// that the client did not write, is not stored; nor is what stands already.
+/// that the client did not write, is not stored; nor is what stands already. Rows are stored in the order of messages, so
+/// that two who store the same ones wait for each other instead of deadlocking, and told in the order given.
 pub(crate) const STORE: &str = "
     with given as materialized (
         select n.position, n.message_id, n.timestamp, n.model_version, n.p_craving, n.p_relapse, n.p_negative_mood,
@@ -135,13 +136,14 @@ pub(crate) const STORE: &str = "
             g.conversation_type, g.model_version
         from given g
         where g.sender_role = 'user'
-        order by g.position
+        order by g.message_id, g.position
         on conflict (message_id, model_version) do nothing
         returning id, message_id, model_version)
     select g.position, g.message_id, g.user_id, g.message_timestamp, g.sender_role, s.id,
         exists (select from social.message_predictions o where o.message_id = g.message_id) as is_contested
     from given g
-    left join stored s on s.message_id = g.message_id and s.model_version = g.model_version";
+    left join stored s on s.message_id = g.message_id and s.model_version = g.model_version
+    order by g.position";
 
 /// What became of one of the predictions given to [`STORE`].
 #[derive(Clone, Debug)]

@@ -34,7 +34,8 @@ impl Statements {
     /// medium one. The instant of a client is that of the statement on messages: later than the profile was locked, so
     /// that a later count of the same client is never of an earlier instant. The other one begins its window with the
     /// transaction, which is earlier, and so leaves out nothing. Who wrote within the short window is not looked up again
-    /// for the last message.
+    /// for the last message. A client yields a row per prediction: what the pipelines of one client may write in 30 days
+    /// bounds them.
     fn of(clients: &str) -> Self {
         Self {
             messages: format!(

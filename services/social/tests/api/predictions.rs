@@ -374,3 +374,40 @@ async fn two_versions_of_a_message_whose_author_has_no_profile_yet_count_once() 
     let counting = "select count(*) from social.message_predictions where not superseded";
     assert_eq!(h.database.count(counting).await, 1);
 }
+
+#[tokio::test]
+async fn of_two_contents_for_one_key_in_a_batch_the_first_is_stored_and_told_and_the_second_refused() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    // Higher ids first: what is stored in the order of messages is still told in the order given.
+    let (older, newer) = (
+        h.message("client-a", TimeDelta::hours(2)).await,
+        h.message("client-a", TimeDelta::hours(1)).await,
+    );
+    let item = |message_id: i64, risk: f64| {
+        let mut item = scores(risk, 0.1);
+        item["message_id"] = json!(message_id);
+        item
+    };
+    let batch = json!({"items": [item(newer, 0.95), item(newer, 0.1), item(older, 0.2), item(newer, 0.95)]});
+    let answer = h
+        .call("pipeline")
+        .post("/v1/predictions:batch?partial=true", &batch)
+        .await;
+    assert_eq!(answer.code(), 200, "{}", answer.json);
+    assert_eq!(answer.at("/items/0/risk_score"), &json!(0.95));
+    assert_eq!(answer.at("/items/1/problem/status"), &json!(409));
+    assert_eq!(answer.at("/items/2/risk_score"), &json!(0.2));
+    assert_eq!(answer.at("/items/3/id"), answer.at("/items/0/id"));
+    let told: Vec<Value> = h
+        .events("social.prediction.recorded")
+        .await
+        .iter()
+        .map(|event| event["risk_score"].clone())
+        .collect();
+    assert_eq!(told, [json!(0.95), json!(0.2)]);
+    assert_eq!(
+        answer.at("/items/0/profile/current_risk_label"),
+        &json!("HIGH_RISK")
+    );
+}

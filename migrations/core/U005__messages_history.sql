@@ -1,0 +1,2 @@
+-- Undoes V005.
+drop index core.idx_messages_history;
