@@ -44,17 +44,9 @@ impl Readings {
         let [rapid, short, before, medium] =
             [RAPID_DAYS, SHORT_DAYS, BEFORE_DAYS, MEDIUM_DAYS].map(TimeDelta::days);
         let mut windows = Windows {
-            now,
-            short: Sums::default(),
-            before: Sums::default(),
-            medium: Sums::default(),
-            rapid_max: None,
-            short_max: None,
-            medium_max: None,
-            short_high_risk_count: 0,
-            short_toxic_incidents: 0,
             messages: self.messages,
             next_row_change_at: self.next_message_change_at,
+            ..Windows::empty(now)
         };
         for scored in &self.scored {
             let at = scored.at;

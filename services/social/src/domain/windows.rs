@@ -76,6 +76,23 @@ pub(crate) struct Windows {
 }
 
 impl Windows {
+    /// The windows of a client who never wrote.
+    pub(crate) fn empty(now: DateTime<Utc>) -> Self {
+        Self {
+            now,
+            short: Sums::default(),
+            before: Sums::default(),
+            medium: Sums::default(),
+            rapid_max: None,
+            short_max: None,
+            medium_max: None,
+            short_high_risk_count: 0,
+            short_toxic_incidents: 0,
+            messages: Messages::default(),
+            next_row_change_at: None,
+        }
+    }
+
     /// Whole days since the last own buddy message; `None` if there never was one.
     pub(crate) fn days_since_last_buddy_msg(&self) -> Option<i64> {
         self.messages.last_buddy_at.map(|at| (self.now - at).num_days())
@@ -143,19 +160,7 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn windows() -> Windows {
-        Windows {
-            now: DateTime::UNIX_EPOCH + TimeDelta::days(20_000),
-            short: Sums::default(),
-            before: Sums::default(),
-            medium: Sums::default(),
-            rapid_max: None,
-            short_max: None,
-            medium_max: None,
-            short_high_risk_count: 0,
-            short_toxic_incidents: 0,
-            messages: Messages::default(),
-            next_row_change_at: None,
-        }
+        Windows::empty(DateTime::UNIX_EPOCH + TimeDelta::days(20_000))
     }
 
     pub(crate) fn sums(count: i64, risk: f64) -> Sums {

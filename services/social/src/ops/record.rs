@@ -131,30 +131,10 @@ pub(crate) async fn record(
     opened: Opened,
 ) -> Result<Vec<Outcome>, Error> {
     let Opened { stored, mut what } = opened;
-    let authors: BTreeSet<&str> = stored.iter().map(|stored| stored.user_id.as_str()).collect();
-    let locked: HashSet<&str> = what
-        .standings
-        .iter()
-        .map(|standing| standing.user_id.as_str())
-        .collect();
-    let all_locked = authors.iter().all(|author| locked.contains(author));
-    if !all_locked {
-        // A message may be scored before its author's account was announced: the profile is made here, then.
-        let authors: Vec<&str> = authors.into_iter().collect();
-        profiles::create(tx, &authors, now).await?;
-        what = Recompute::lock(tx, &authors, now).await?;
-    }
+    let all_locked = lock_all(tx, &mut what, &stored, now).await?;
     let existing = predictions::existing(tx, &contested(&stored, all_locked)).await?;
     let superseded = settle_versions(tx, &existing).await?;
-    if !superseded.is_empty() {
-        let messages: HashSet<i64> = superseded.values().copied().collect();
-        let settled = stored
-            .iter()
-            .filter(|stored| messages.contains(&stored.message_id));
-        let clients: BTreeSet<&str> = settled.map(|stored| stored.user_id.as_str()).collect();
-        let clients: Vec<&str> = clients.into_iter().collect();
-        what.readings.extend(windows::read(tx, &clients, now).await?);
-    }
+    read_again(tx, &mut what, &stored, &superseded, now).await?;
     let fates = fates(given, &stored, &existing);
     let touched: HashSet<&str> = fates.iter().filter_map(Fate::user_id).collect();
     what.standings
@@ -175,6 +155,50 @@ pub(crate) async fn record(
         .zip(given)
         .map(|(fate, prediction)| outcome(fate, prediction, &recomputed))
         .collect())
+}
+
+/// A message may be scored before its author's account was announced: the profile is made here, then, and all are locked.
+/// Returns whether they were already when the predictions were stored.
+async fn lock_all(
+    tx: &Tx,
+    what: &mut Recompute,
+    stored: &[Stored],
+    now: Option<DateTime<Utc>>,
+) -> Result<bool, db::Error> {
+    let locked: HashSet<&str> = what
+        .standings
+        .iter()
+        .map(|standing| standing.user_id.as_str())
+        .collect();
+    let authors: BTreeSet<&str> = stored.iter().map(|stored| stored.user_id.as_str()).collect();
+    if authors.iter().all(|author| locked.contains(author)) {
+        return Ok(true);
+    }
+    let authors: Vec<&str> = authors.into_iter().collect();
+    profiles::create(tx, &authors, now).await?;
+    *what = Recompute::lock(tx, &authors, now).await?;
+    Ok(false)
+}
+
+/// Reads the windows again of the clients of whom a prediction counts no more.
+async fn read_again(
+    tx: &Tx,
+    what: &mut Recompute,
+    stored: &[Stored],
+    superseded: &HashMap<i64, i64>,
+    now: Option<DateTime<Utc>>,
+) -> Result<(), db::Error> {
+    let messages: HashSet<&i64> = superseded.values().collect();
+    let clients: BTreeSet<&str> = stored
+        .iter()
+        .filter(|stored| messages.contains(&stored.message_id))
+        .map(|stored| stored.user_id.as_str())
+        .collect();
+    if !clients.is_empty() {
+        let clients: Vec<&str> = clients.into_iter().collect();
+        what.readings.extend(windows::read(tx, &clients, now).await?);
+    }
+    Ok(())
 }
 
 /// The messages of which more must be known: one that had a prediction before, or got several now. What was stored before
