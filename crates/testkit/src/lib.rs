@@ -16,6 +16,7 @@ mod database;
 mod http;
 mod principals;
 mod servers;
+pub mod serving;
 
 pub use broker::TestBus;
 pub use crash::{Process, Stack, eventually, free_port};

@@ -1,7 +1,6 @@
 //! What the risk service promises, on a real Postgres.
 #![expect(
     clippy::expect_used,
-    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "a test fails by panicking"
 )]
