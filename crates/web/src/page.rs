@@ -1,7 +1,7 @@
 //! Lists in pages: `?limit=&cursor=` in, `{"items", "next_cursor"}` out.
 //!
-//! A cursor holds where the last page ended, signed for one list and one principal: it cannot be made up, nor be used
-//! on another list or by somebody else.
+//! A cursor holds where the last page ended, signed for one list, its filters and one principal: it cannot be made up, nor
+//! be used on another list, under another filter or by somebody else. Under another filter it would skip rows in silence.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -78,6 +78,8 @@ pub struct Paging {
     pub limit: i64,
     /// The cursor as it was sent; [`CursorKey::open`] reads it.
     pub cursor: Option<String>,
+    /// What else the query says, which is what the list is filtered by.
+    filters: String,
 }
 
 impl ReadQuery for Paging {
@@ -87,6 +89,7 @@ impl ReadQuery for Paging {
         Some(Self {
             limit: limit?.unwrap_or(DEFAULT_PAGE_ITEMS),
             cursor: cursor?,
+            filters: params.without(&["limit", "cursor"]),
         })
     }
 }
@@ -106,16 +109,17 @@ impl CursorKey {
             .map_err(Problem::internal)
     }
 
-    /// A cursor for a position in the list of that name, as this caller sees it.
-    pub fn seal<T: Serialize>(&self, list: &str, caller: &Caller, position: &T) -> String {
+    /// A cursor for a position in the list of that name under the filters of this query, as this caller sees it.
+    pub fn seal<T: Serialize>(&self, list: &str, caller: &Caller, paging: &Paging, position: &T) -> String {
         // A position is a struct of ours; were it not serialisable, the empty cursor would be refused when it comes back.
         let position = serde_json::to_vec(position).unwrap_or_default();
-        let mut token = self.mac(list, caller, &position).finalize().into_bytes().to_vec();
+        let signed = self.mac(list, caller, &paging.filters, &position);
+        let mut token = signed.finalize().into_bytes().to_vec();
         token.extend_from_slice(&position);
         URL_SAFE_NO_PAD.encode(token)
     }
 
-    /// The position of a cursor that [`Self::seal`] made for the same list and caller; `None` without a cursor.
+    /// The position of a cursor that [`Self::seal`] made for the same list, filters and caller; `None` without a cursor.
     ///
     /// # Errors
     /// 422 for every cursor that it did not make.
@@ -128,22 +132,29 @@ impl CursorKey {
         let Some(cursor) = &paging.cursor else {
             return Ok(None);
         };
-        let forged = || Problem::invalid_field("?cursor", "must be a next_cursor of this list");
+        let forged = || {
+            Problem::invalid_field(
+                "?cursor",
+                "must be a next_cursor of this list with the same filters",
+            )
+        };
         let token = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| forged())?;
         let (signature, position) = token.split_at_checked(SIGNATURE_BYTES).ok_or_else(forged)?;
-        self.mac(list, caller, position)
+        self.mac(list, caller, &paging.filters, position)
             .verify_slice(signature)
             .map_err(|_| forged())?;
         serde_json::from_slice(position).map(Some).map_err(|_| forged())
     }
 
-    fn mac(&self, list: &str, caller: &Caller, position: &[u8]) -> Hmac<Sha256> {
+    fn mac(&self, list: &str, caller: &Caller, filters: &str, position: &[u8]) -> Hmac<Sha256> {
         let mut mac = self.0.clone();
-        // Neither part can hold a NUL, so no two triples look alike.
+        // No part but the last can hold a NUL, which JSON escapes, so no two sets of parts look alike.
         for part in [
             list.as_bytes(),
             b"\0",
             caller.identity().as_bytes(),
+            b"\0",
+            filters.as_bytes(),
             b"\0",
             position,
         ] {

@@ -125,6 +125,17 @@ impl Params {
         self.faults.add_at(format!("?{name}"), fault.into());
     }
 
+    /// All parameters but these, in one form for every order they may be given in.
+    pub(crate) fn without(&self, left_out: &[&str]) -> String {
+        let texts = self
+            .pairs
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str(), value.as_text()?)));
+        let mut kept: Vec<(&str, &str)> = texts.filter(|(name, _)| !left_out.contains(name)).collect();
+        kept.sort_unstable();
+        serde_json::json!(kept).to_string()
+    }
+
     fn refuse_unknown_and_repeated(&mut self) {
         let known = std::mem::take(&mut self.known);
         let pairs = std::mem::take(&mut self.pairs);

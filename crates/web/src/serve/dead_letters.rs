@@ -71,7 +71,7 @@ async fn list(
         .map(DeadLetter::from_row)
         .collect::<Result<Vec<_>, _>>()?;
     let page = Page::cut(letters, paging.limit, |last| {
-        cursors.seal(LIST, &caller, &last.id)
+        cursors.seal(LIST, &caller, &paging, &last.id)
     });
     Ok(HttpResponse::Ok().json(page))
 }

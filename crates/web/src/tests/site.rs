@@ -229,7 +229,7 @@ async fn list_things(
         .take(usize::try_from(paging.limit + 1).unwrap())
         .collect();
     Ok(HttpResponse::Ok().json(Page::cut(rows, paging.limit, |last| {
-        cursors.seal("things", &caller, last)
+        cursors.seal("things", &caller, &paging, last)
     })))
 }
 

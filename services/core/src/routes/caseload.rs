@@ -197,7 +197,7 @@ pub(crate) async fn list(
         .map(|row| Ok(caseload::from_row(row)?.into()))
         .collect::<Result<Vec<AssignmentView>, db::Error>>()?;
     let page = Page::cut(items, query.paging.limit, |last| {
-        cursors.seal(LIST_NAME, &caller, &last.id)
+        cursors.seal(LIST_NAME, &caller, &query.paging, &last.id)
     });
     Ok(HttpResponse::Ok().json(page))
 }

@@ -118,7 +118,12 @@ pub(crate) async fn list(
     }
     let items: Vec<MessageView> = found.into_iter().map(MessageView::from).collect();
     let mut page = Page::cut(items, query.paging.limit, |last| {
-        cursors.seal(&list, &caller, &Newest(last.timestamp, last.message_id))
+        cursors.seal(
+            &list,
+            &caller,
+            &query.paging,
+            &Newest(last.timestamp, last.message_id),
+        )
     });
     page.next_cursor = page.next_cursor.filter(|_| !limited);
     Ok(HttpResponse::Ok().json(page))

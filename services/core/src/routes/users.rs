@@ -280,7 +280,7 @@ pub(crate) async fn list(
         .map(|row| users::from_row(row).map(view))
         .collect::<Result<Vec<_>, _>>()?;
     let page = Page::cut(items, query.paging.limit, |last| {
-        cursors.seal(LIST_NAME, &caller, &last.user_id)
+        cursors.seal(LIST_NAME, &caller, &query.paging, &last.user_id)
     });
     Ok(HttpResponse::Ok().json(page))
 }

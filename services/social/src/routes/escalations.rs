@@ -185,6 +185,7 @@ pub(crate) async fn list(
         cursors.seal(
             "escalations",
             &caller,
+            &query.paging,
             &Newest(last.timestamp, last.escalation_id),
         )
     });

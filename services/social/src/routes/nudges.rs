@@ -223,7 +223,7 @@ pub(crate) async fn list(
         .await?;
     let found = rows.iter().map(nudges::from_row).collect::<Result<Vec<_>, _>>()?;
     let page = Page::cut(found, paging.limit, |last| {
-        cursors.seal(&listed, &caller, &Newest(last.timestamp, last.nudge_id))
+        cursors.seal(&listed, &caller, &paging, &Newest(last.timestamp, last.nudge_id))
     });
     Ok(HttpResponse::Ok().json(page.map(|found| NudgeView::new(found, &caller))))
 }

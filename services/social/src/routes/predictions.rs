@@ -154,7 +154,7 @@ pub(crate) async fn list(
         .map(|row| Ok(predictions::from_row(row)?.into()))
         .collect::<Result<Vec<PredictionView>, db::Error>>()?;
     let page = Page::cut(items, paging.limit, |last| {
-        cursors.seal(&listed, &caller, &Newest(last.timestamp, last.id))
+        cursors.seal(&listed, &caller, &paging, &Newest(last.timestamp, last.id))
     });
     Ok(HttpResponse::Ok().json(page))
 }

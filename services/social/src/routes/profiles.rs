@@ -207,7 +207,7 @@ pub(crate) async fn history(
         })
         .collect::<Result<Vec<_>, db::Error>>()?;
     let page = Page::cut(changes, paging.limit, |last| {
-        cursors.seal(&listed, &caller, &Newest(last.changed_at, last.id))
+        cursors.seal(&listed, &caller, &paging, &Newest(last.changed_at, last.id))
     });
     Ok(HttpResponse::Ok().json(page))
 }
@@ -300,7 +300,7 @@ pub(crate) async fn list(
             mean_risk: last.profile.short_avg_risk_score.unwrap_or(-1.0),
             user_id: last.profile.user_id.clone(),
         };
-        cursors.seal("caseload", &caller, &position)
+        cursors.seal("caseload", &caller, &query.paging, &position)
     });
     Ok(HttpResponse::Ok().json(page.map(|client| CaseloadClient {
         display_name: client.display_name,

@@ -118,6 +118,38 @@ async fn a_list_is_filtered_by_label_and_trend_and_refuses_what_it_does_not_know
 }
 
 #[tokio::test]
+async fn a_cursor_is_refused_under_another_filter_than_its_own_and_hides_nobody() {
+    let mut h = caseload().await;
+    for client in ["client-low-2", "client-low-3"] {
+        h.client(client, &["counselor"]).await;
+        h.writes(client, &calm()).await;
+    }
+    let counselor = h.call("counselor");
+    let first = counselor
+        .get("/v1/risk-profiles?label=LOW_RISK&trend=stable&limit=1")
+        .await;
+    let cursor = first.at("/next_cursor").as_str().unwrap();
+    for filter in [
+        "",
+        "label=HIGH_RISK",
+        "label=LOW_RISK",
+        "label=HIGH_RISK&trend=stable",
+    ] {
+        let answer = counselor
+            .get(&format!("/v1/risk-profiles?{filter}&limit=1&cursor={cursor}"))
+            .await;
+        assert_eq!(
+            (answer.code(), answer.at("/errors/0/pointer")),
+            (422, &json!("?cursor")),
+            "{filter}"
+        );
+    }
+    // The order of the parameters and the size of the page are no filters.
+    let path = format!("/v1/risk-profiles?limit=5&cursor={cursor}&trend=stable&label=LOW_RISK");
+    assert_eq!(counselor.get(&path).await.items().len(), 2);
+}
+
+#[tokio::test]
 async fn the_summary_counts_labels_and_what_changed_since_yesterday() {
     let mut h = caseload().await;
     h.clock.advance(TimeDelta::hours(25));
