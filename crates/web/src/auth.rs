@@ -13,6 +13,7 @@ use common::PrincipalKind;
 use futures::future::{Either, FutureExt, LocalBoxFuture};
 use serde::Serialize;
 
+use crate::audit::Act;
 use crate::problem::Problem;
 use crate::rate::RateLimits;
 use crate::read::is_identifier;
@@ -54,6 +55,8 @@ pub struct Caller {
     pub on_behalf_of: Option<String>,
     /// The request's id, for audit rows.
     pub request_id: RequestId,
+    /// What is done, for the audit.
+    pub(crate) act: Arc<Act>,
 }
 
 impl Caller {
@@ -126,6 +129,7 @@ impl Caller {
             principal,
             on_behalf_of,
             request_id: RequestId::of(request),
+            act: Arc::new(Act::of(request)),
         })
     }
 }

@@ -62,9 +62,18 @@ pub struct Answer {
     status: StatusCode,
     location: Option<String>,
     body: Bytes,
+    /// Whom the write was about, besides those that the path names; for the audit.
+    people: Vec<String>,
 }
 
 impl Answer {
+    /// The same answer of a write about these people, besides those that the path names.
+    #[must_use]
+    pub fn about<S: Into<String>>(mut self, people: impl IntoIterator<Item = S>) -> Self {
+        self.people.extend(people.into_iter().map(Into::into));
+        self
+    }
+
     /// A JSON answer of that status.
     ///
     /// # Errors
@@ -75,6 +84,7 @@ impl Answer {
             status,
             location: None,
             body,
+            people: Vec::new(),
         })
     }
 
@@ -104,6 +114,7 @@ impl Answer {
             status: StatusCode::NO_CONTENT,
             location: None,
             body: Bytes::new(),
+            people: Vec::new(),
         }
     }
 
@@ -257,6 +268,7 @@ fn answer(row: &Row) -> Result<(Vec<u8>, Answer), db::Error> {
         status: status.ok_or_else(|| db::Error::Row("idempotency_keys.status".to_owned()))?,
         location: row.try_get("location")?,
         body: body.into(),
+        people: Vec::new(),
     };
     Ok((row.try_get("request_hash")?, answer))
 }

@@ -2,6 +2,7 @@
 //! writes, and the server with its health, metrics and documentation.
 #![warn(missing_docs)]
 
+mod audit;
 mod auth;
 mod body;
 mod fault;
