@@ -135,10 +135,20 @@ impl Db {
         let actor = actor.to_string();
         let mut all = params.to_vec();
         all.push(&actor);
-        let tx = Tx::new(self.people_connection().await?, self.schema);
-        let rows = tx.query(&guarded, &all).await?;
-        tx.close();
-        Ok(rows)
+        alone(
+            Tx::new(self.people_connection().await?, self.schema),
+            &guarded,
+            &all,
+        )
+        .await
+    }
+
+    /// Calls a function that asks for no actor, as the service itself, in a transaction of its own.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when Postgres is away; those of the statement.
+    pub async fn call(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Error> {
+        alone(Tx::new(self.people_connection().await?, self.schema), sql, params).await
     }
 
     /// Runs one statement as the worker, in a transaction of its own.
@@ -146,10 +156,7 @@ impl Db {
     /// # Errors
     /// [`Error::Unavailable`] when Postgres is away; those of the statement.
     pub async fn worker_query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Error> {
-        let tx = Tx::new(self.worker_connection().await?, self.schema);
-        let rows = tx.query(sql, params).await?;
-        tx.close();
-        Ok(rows)
+        alone(Tx::new(self.worker_connection().await?, self.schema), sql, params).await
     }
 
     /// Listens on a channel with a connection of its own.
@@ -173,6 +180,13 @@ impl Db {
     async fn worker_connection(&self) -> Result<Object, Error> {
         Ok(self.worker.get().await?)
     }
+}
+
+/// One statement is a transaction by itself.
+async fn alone(tx: Tx, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Error> {
+    let rows = tx.query(sql, params).await?;
+    tx.close();
+    Ok(rows)
 }
 
 /// A connection is driven by the thread that opened it. Server threads therefore share people's connections out among

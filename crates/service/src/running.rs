@@ -10,7 +10,7 @@ use telemetry::Metrics;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use utoipa_actix_web::service_config::ServiceConfig;
-use web::{About, CursorKey, Readiness, Server, ServerHandle, Site, Tokens};
+use web::{About, Auditor, CursorKey, Readiness, Server, ServerHandle, Site, Tokens};
 
 use crate::Settings;
 use crate::job::{Job, JobError};
@@ -30,9 +30,9 @@ pub enum StartError {
     /// The address, most often.
     #[error("the server did not start: {0}")]
     Server(#[from] std::io::Error),
-    /// The key of the cursors.
-    #[error("RECOVERLY_CURSOR_KEY: {0}")]
-    CursorKey(String),
+    /// A secret that makes no key.
+    #[error("{0} cannot be used as a key")]
+    Key(&'static str),
     /// The schema is behind the code.
     #[error(
         "schema {schema} is at version {found}, this build needs {needed}: run `recoverly-{schema} migrate up` first"
@@ -202,7 +202,8 @@ impl Service {
                 state: definition.state,
                 db: foundation.db.clone(),
                 cursors: CursorKey::new(&settings.cursor_key)
-                    .map_err(|e| StartError::CursorKey(e.to_string()))?,
+                    .map_err(|_| StartError::Key("RECOVERLY_CURSOR_KEY"))?,
+                auditor: Auditor::new(foundation.db.clone()),
                 tokens,
                 readiness,
                 metrics,

@@ -1,23 +1,42 @@
-//! Who did what, about whom, and whether it was allowed: what a request leaves in the audit.
+//! Who did what, about whom, and whether it was allowed: what every request about people leaves behind.
+//!
+//! A write leaves its row in its own transaction. A read and a refusal have none to leave it in: theirs is committed
+//! before the answer goes out, together with those of the requests beside them, and without it there is no answer.
 
+mod recorder;
+
+use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse};
+use db::{Json, Tx};
 use serde::Serialize;
 
-use crate::auth::Caller;
-use crate::problem::Problem;
+use crate::auth::{Caller, Holder};
+use crate::problem::{Code, Problem};
+
+pub use recorder::Auditor;
 
 /// Path parameters that name people; they are the subjects of a request, and stand in no object.
 const PEOPLE: [&str; 3] = ["user_id", "client_id", "staff_id"];
+
+/// For [`Caller::disclose`]: the path names everybody whom the answer is about.
+pub const NOBODY_ELSE: [&str; 0] = [];
+
+/// Writes entries, given as one array.
+const WRITE: &str = "select core.write_audit($1)";
 
 /// What a request does, as its route says it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Act {
     /// Method and route pattern, such as `GET /v1/users/{user_id}/messages`.
     pub(crate) action: String,
+    /// The kind of thing it is about: the pattern's first word, or the first behind a person.
+    pub(crate) noun: String,
     /// The ids in the path that name no person, such as `4711`.
     pub(crate) object: Option<String>,
     /// The people that the path names.
     pub(crate) people: Vec<String>,
+    /// Whether it only looks.
+    pub(crate) reads: bool,
 }
 
 impl Act {
@@ -33,13 +52,90 @@ impl Act {
         }
         Self {
             action: format!("{} {pattern}", request.method()),
+            noun: noun(&pattern).to_owned(),
             object: (!object.is_empty()).then(|| object.join("/")),
             people,
+            reads: request.method() == Method::GET,
         }
     }
 }
 
+/// `messages` of `/v1/users/{user_id}/messages`, of `/v1/messages:lease` and of `/v1/messages/{message_id}`.
+fn noun(pattern: &str) -> &str {
+    let path = pattern.trim_start_matches('/').trim_start_matches("v1/");
+    let word = path
+        .strip_prefix("users/{user_id}/")
+        .unwrap_or(path)
+        .split(['/', ':'])
+        .next();
+    word.unwrap_or_default()
+}
+
+/// One row to be, as `core.write_audit` reads it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Entry {
+    event_type: &'static str,
+    actor: String,
+    actor_kind: &'static str,
+    people: Vec<String>,
+    action: String,
+    object_type: String,
+    object_id: Option<String>,
+    decision: &'static str,
+    reason: Option<&'static str>,
+    request_id: String,
+}
+
+impl Entry {
+    fn allowed(caller: &Caller, people: Vec<String>) -> Self {
+        let act = &caller.act;
+        let own = (caller.principal.holder == Holder::Client).then(|| caller.principal.id.clone());
+        let mut concerned = act.people.clone();
+        concerned.extend(people);
+        concerned.extend(own);
+        concerned.extend(caller.on_behalf_of.clone());
+        concerned.sort_unstable();
+        concerned.dedup();
+        Self {
+            event_type: if act.reads { "read" } else { "write" },
+            actor: caller.principal.id.clone(),
+            actor_kind: caller.principal.holder.as_str(),
+            people: concerned,
+            action: act.action.clone(),
+            object_type: act.noun.clone(),
+            object_id: act.object.clone(),
+            decision: "allow",
+            reason: None,
+            request_id: caller.request_id.as_str().to_owned(),
+        }
+    }
+
+    /// A request that was refused, with the name of the problem.
+    fn denied(caller: &Caller, refused: Code) -> Self {
+        Self {
+            decision: "deny",
+            reason: Some(refused.name()),
+            ..Self::allowed(caller, Vec::new())
+        }
+    }
+}
+
+/// As [`Caller::audited_in`], for a transaction that does what several callers asked for.
+pub fn audited_together<'a>(tx: &Tx, writes: impl IntoIterator<Item = (&'a Caller, Vec<String>)>) {
+    let entries: Vec<Entry> = writes
+        .into_iter()
+        .map(|(caller, people)| Entry::allowed(caller, people))
+        .collect();
+    tx.at_commit(WRITE, vec![Box::new(Json(entries))]);
+}
+
 impl Caller {
+    /// Leaves the row of a write about these people, besides those that the path names, to the commit of its
+    /// transaction. [`crate::write`] does so by itself.
+    pub fn audited_in(&self, tx: &Tx, people: Vec<String>) {
+        audited_together(tx, [(self, people)]);
+    }
+
     /// Answers 200 with what was read about these people, besides those that the path names, once the audit has it.
     ///
     /// # Errors
@@ -49,7 +145,43 @@ impl Caller {
         people: impl IntoIterator<Item = S>,
         body: &impl Serialize,
     ) -> Result<HttpResponse, Problem> {
-        let _ = people.into_iter().map(Into::into).collect::<Vec<String>>();
+        let people = people.into_iter().map(Into::into).collect();
+        self.auditor.record(Entry::allowed(self, people)).await?;
         Ok(HttpResponse::Ok().json(body))
+    }
+
+    /// Records that the request was refused.
+    pub(crate) async fn refused(&self, code: Code) -> Result<(), Problem> {
+        self.auditor.record(Entry::denied(self, code)).await
+    }
+
+    /// As [`Self::disclose`], for an answer that a write gave before and that is shown again.
+    pub(crate) async fn shown_again(&self) -> Result<(), Problem> {
+        let entry = Entry {
+            reason: Some("replayed"),
+            ..Entry::allowed(self, Vec::new())
+        };
+        self.auditor.record(entry).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::noun;
+
+    #[test]
+    fn the_noun_of_a_route_is_its_first_word_or_the_first_behind_a_person() {
+        for (pattern, word) in [
+            ("/v1/users", "users"),
+            ("/v1/users/{user_id}", "users"),
+            ("/v1/users/{user_id}/messages", "messages"),
+            ("/v1/users/{user_id}/risk-profile/history", "risk-profile"),
+            ("/v1/messages:lease", "messages"),
+            ("/v1/messages/{message_id}/predictions", "messages"),
+            ("/oauth/token", "oauth"),
+            ("", ""),
+        ] {
+            assert_eq!(noun(pattern), word, "{pattern}");
+        }
     }
 }

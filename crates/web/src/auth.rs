@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use common::PrincipalKind;
 use futures::future::{Either, FutureExt, LocalBoxFuture};
 use serde::Serialize;
 
-use crate::audit::Act;
+use crate::audit::{Act, Auditor};
 use crate::problem::Problem;
 use crate::rate::RateLimits;
 use crate::read::is_identifier;
@@ -57,6 +57,7 @@ pub struct Caller {
     pub request_id: RequestId,
     /// What is done, for the audit.
     pub(crate) act: Arc<Act>,
+    pub(crate) auditor: Auditor,
 }
 
 impl Caller {
@@ -125,12 +126,19 @@ impl Caller {
             limits.charge_principal(&principal)?;
         }
         let on_behalf_of = on_behalf_of(&principal, request)?;
-        Ok(Self {
+        let Some(auditor) = request.app_data::<Auditor>() else {
+            return Err(Problem::internal("no Auditor in the application's data"));
+        };
+        let caller = Self {
             principal,
             on_behalf_of,
             request_id: RequestId::of(request),
             act: Arc::new(Act::of(request)),
-        })
+            auditor: auditor.clone(),
+        };
+        // For the frame, which tells the audit of a refusal.
+        request.extensions_mut().insert(caller.clone());
+        Ok(caller)
     }
 }
 

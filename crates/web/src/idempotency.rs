@@ -152,6 +152,7 @@ where
     });
     match attempt(&tx, record.as_ref(), run).await {
         Ok(Outcome::New(answer)) => {
+            caller.audited_in(&tx, answer.people.clone());
             if let Some(record) = record {
                 record.store(&tx, &answer);
             }
@@ -160,6 +161,7 @@ where
         }
         Ok(Outcome::Known(answer)) => {
             tx.rollback().await?;
+            caller.shown_again().await?;
             let mut response = answer.into_response();
             response
                 .headers_mut()

@@ -21,6 +21,7 @@ mod tests;
 mod value;
 mod write;
 
+pub use audit::{Auditor, NOBODY_ELSE, audited_together};
 pub use auth::{Allowed, Caller, Holder, Principal, Tokens};
 pub use body::{Body, BodyTimeout, parse};
 pub use fault::{Fault, Faults};

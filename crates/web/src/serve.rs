@@ -20,6 +20,7 @@ use db::Db;
 use telemetry::Metrics;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use crate::audit::Auditor;
 use crate::auth::Tokens;
 use crate::page::CursorKey;
 use crate::rate::RateSettings;
@@ -84,6 +85,8 @@ pub struct Site<S> {
     pub db: Db,
     /// The key of its cursors.
     pub cursors: CursorKey,
+    /// What its requests leave behind.
+    pub auditor: Auditor,
     /// The tokens it accepts.
     pub tokens: Tokens,
     /// What `/readyz` asks.

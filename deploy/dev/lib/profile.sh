@@ -14,6 +14,8 @@ declare -rA PORT_OFFSET=([postgres]=0 [amqp]=1 [management]=2 [prometheus]=3 [di
 declare -rA LISTENERS=([postgres]="postgres" [rabbitmq]="amqp management prometheus distribution epmd" [redis]="redis")
 readonly PORT_NAMES=(postgres amqp management prometheus distribution epmd redis)
 readonly PORT_STEP=10
+# Keys of 32 bytes that the services sign with; Postgres has none of them.
+readonly KEYS=(cursor_key audit_key)
 readonly MAX_PORT_STEPS=9
 
 declare -rA URL_VARIABLE=([postgres]=RECOVERLY_DATABASE_URL [rabbitmq]=RECOVERLY_AMQP_URL [redis]=RECOVERLY_REDIS_URL)
@@ -76,8 +78,10 @@ ensure_secrets() {
   for name in "${names[@]}"; do
     [[ -n ${SECRET[$name]:-} ]] || SECRET[$name]=$(random_hex)
   done
-  [[ -n ${SECRET[cursor_key]:-} ]] || SECRET[cursor_key]=$(random_hex 32)
-  save_secrets cursor_key "${names[@]}" | write_private "$SECRETS_FILE"
+  for name in "${KEYS[@]}"; do
+    [[ -n ${SECRET[$name]:-} ]] || SECRET[$name]=$(random_hex 32)
+  done
+  save_secrets "${KEYS[@]}" "${names[@]}" | write_private "$SECRETS_FILE"
 }
 
 save_secrets() {

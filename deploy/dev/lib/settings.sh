@@ -53,7 +53,7 @@ redis_url() {
 }
 
 write_env_file() {
-  local service
+  local service key
   {
     printf 'RECOVERLY_ADMIN_DATABASE_URL=%s\n' "$(admin_url)"
     printf 'RECOVERLY_OWNER_DATABASE_URL=%s\n' "$(database_url "recoverly_owner:${SECRET[owner]}")"
@@ -63,6 +63,9 @@ write_env_file() {
     printf 'RECOVERLY_AMQP_URL=%s\n' "$(amqp_url)"
     [[ -z $(management_url) ]] || printf 'RECOVERLY_AMQP_MANAGEMENT_URL=%s\n' "$(management_url)"
     printf 'RECOVERLY_REDIS_URL=%s\n' "$(redis_url)"
-    printf 'RECOVERLY_CURSOR_KEY=%s\n' "${SECRET[cursor_key]}"
+    for key in "${KEYS[@]}"; do
+      printf 'RECOVERLY_%s=%s\n' "${key^^}" "${SECRET[$key]}"
+    done
+    printf 'RECOVERLY_AUDIT_ANCHOR=%s\n' "$PROFILE_DIR/audit-anchor.jsonl"
   } | write_private "$ENV_FILE"
 }

@@ -2,6 +2,7 @@
 //! transaction, with the events that follow from it.
 
 mod accounts;
+pub mod audit;
 mod demo;
 mod tokens;
 
@@ -12,6 +13,7 @@ use bus::Outbox;
 use clap::{Args, Subcommand, ValueEnum};
 use config::Env;
 use db::Db;
+use secrecy::SecretString;
 
 use crate::config::VARIABLES;
 use crate::error::Error;
@@ -178,17 +180,8 @@ impl From<io::Error> for Failure {
 
 /// Runs a command with the database that the environment names, on standard input and output.
 pub(crate) async fn main(command: Command, mut env: Env) -> Result<(), Box<dyn std::error::Error>> {
-    let names = [VARIABLES.database_url, "RECOVERLY_DATABASE_URL"];
-    let url = env.first_of(&names, "Postgres URL of the service's login role");
-    let url = env.finish(|| url)?;
-    let settings = db::Settings {
-        url,
-        schema: VARIABLES.name,
-        people_connections_max: 1,
-        server_threads: 1,
-        worker_connections_max: 1,
-    };
-    let db = Db::new(&settings)?;
+    let url = database_url(&mut env);
+    let db = connect(env.finish(|| url)?)?;
     Ok(run(
         &command,
         &db,
@@ -196,6 +189,24 @@ pub(crate) async fn main(command: Command, mut env: Env) -> Result<(), Box<dyn s
         &mut io::stdout(),
     )
     .await?)
+}
+
+/// The database of the service's login role; `None` where a fault was recorded.
+fn database_url(env: &mut Env) -> Option<SecretString> {
+    let names = [VARIABLES.database_url, "RECOVERLY_DATABASE_URL"];
+    env.first_of(&names, "Postgres URL of the service's login role")
+}
+
+/// One connection of each kind is enough for a command.
+fn connect(url: SecretString) -> Result<Db, db::Error> {
+    let settings = db::Settings {
+        url,
+        schema: VARIABLES.name,
+        people_connections_max: 1,
+        server_threads: 1,
+        worker_connections_max: 1,
+    };
+    Db::new(&settings)
 }
 
 /// Runs a command on core's database.

@@ -1,27 +1,39 @@
 //! The core service put together: server, consumer, relay, and the operator's commands.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Subcommand;
+use futures::future::BoxFuture;
 use include_dir::{Dir, include_dir};
-use service::{Definition, Foundation, Program, Service, Settings, StartError};
+use service::{Definition, Foundation, Job, Program, Service, Settings, StartError};
 use telemetry::Metrics;
 use web::Readiness;
 
+use crate::anchor::Anchor;
+use crate::config::Config;
+use crate::domain::seal::SealKey;
+use crate::error::Error;
 use crate::state::State;
-use crate::{admin, config, events, routes};
+use crate::{admin, config, events, jobs, routes};
 
 static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrations/core");
 
+/// How often each job runs.
+const SEAL_EVERY: Duration = Duration::from_secs(10);
+const PARTITIONS_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What `main` runs.
-pub const PROGRAM: Program<Command> = Program {
+pub const PROGRAM: Program<Command, Config> = Program {
     variables: config::VARIABLES,
     about: "Recoverly core: accounts, caseloads, messages, and the leases by which pipelines take them to score",
     migrations: &MIGRATIONS,
     openapi: routes::openapi,
-    start: |settings, metrics| Box::pin(async move { Ok(start(&settings, metrics)?) }),
+    settings: Config::read,
+    start: |settings, config, metrics| Box::pin(async move { Ok(start(&settings, config, metrics)?) }),
     command: |command, env| match command {
         Command::Admin(command) => Box::pin(admin::main(command, env)),
+        Command::VerifyAudit => Box::pin(admin::audit::main(env)),
     },
 };
 
@@ -31,25 +43,52 @@ pub enum Command {
     /// Accounts, programs and tokens, by the operator who has the service's database URL.
     #[command(subcommand)]
     Admin(admin::Command),
+    /// Hold the audit against its seals, and the seals against their copy outside Postgres; fails where they differ.
+    VerifyAudit,
 }
 
 /// Starts the service.
 ///
 /// # Errors
 /// When the address is taken or a setting is none.
-pub fn start(settings: &Settings, metrics: Metrics) -> Result<Service, StartError> {
+pub fn start(settings: &Settings, config: Config, metrics: Metrics) -> Result<Service, StartError> {
     let foundation = Foundation::new(settings)?;
-    let state = State {
+    let seal_key = SealKey::new(&config.audit.key).ok_or_else(|| StartError::Key("RECOVERLY_AUDIT_KEY"))?;
+    let state = Arc::new(State {
         db: foundation.db.clone(),
         outbox: foundation.outbox.clone(),
-    };
+        seal_key,
+        anchor: Anchor::new(config.audit.anchor),
+    });
     let definition = Definition {
         about: routes::ABOUT,
         routes: routes::all,
-        state: Arc::new(state),
+        jobs: jobs(&state),
         handlers: Box::new(events::handlers),
-        jobs: Vec::new(),
         readiness: Readiness::new(),
+        state,
     };
     Service::start(settings, foundation, definition, metrics)
+}
+
+/// Each job by the name that logs and tests call it.
+fn jobs(state: &Arc<State>) -> Vec<Job> {
+    vec![
+        job("seal", SEAL_EVERY, state, |state| {
+            Box::pin(async move { jobs::seal::round(&state).await })
+        }),
+        job("partitions", PARTITIONS_EVERY, state, |state| {
+            Box::pin(async move { jobs::partitions::round(&state).await })
+        }),
+    ]
+}
+
+fn job(
+    name: &'static str,
+    every: Duration,
+    state: &Arc<State>,
+    round: fn(Arc<State>) -> BoxFuture<'static, Result<u64, Error>>,
+) -> Job {
+    let state = Arc::clone(state);
+    Job::new(name, every, move || round(Arc::clone(&state)))
 }

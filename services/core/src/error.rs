@@ -16,6 +16,22 @@ pub(crate) enum Error {
     /// An event of ours that does not serialise.
     #[error(transparent)]
     Encode(#[from] bus::EncodeError),
+    /// The copy of the audit's seals outside Postgres.
+    #[error("the audit's anchor: {0}")]
+    Anchor(#[source] std::io::Error),
+    /// The copy has seals that Postgres does not have.
+    #[error(
+        "the audit was cut off, or the database restored: the anchor knows seal {anchored}, Postgres ends at {stored}"
+    )]
+    AuditCutOff {
+        /// The last seal of the copy.
+        anchored: i64,
+        /// The last seal in Postgres.
+        stored: i64,
+    },
+    /// A seal in Postgres that was not made with the key.
+    #[error("seal {0} of the audit was not made with our key")]
+    SealForged(i64),
     /// Absent, or not the caller's.
     #[error("not found")]
     NotFound,
@@ -42,6 +58,7 @@ impl Error {
             Self::Problem(problem) => problem.clone(),
             Self::Db(error) => Problem::from(error),
             Self::Encode(error) => Problem::internal(error),
+            Self::Anchor(_) | Self::AuditCutOff { .. } | Self::SealForged(_) => Problem::internal(self),
             Self::NotFound => Problem::not_found(),
             Self::Taken(field) => {
                 let fault = FieldError {

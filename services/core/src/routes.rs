@@ -1,5 +1,6 @@
 //! Every path of the core service.
 
+mod audit;
 mod caseload;
 mod history;
 mod leases;
@@ -28,6 +29,10 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(caseload::list)
         .service(caseload::assign)
         .service(caseload::end)
+        // auditors, and each person about themselves
+        .service(audit::list)
+        .service(audit::verify)
+        .service(audit::access_log)
         // clients, their app and their counselors
         .service(messages::create)
         .service(messages::create_batch)

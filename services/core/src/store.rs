@@ -2,6 +2,7 @@
 //! operator's commands begin or commit.
 
 pub(crate) mod api_clients;
+pub(crate) mod audit;
 pub(crate) mod caseload;
 pub(crate) mod messages;
 pub(crate) mod scoring;

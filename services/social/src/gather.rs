@@ -11,6 +11,7 @@ use bus::Outbox;
 use db::Db;
 use service::Clock;
 use tokio::sync::{Mutex, mpsc, oneshot};
+use web::Caller;
 
 use crate::domain::prediction::NewPrediction;
 use crate::error::Error;
@@ -27,6 +28,7 @@ const MAX_ATTEMPTS: usize = 3;
 
 struct Waiting {
     prediction: NewPrediction,
+    caller: Caller,
     answer: oneshot::Sender<Outcome>,
 }
 
@@ -54,13 +56,24 @@ impl Gather {
     }
 
     /// Stores a prediction together with whatever else is waiting; answers after the commit.
-    pub(crate) async fn record(&self, prediction: NewPrediction) -> Outcome {
+    pub(crate) async fn record(&self, caller: Caller, prediction: NewPrediction) -> Outcome {
         let (answer, answered) = oneshot::channel();
         self.0
-            .try_send(Waiting { prediction, answer })
+            .try_send(Waiting {
+                prediction,
+                caller,
+                answer,
+            })
             .map_err(|_| Error::Busy)?;
         answered.await.map_err(|_| Error::Busy)?
     }
+}
+
+/// Predictions, each with who brought it at the same place.
+#[derive(Default)]
+struct Asked {
+    predictions: Vec<NewPrediction>,
+    callers: Vec<Caller>,
 }
 
 struct Worker {
@@ -85,56 +98,69 @@ impl Worker {
             {
                 return;
             }
-            let (predictions, answers): (Vec<_>, Vec<_>) = gathered
-                .drain(..)
-                .map(|waiting| (waiting.prediction, waiting.answer))
-                .unzip();
-            match self.commit(&predictions).await {
+            let mut asked = Asked::default();
+            let mut answers = Vec::with_capacity(gathered.len());
+            for waiting in gathered.drain(..) {
+                asked.predictions.push(waiting.prediction);
+                asked.callers.push(waiting.caller);
+                answers.push(waiting.answer);
+            }
+            match self.commit(&asked).await {
                 Ok(outcomes) => {
                     for (answer, outcome) in answers.into_iter().zip(outcomes) {
                         // A caller that has gone away misses its answer; its prediction is stored all the same.
                         let _ = answer.send(outcome);
                     }
                 }
-                Err(error) => self.one_by_one(predictions, answers, error).await,
+                Err(error) => self.one_by_one(asked, answers, error).await,
             }
         }
     }
 
-    async fn commit(&self, predictions: &[NewPrediction]) -> Result<Vec<Outcome>, Error> {
+    async fn commit(&self, asked: &Asked) -> Result<Vec<Outcome>, Error> {
         let mut attempt = 1;
         loop {
-            match self.attempt(predictions).await {
+            match self.attempt(asked).await {
                 Err(Error::Db(db::Error::Serialization)) if attempt < MAX_ATTEMPTS => attempt += 1,
                 other => return other,
             }
         }
     }
 
-    async fn attempt(&self, predictions: &[NewPrediction]) -> Result<Vec<Outcome>, Error> {
+    async fn attempt(&self, asked: &Asked) -> Result<Vec<Outcome>, Error> {
         let now = self.clock.fixed();
-        let (tx, opened) = Opening::new(predictions, now).begin(&self.db).await?;
-        let outcomes = record(&tx, &self.outbox, now, predictions, opened).await?;
+        let given = asked.predictions.as_slice();
+        let (tx, opened) = Opening::new(given, now).begin(&self.db).await?;
+        let outcomes = record(&tx, &self.outbox, now, given, opened).await?;
+        let stored = asked
+            .callers
+            .iter()
+            .zip(&outcomes)
+            .filter_map(|(caller, outcome)| {
+                let recorded = outcome.as_ref().ok()?;
+                Some((caller, vec![recorded.profile.user_id.clone()]))
+            });
+        web::audited_together(&tx, stored);
         tx.commit().await?;
         Ok(outcomes)
     }
 
     /// What failed as a set is tried alone, so that nobody pays for a neighbour. While Postgres is away everybody
     /// is told so at once.
-    async fn one_by_one(
-        &self,
-        predictions: Vec<NewPrediction>,
-        answers: Vec<oneshot::Sender<Outcome>>,
-        error: Error,
-    ) {
+    async fn one_by_one(&self, asked: Asked, answers: Vec<oneshot::Sender<Outcome>>, error: Error) {
         let away = matches!(&error, Error::Db(error) if error.is_unavailable());
-        let alone = predictions.len() == 1;
+        let alone = answers.len() == 1;
         let mut error = Some(error);
-        for (prediction, answer) in predictions.into_iter().zip(answers) {
+        let singles = asked.predictions.into_iter().zip(asked.callers);
+        for ((prediction, caller), answer) in singles.zip(answers) {
             let outcome = if away || alone {
                 Err(error.take().unwrap_or(Error::Busy))
             } else {
-                let single = self.commit(std::slice::from_ref(&prediction)).await;
+                let single = Asked {
+                    predictions: vec![prediction],
+                    callers: vec![caller],
+                };
+                let single = self.commit(&single).await;
                 single.and_then(|outcomes| outcomes.into_iter().next().unwrap_or(Err(Error::Busy)))
             };
             let _ = answer.send(outcome);

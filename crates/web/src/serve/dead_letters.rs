@@ -73,7 +73,12 @@ async fn list(
     let page = Page::cut(letters, paging.limit, |last| {
         cursors.seal(LIST, &caller, &paging, &last.id)
     });
-    Ok(HttpResponse::Ok().json(page))
+    let named: Vec<&str> = page
+        .items
+        .iter()
+        .filter_map(|letter| letter.subject.as_deref())
+        .collect();
+    caller.disclose(named, &page).await
 }
 
 /// Asks for another try of one event.
@@ -103,7 +108,7 @@ async fn redrive(id: Path<i64>, request: Write<()>, db: ThinData<Db>) -> Result<
         if letter.redriven_at.is_some() {
             return Err(Problem::conflict(Code::WrongState, "It was redriven before."));
         }
-        Answer::ok(&letter)
+        Ok(Answer::ok(&letter)?.about(letter.subject))
     })
     .await
 }

@@ -18,6 +18,7 @@ use telemetry::Metrics;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
+use crate::auth::Caller;
 use crate::problem::{Code, PROBLEM_JSON, Problem};
 use crate::rate::RateLimits;
 use crate::request_id::{RequestId, X_REQUEST_ID};
@@ -145,8 +146,32 @@ async fn answer(
         response.status(),
     );
     let mut response = located(response, call);
+    if let Err(unheard) = told_of_refusal(&response).await {
+        response = unserved(response, unheard, call);
+    }
     set_headers(response.headers_mut(), &call.id);
     Ok(response)
+}
+
+/// Tells the audit that somebody whom we know was refused something, or found nothing where there may be something that
+/// is not theirs.
+async fn told_of_refusal(response: &ServiceResponse) -> Result<(), Problem> {
+    let refused = match response.status() {
+        StatusCode::FORBIDDEN => Code::Forbidden,
+        StatusCode::NOT_FOUND => Code::NotFound,
+        _ => return Ok(()),
+    };
+    let caller = response.request().extensions().get::<Caller>().cloned();
+    match caller {
+        Some(caller) => caller.refused(refused).await,
+        None => Ok(()),
+    }
+}
+
+/// In place of an answer that must not go out.
+fn unserved(response: ServiceResponse, problem: Problem, call: &Call) -> ServiceResponse {
+    let (request, _) = response.into_parts();
+    located(ServiceResponse::new(request, problem.error_response()), call)
 }
 
 /// The refusal after a time-out. The handler is dropped, and with it the request that knows the route.

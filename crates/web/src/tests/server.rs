@@ -84,6 +84,25 @@ async fn who_may_not_write_learns_nothing_about_the_body() {
 }
 
 #[tokio::test]
+async fn a_refusal_is_told_to_the_audit_and_a_stranger_is_not() {
+    let site = start(&settings(), Readiness::new());
+    let headers = format!("{}Content-Type: application/json\r\n", bearer(ADMIN));
+    post(site.address, "/v1/things", &headers, b"{}").await;
+    post(
+        site.address,
+        "/v1/things",
+        "Content-Type: application/json\r\n",
+        b"{}",
+    )
+    .await;
+    let kept = serde_json::to_value(site.auditor.kept()).unwrap();
+    assert_eq!(kept.as_array().unwrap().len(), 1);
+    assert_eq!(kept[0]["action"], "POST /v1/things");
+    assert_eq!(kept[0]["decision"], "deny");
+    assert_eq!(kept[0]["actor"], "a1");
+}
+
+#[tokio::test]
 async fn an_app_acts_for_the_client_it_names_and_nobody_else_may() {
     let site = start(&settings(), Readiness::new());
     let cases = [

@@ -26,6 +26,7 @@ pub(super) struct Running {
     pub(super) address: SocketAddr,
     pub(super) metrics_address: SocketAddr,
     pub(super) handle: ServerHandle,
+    pub(super) auditor: Auditor,
 }
 
 pub(super) struct Received {
@@ -71,6 +72,7 @@ pub(super) fn settings() -> ServerSettings {
 }
 
 pub(super) fn start(settings: &ServerSettings, readiness: Readiness) -> Running {
+    let auditor = Auditor::in_memory();
     // Nobody listens on port 1: this is Postgres away.
     let away = db::Settings {
         url: "postgres://nobody@127.0.0.1:1/none".into(),
@@ -101,6 +103,7 @@ pub(super) fn start(settings: &ServerSettings, readiness: Readiness) -> Running 
         state: Arc::new(()),
         db,
         cursors: CursorKey::new(&"0123456789abcdef0123456789abcdef".into()).unwrap(),
+        auditor: auditor.clone(),
         tokens,
         readiness,
         metrics: telemetry::Metrics::isolated("things").unwrap(),
@@ -114,6 +117,7 @@ pub(super) fn start(settings: &ServerSettings, readiness: Readiness) -> Running 
         address,
         metrics_address,
         handle,
+        auditor,
     }
 }
 

@@ -199,5 +199,10 @@ pub(crate) async fn list(
     let page = Page::cut(items, query.paging.limit, |last| {
         cursors.seal(LIST_NAME, &caller, &query.paging, &last.id)
     });
-    Ok(HttpResponse::Ok().json(page))
+    let joined: Vec<&str> = page
+        .items
+        .iter()
+        .flat_map(|pair| [pair.staff_id.as_str(), pair.client_id.as_str()])
+        .collect();
+    Ok(caller.disclose(joined, &page).await?)
 }

@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use web::{
-    Allowed, Caller, CursorKey, Holder, Identifier, Newest, Page, Paging, Params, Problem, Query, ReadQuery,
-    read,
+    Allowed, Caller, CursorKey, Holder, Identifier, NOBODY_ELSE, Newest, Page, Paging, Params, Problem,
+    Query, ReadQuery, read,
 };
 
 use crate::error::Error;
@@ -126,7 +126,7 @@ pub(crate) async fn list(
         )
     });
     page.next_cursor = page.next_cursor.filter(|_| !limited);
-    Ok(HttpResponse::Ok().json(page))
+    Ok(caller.disclose(NOBODY_ELSE, &page).await?)
 }
 
 /// One message.
@@ -147,7 +147,9 @@ pub(crate) async fn find(
     let params: db::Params<'_> = &[&*message_id, &sees_in_crisis_only(&caller)];
     let rows = state.db.read(&caller.actor()?, messages::FIND, params).await?;
     let row = rows.first().ok_or(Error::NotFound)?;
-    Ok(HttpResponse::Ok().json(MessageView::from(messages::from_row(row)?)))
+    let found = messages::from_row(row)?;
+    let author = found.user_id.clone();
+    Ok(caller.disclose([author], &MessageView::from(found)).await?)
 }
 
 /// Whether the caller is on call and nothing more: such staff get the last messages of a client in crisis.

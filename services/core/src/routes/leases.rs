@@ -106,11 +106,12 @@ pub(crate) async fn lease(state: Data<State>, request: Write<LeaseBody>) -> Resu
         taken.extend(scoring::take_new(&tx, &lease, model.scan_from, room).await?);
     }
     scoring::advance(&tx, &body.model_version, model.scan_from).await?;
-    let items = scoring::read(&tx, &taken)
+    let items: Vec<LeasedView> = scoring::read(&tx, &taken)
         .await?
         .into_iter()
         .map(LeasedView::from)
         .collect();
+    caller.audited_in(&tx, items.iter().map(|item| item.user_id.clone()).collect());
     tx.commit().await?;
     Ok(HttpResponse::Ok().json(LeaseAnswer {
         items,

@@ -137,16 +137,15 @@ pub(crate) async fn create(state: Data<State>, request: Write<NewMessage>) -> Re
         body: message,
         key,
     } = request.allow(&WRITE)?;
-    let tx = state.db.begin(&caller.actor_for(&message.user_id)?).await?;
+    let client = message.user_id.clone();
+    let tx = state.db.begin(&caller.actor_for(&client)?).await?;
     web::write(tx, &caller, key, async |tx| {
         let stored = match store(&state, tx, &caller, vec![message]).await? {
             Outcome::Stored(stored) => stored.into_iter().next().ok_or(Error::NotFound)?,
             Outcome::Refused(refusals) => return Err(refused_alone(refusals)),
         };
-        Ok(Answer::created(
-            format!("/v1/messages/{}", stored.message_id),
-            &stored,
-        )?)
+        let location = format!("/v1/messages/{}", stored.message_id);
+        Ok(Answer::created(location, &stored)?.about([client]))
     })
     .await
 }
@@ -165,6 +164,7 @@ pub(crate) async fn create_batch(
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, body, key } = request.allow(&WRITE)?;
     let messages = web::all(body.items)?;
+    let clients: Vec<String> = messages.iter().map(|message| message.user_id.clone()).collect();
     // An app that names nobody in the header hands on messages of many clients.
     let for_many = caller.principal.holder == Holder::App && caller.on_behalf_of.is_none();
     let tx = if for_many {
@@ -174,7 +174,7 @@ pub(crate) async fn create_batch(
     };
     web::write(tx, &caller, key, async |tx| {
         match store(&state, tx, &caller, messages).await? {
-            Outcome::Stored(items) => Ok(Answer::ok(&BatchAnswer { items })?),
+            Outcome::Stored(items) => Ok(Answer::ok(&BatchAnswer { items })?.about(clients)),
             Outcome::Refused(refusals) => Err(refused_in_batch(&refusals)),
         }
     })

@@ -9,8 +9,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use web::{
-    Allowed, Answer, Caller, CursorKey, Fields, Granted, Holder, Identifier, Page, Paging, Params, Problem,
-    Query, Read, ReadQuery, Write, read,
+    Allowed, Answer, Caller, CursorKey, Fields, Granted, Holder, Identifier, NOBODY_ELSE, Page, Paging,
+    Params, Problem, Query, Read, ReadQuery, Write, read,
 };
 
 use crate::domain::user::{self, Kind, NewUser};
@@ -150,7 +150,7 @@ pub(crate) async fn create(state: Data<State>, request: Write<NewUser>) -> Resul
             status: "active",
             created_at,
         };
-        Ok::<_, Error>(Answer::created(location, &body)?)
+        Ok::<_, Error>(Answer::created(location, &body)?.about([body.user_id]))
     })
     .await
 }
@@ -282,7 +282,8 @@ pub(crate) async fn list(
     let page = Page::cut(items, query.paging.limit, |last| {
         cursors.seal(LIST_NAME, &caller, &query.paging, &last.user_id)
     });
-    Ok(HttpResponse::Ok().json(page))
+    let shown: Vec<&str> = page.items.iter().map(|user| user.user_id.as_str()).collect();
+    Ok(caller.disclose(shown, &page).await?)
 }
 
 /// One account.
@@ -313,7 +314,8 @@ pub(crate) async fn find(
             .read(&caller.actor_for(&user_id)?, users::FIND, params)
             .await?;
         if let Some(row) = rows.first() {
-            return Ok(HttpResponse::Ok().json(UserView::whole(users::from_row(row)?)));
+            let user = UserView::whole(users::from_row(row)?);
+            return Ok(caller.disclose(NOBODY_ELSE, &user).await?);
         }
     }
     if !is(&caller, PrincipalKind::Admin) {
@@ -324,7 +326,18 @@ pub(crate) async fn find(
         .worker_query(users::FIND, &[&&**user_id, &None::<&str>])
         .await?;
     let row = rows.first().ok_or(Error::NotFound)?;
-    Ok(HttpResponse::Ok().json(UserView::account(users::from_row(row)?)))
+    let user = UserView::account(users::from_row(row)?);
+    Ok(caller.disclose(NOBODY_ELSE, &user).await?)
+}
+
+/// 404 for a client who is absent or not the caller's.
+pub(super) async fn must_see(state: &State, caller: &Caller, user_id: &str) -> Result<(), Error> {
+    let params: db::Params<'_> = &[&user_id, &Kind::Client.as_str()];
+    let seen = state
+        .db
+        .read(&caller.actor_for(user_id)?, users::FIND, params)
+        .await?;
+    seen.first().map(drop).ok_or(Error::NotFound)
 }
 
 fn is(caller: &Caller, kind: PrincipalKind) -> bool {

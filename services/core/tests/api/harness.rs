@@ -1,5 +1,8 @@
 //! A core service of its own for each test: its database, its port.
 
+use std::path::PathBuf;
+
+use core_service::Config;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use service::{Service, Settings};
@@ -10,6 +13,8 @@ pub(crate) struct Harness {
     pub(crate) database: TestDb,
     pub(crate) principals: Principals,
     pub(crate) app: Service,
+    /// The copy of the audit's seals.
+    pub(crate) anchor: PathBuf,
 }
 
 /// A message of a client to a peer.
@@ -41,11 +46,14 @@ impl Harness {
         let database = TestDb::new().await;
         let principals = Principals::plant(&database).await;
         let settings = Settings::for_testing("core", database.url("core"), amqp_url);
-        let app = core_service::start(&settings, Metrics::isolated("core").unwrap()).unwrap();
+        let anchor = std::env::temp_dir().join(format!("recoverly-anchor-{}", uuid::Uuid::now_v7()));
+        let config = Config::for_testing(anchor.clone());
+        let app = core_service::start(&settings, config, Metrics::isolated("core").unwrap()).unwrap();
         Self {
             database,
             principals,
             app,
+            anchor,
         }
     }
 
@@ -107,8 +115,26 @@ impl Harness {
             .collect()
     }
 
+    /// The audit rows that a query finds, oldest first: `what` is a condition on `e`.
+    pub(crate) async fn audited(&self, what: &str) -> Vec<Value> {
+        let sql = format!(
+            "select to_jsonb(e) || jsonb_build_object('people', array(
+                 select r.user_id from core.subject_refs r where r.subject_ref = any (e.subject_refs) order by r.user_id),
+                 'who', (select r.user_id from core.subject_refs r where r.subject_ref::varchar = e.actor)) as entry
+             from core.audit_events e where {what} order by e.id"
+        );
+        let rows = self.database.query(&sql).await;
+        rows.iter().map(|row| row.get("entry")).collect()
+    }
+
     /// Runs statements as the superuser.
     pub(crate) async fn run(&self, sql: &str) {
         self.database.superuser().await.run(sql).await;
+    }
+}
+
+impl Drop for Harness {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.anchor).ok();
     }
 }

@@ -7,6 +7,7 @@
 )]
 
 mod admin;
+mod audit;
 mod caseload;
 mod events;
 mod harness;

@@ -189,7 +189,13 @@ pub(crate) async fn list(
             &Newest(last.timestamp, last.escalation_id),
         )
     });
-    Ok(HttpResponse::Ok().json(page.map(|found| EscalationView::new(found, &caller))))
+    let page = page.map(|found| EscalationView::new(found, &caller));
+    let shown: Vec<&str> = page
+        .items
+        .iter()
+        .filter_map(|one| one.user_id.as_deref())
+        .collect();
+    Ok(caller.disclose(shown, &page).await?)
 }
 
 /// One escalation.
@@ -211,7 +217,10 @@ pub(crate) async fn find(
         .read(&caller.actor()?, &escalations::find_sql(), &[&*escalation_id])
         .await?;
     let found = escalations::from_row(rows.first().ok_or(Error::NotFound)?)?;
-    Ok(HttpResponse::Ok().json(EscalationView::new(found, &caller)))
+    let client = found.user_id.clone();
+    Ok(caller
+        .disclose(client, &EscalationView::new(found, &caller))
+        .await?)
 }
 
 /// How long the caller takes the escalation for.
@@ -269,7 +278,8 @@ pub(crate) async fn acknowledge(
         state
             .outbox
             .enqueue(tx, vec![changed(escalation::ACKNOWLEDGED, &taken)?]);
-        Ok::<_, Error>(Answer::ok(&EscalationView::new(taken, &caller))?)
+        let client = taken.user_id.clone();
+        Ok::<_, Error>(Answer::ok(&EscalationView::new(taken, &caller))?.about(client))
     })
     .await
 }
@@ -337,7 +347,8 @@ pub(crate) async fn resolve(
         state
             .outbox
             .enqueue(tx, vec![changed(escalation::RESOLVED, &resolved)?]);
-        Ok::<_, Error>(Answer::ok(&EscalationView::new(resolved, &caller))?)
+        let client = resolved.user_id.clone();
+        Ok::<_, Error>(Answer::ok(&EscalationView::new(resolved, &caller))?.about(client))
     })
     .await
 }

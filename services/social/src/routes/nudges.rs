@@ -8,8 +8,8 @@ use common::contracts::{NudgeChanged, nudge};
 use serde::Serialize;
 use utoipa::ToSchema;
 use web::{
-    Allowed, Answer, Caller, CursorKey, Fields, Granted, Identifier, Newest, Page, Paging, Query, Read,
-    Write, read,
+    Allowed, Answer, Caller, CursorKey, Fields, Granted, Identifier, NOBODY_ELSE, Newest, Page, Paging,
+    Query, Read, Write, read,
 };
 
 use crate::domain::quiet;
@@ -225,7 +225,8 @@ pub(crate) async fn list(
     let page = Page::cut(found, paging.limit, |last| {
         cursors.seal(&listed, &caller, &paging, &Newest(last.timestamp, last.nudge_id))
     });
-    Ok(HttpResponse::Ok().json(page.map(|found| NudgeView::new(found, &caller))))
+    let page = page.map(|found| NudgeView::new(found, &caller));
+    Ok(caller.disclose(NOBODY_ELSE, &page).await?)
 }
 
 /// One nudge.
@@ -247,7 +248,8 @@ pub(crate) async fn find(
         .read(&caller.actor()?, nudges::FIND, &[&*nudge_id, &is_staff(&caller)])
         .await?;
     let found = nudges::from_row(rows.first().ok_or(Error::NotFound)?)?;
-    Ok(HttpResponse::Ok().json(NudgeView::new(found, &caller)))
+    let client = found.user_id.clone();
+    Ok(caller.disclose([client], &NudgeView::new(found, &caller)).await?)
 }
 
 /// The client saw a nudge that was sent; seeing it again changes nothing.

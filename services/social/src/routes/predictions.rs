@@ -9,7 +9,9 @@ use chrono::{DateTime, Utc};
 use common::PrincipalKind;
 use serde::Serialize;
 use utoipa::ToSchema;
-use web::{Allowed, Answer, Caller, CursorKey, Granted, Identifier, Newest, Page, Paging, Query, Write};
+use web::{
+    Allowed, Answer, Caller, CursorKey, Granted, Identifier, NOBODY_ELSE, Newest, Page, Paging, Query, Write,
+};
 
 use self::body::{PredictionBody, RecordedBody, Scored};
 use crate::domain::prediction::NewPrediction;
@@ -46,7 +48,7 @@ pub(crate) async fn record(
         ..scored
     };
     if key.is_none() {
-        let outcome = state.gather.record(prediction).await;
+        let outcome = state.gather.record(caller, prediction).await;
         return Ok(answer_one(*message_id, outcome)?.into_response());
     }
     // With a key the answer is stored in the transaction of the write, which is therefore its own.
@@ -66,16 +68,16 @@ pub(crate) async fn record(
 
 fn answer_one(message_id: i64, outcome: Outcome) -> Result<Answer, Error> {
     let recorded = outcome?;
-    let (is_new, location) = (
-        recorded.is_new,
-        format!("/v1/users/{}/risk-profile", recorded.profile.user_id),
-    );
+    let is_new = recorded.is_new;
+    let client = recorded.profile.user_id.clone();
+    let location = format!("/v1/users/{client}/risk-profile");
     let body = RecordedBody::new(message_id, recorded);
-    Ok(if is_new {
+    let answer = if is_new {
         Answer::created(location, &body)?
     } else {
         Answer::ok(&body)?
-    })
+    };
+    Ok(answer.about([client]))
 }
 
 /// A prediction as counselors read it.
@@ -156,5 +158,5 @@ pub(crate) async fn list(
     let page = Page::cut(items, paging.limit, |last| {
         cursors.seal(&listed, &caller, &paging, &Newest(last.timestamp, last.id))
     });
-    Ok(HttpResponse::Ok().json(page))
+    Ok(caller.disclose(NOBODY_ELSE, &page).await?)
 }

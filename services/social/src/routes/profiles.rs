@@ -7,7 +7,9 @@ use common::{ModelRiskLevel, PrincipalKind, RiskLabel, Trend};
 use db::{Actor, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use web::{Allowed, Caller, CursorKey, Identifier, Newest, Page, Paging, Params, Query, ReadQuery, read};
+use web::{
+    Allowed, Caller, CursorKey, Identifier, NOBODY_ELSE, Newest, Page, Paging, Params, Query, ReadQuery, read,
+};
 
 use crate::domain::label::Reason;
 use crate::error::Error;
@@ -147,7 +149,8 @@ pub(crate) async fn find(
         )
         .await?;
     let row = rows.first().ok_or(Error::NotFound)?;
-    Ok(HttpResponse::Ok().json(ProfileView::from(caseload::profile_from_row(row)?)))
+    let profile = ProfileView::from(caseload::profile_from_row(row)?);
+    Ok(caller.disclose(NOBODY_ELSE, &profile).await?)
 }
 
 /// A change of the label.
@@ -209,7 +212,7 @@ pub(crate) async fn history(
     let page = Page::cut(changes, paging.limit, |last| {
         cursors.seal(&listed, &caller, &paging, &Newest(last.changed_at, last.id))
     });
-    Ok(HttpResponse::Ok().json(page))
+    Ok(caller.disclose(NOBODY_ELSE, &page).await?)
 }
 
 /// Which clients of the caseload are listed.
@@ -302,12 +305,18 @@ pub(crate) async fn list(
         };
         cursors.seal("caseload", &caller, &query.paging, &position)
     });
-    Ok(HttpResponse::Ok().json(page.map(|client| CaseloadClient {
+    let page = page.map(|client| CaseloadClient {
         display_name: client.display_name,
         profile: client.profile.into(),
         open_escalations: client.open_escalations,
         last_contact: client.last_contact,
-    })))
+    });
+    let shown: Vec<&str> = page
+        .items
+        .iter()
+        .map(|client| client.profile.user_id.as_str())
+        .collect();
+    Ok(caller.disclose(shown, &page).await?)
 }
 
 /// The caseload in numbers.
@@ -348,5 +357,5 @@ pub(crate) async fn summary(state: Data<State>, _: Query<()>, caller: Caller) ->
             .insert(label, (clients - yesterday).into());
         summary.open_escalations = row.try_get("open_escalations").map_err(db::Error::from)?;
     }
-    Ok(HttpResponse::Ok().json(summary))
+    Ok(caller.disclose(NOBODY_ELSE, &summary).await?)
 }

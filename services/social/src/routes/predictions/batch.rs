@@ -96,7 +96,11 @@ pub(crate) async fn record_batch(
         if !query.partial {
             refuse_all(&outcomes)?;
         }
-        Ok::<_, Error>(Answer::ok(&batch_answer(items, outcomes))?)
+        let clients: Vec<String> = outcomes
+            .iter()
+            .filter_map(|outcome| Some(outcome.as_ref().ok()?.profile.user_id.clone()))
+            .collect();
+        Ok::<_, Error>(Answer::ok(&batch_answer(items, outcomes))?.about(clients))
     })
     .await
 }

@@ -1,0 +1,174 @@
+//! The chain of seals over the audit: what a seal is made of, and what shows that somebody changed what it covers.
+
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+/// A SHA-256.
+pub(crate) type Hash = [u8; 32];
+
+/// A place in the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Link {
+    /// From 1; 0 is before the first.
+    pub(crate) seq: i64,
+    /// Zeros before the first.
+    pub(crate) hash: Hash,
+}
+
+impl Link {
+    /// Before the first seal.
+    pub(crate) const START: Self = Self {
+        seq: 0,
+        hash: [0; 32],
+    };
+}
+
+/// A seal over the rows whose hashes have this hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seal {
+    pub(crate) seq: i64,
+    pub(crate) prev_hash: Hash,
+    pub(crate) hash: Hash,
+    pub(crate) mac: Hash,
+}
+
+/// What is wrong with a seal or with what it covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Fault {
+    /// A row was changed, deleted or put in another's place.
+    RowsChanged,
+    /// It does not continue the seal before it: one was changed, deleted or put in another's place.
+    ChainBroken,
+    /// It was not made with the key.
+    NotOurs,
+    /// The copy outside Postgres is another.
+    DiffersFromAnchor,
+    /// The copy outside Postgres has it, Postgres does not.
+    CutOff,
+}
+
+impl Fault {
+    /// For whoever has to find out what happened.
+    pub(crate) const fn in_words(self) -> &'static str {
+        match self {
+            Self::RowsChanged => "a row that it covers was changed, deleted or moved",
+            Self::ChainBroken => "it does not continue the seal before it",
+            Self::NotOurs => "it was not made with our key",
+            Self::DiffersFromAnchor => "its copy outside Postgres is another",
+            Self::CutOff => "it stands in the copy outside Postgres and is gone here",
+        }
+    }
+}
+
+/// The key that signs seals.
+#[derive(Clone)]
+pub(crate) struct SealKey(Hmac<Sha256>);
+
+impl SealKey {
+    /// HMAC takes keys of every length; configuration asks for enough.
+    pub(crate) fn new(secret: &SecretString) -> Option<Self> {
+        Hmac::new_from_slice(secret.expose_secret().as_bytes())
+            .ok()
+            .map(Self)
+    }
+
+    /// The seal that comes after a link, over rows of this hash.
+    pub(crate) fn seal(&self, after: Link, rows_hash: &[u8]) -> Seal {
+        let seq = after.seq + 1;
+        let hash = chained(&after.hash, seq, rows_hash);
+        Seal {
+            seq,
+            prev_hash: after.hash,
+            hash,
+            mac: self.mac(&hash),
+        }
+    }
+
+    /// What is wrong with a seal, given the link before it and the hash of what its rows are now.
+    pub(crate) fn faults(&self, seal: &Seal, after: Link, rows_hash: Option<&[u8]>) -> Vec<Fault> {
+        let is_whole = rows_hash.is_some_and(|rows| chained(&seal.prev_hash, seal.seq, rows) == seal.hash);
+        let continues = seal.seq == after.seq + 1 && seal.prev_hash == after.hash;
+        [
+            (!is_whole, Fault::RowsChanged),
+            (!continues, Fault::ChainBroken),
+            (!self.made(seal), Fault::NotOurs),
+        ]
+        .into_iter()
+        .filter_map(|(is_wrong, fault)| is_wrong.then_some(fault))
+        .collect()
+    }
+
+    /// Whether a seal was made with this key.
+    pub(crate) fn made(&self, seal: &Seal) -> bool {
+        let mut mac = self.0.clone();
+        mac.update(&seal.hash);
+        mac.verify_slice(&seal.mac).is_ok()
+    }
+
+    fn mac(&self, hash: &Hash) -> Hash {
+        let mut mac = self.0.clone();
+        mac.update(hash);
+        mac.finalize().into_bytes().into()
+    }
+}
+
+impl std::fmt::Debug for SealKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SealKey")
+    }
+}
+
+fn chained(prev_hash: &Hash, seq: i64, rows_hash: &[u8]) -> Hash {
+    Sha256::new()
+        .chain_update(prev_hash)
+        .chain_update(seq.to_be_bytes())
+        .chain_update(rows_hash)
+        .finalize()
+        .into()
+}
+
+#[cfg(test)]
+#[expect(clippy::expect_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    fn key() -> SealKey {
+        SealKey::new(&SecretString::from("a key of thirty-two bytes and more")).expect("a key")
+    }
+
+    #[test]
+    fn a_seal_is_sound_while_its_rows_and_the_seal_before_it_stay() {
+        let first = key().seal(Link::START, &[1; 32]);
+        let second = key().seal(
+            Link {
+                seq: 1,
+                hash: first.hash,
+            },
+            &[2; 32],
+        );
+        let after = Link {
+            seq: 1,
+            hash: first.hash,
+        };
+        assert_eq!(key().faults(&second, after, Some(&[2; 32])), []);
+        assert_eq!(key().faults(&second, after, Some(&[3; 32])), [Fault::RowsChanged]);
+        assert_eq!(key().faults(&second, after, None), [Fault::RowsChanged]);
+        assert_eq!(
+            key().faults(&second, Link::START, Some(&[2; 32])),
+            [Fault::ChainBroken]
+        );
+    }
+
+    #[test]
+    fn a_seal_that_was_made_up_lacks_the_key() {
+        let other = SealKey::new(&SecretString::from("another key of thirty-two bytes")).expect("a key");
+        let forged = other.seal(Link::START, &[1; 32]);
+        assert_eq!(
+            key().faults(&forged, Link::START, Some(&[1; 32])),
+            [Fault::NotOurs]
+        );
+    }
+}

@@ -1,0 +1,4 @@
+//! Periodic work, one bounded round at a time.
+
+pub(crate) mod partitions;
+pub(crate) mod seal;
