@@ -4,8 +4,10 @@ import os
 import statistics
 from collections import defaultdict
 
+from .pairs import PAIRS
+
 ORDER = ("write", "write_function", "batch", "profile", "caseload", "caseload_own", "messages", "health")
-WHO = ("pgbench", "service", "peer-statements", "peer-function")
+WHO = ("pgbench", "service", *(pair.who for pair in PAIRS), "peer-statements", "peer-function")
 NAMES = {
     "write": "single write",
     "write_function": "single write, stored function",
@@ -158,6 +160,11 @@ def goals(medians, facts):
     found.add("caseload list, c = 1: p50, of pgbench's with the same statement", listed, CASELOAD_P50, above=False)
     spent = ratio(get("service", "caseload", middle, "cpu_us_pg"), get("pgbench", "caseload", middle, "cpu_us_pg"))
     found.add(f"caseload list, c = {middle}: Postgres' CPU, of the kit's statement", spent, *CASELOAD_PG, above=False)
+    for pair in PAIRS:
+        for path in pair.paths:
+            c = max((c for who, measured, c in medians.groups if who == pair.who and measured == path), default=high)
+            left = ratio(get("service", path, c, "rate"), get(pair.who, path, c, "rate"))
+            found.add(f"{NAMES[path]}, c = {c}: rate with {pair.guard}, of the rate without", left, pair.must)
     events = facts.get("events") or {}
     found.add("event out at 500 writes/s: p50", events.get("p50_ms"), EVENT_P50_MS, above=False, unit=" ms")
     found.add("event out at 500 writes/s: p99", events.get("p99_ms"), *EVENT_P99_MS, above=False, unit=" ms")

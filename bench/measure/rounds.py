@@ -6,6 +6,7 @@ import re
 import subprocess
 
 from . import account, knobs
+from .pairs import PAIRS, Guards
 from .postgres import run_pgbench
 
 # Share of the fresh messages that a warm-up may score.
@@ -42,6 +43,7 @@ class Rounds:
     def __init__(self, world, out):
         self.world, self.run, self.out = world, world.run, out
         self.rows, self.warmed = [], set()
+        self.guards = Guards(world.ours)
 
     def seconds(self, path, concurrency):
         """Large batches wait for each other: the queue must fill before the rate is one."""
@@ -74,6 +76,8 @@ class Rounds:
             turns += [lambda: self.peer(number, path, concurrency, "statements")]
         if self.run.peer and path == "write":
             turns += [lambda: self.peer(number, path, concurrency, "function")]
+        if concurrency == max(self.concurrencies(path)):
+            turns += [lambda who=pair.who: self.without(number, path, concurrency, who) for pair in PAIRS if path in pair.paths]
         for turn in turns if number % 2 else reversed(turns):
             turn()
 
@@ -130,7 +134,14 @@ class Rounds:
         watched = {**self.world.watched, "app": program.pid}
         self.tell(self.measured(row, watched, lambda: load(self.seconds(path, concurrency))))
 
-    def service(self, number, path, concurrency):
+    def without(self, number, path, concurrency, who):
+        self.guards.apply(self.guards.without(who))
+        try:
+            self.service(number, path, concurrency, who)
+        finally:
+            self.guards.apply(self.guards.back(who))
+
+    def service(self, number, path, concurrency, who="service"):
         world, run = self.world, self.run
         if path in WRITES:
             world.reset_ours()
@@ -143,14 +154,14 @@ class Rounds:
             arguments = [path, run.users, low, high, run.batch, "THREADS", world.tokens]
             return wrk(script, program.base, concurrency, seconds, arguments)
 
-        if path in WRITES or self.is_cold("service", path):
+        if path in WRITES or self.is_cold(who, path):
             load(run.warmup, border + 1, last)
         if path in WRITES:
             world.settle()
         newest = world.ours.number("select coalesce(max(id), 0) from social.message_predictions")
         if run.statements:
             world.ours.psql("-c", "select pg_stat_statements_reset()")
-        row = {"who": "service", "path": path, "c": concurrency, "round": number}
+        row = {"who": who, "path": path, "c": concurrency, "round": number}
         seconds = self.seconds(path, concurrency)
         row = self.measured(row, {**world.watched, "app": program.pid}, lambda: load(seconds, first, border))
         row["mib"] = program.memory_mib()[1]

@@ -115,8 +115,15 @@ def settings(database, broker):
         RECOVERLY_RATE_PER_PROGRAM="1000000",
         RECOVERLY_RATE_PER_ADDRESS="1000000",
         RECOVERLY_DRAIN_PAUSE_MILLISECONDS="0",
+        RECOVERLY_AUDIT_ANCHOR=os.path.join(knobs.PROFILE_DIR, "measured-anchor.jsonl"),
     )
     return environment
+
+
+def forget_anchor(environment):
+    """The database is made anew; a copy of the seals of the one before would look like seals that were cut off."""
+    if os.path.exists(environment["RECOVERLY_AUDIT_ANCHOR"]):
+        os.remove(environment["RECOVERLY_AUDIT_ANCHOR"])
 
 
 def start_service(name, environment):

@@ -68,6 +68,7 @@ class World:
         self.ours.file(os.path.join(knobs.REPO, "deploy", "postgres", "database.sql"))
         self.broker = services.Broker(os.environ["RECOVERLY_AMQP_URL"], os.environ["RECOVERLY_AMQP_MANAGEMENT_URL"])
         self.environment = services.settings(OUR_DATABASE, self.broker)
+        services.forget_anchor(self.environment)
         # Its sessions are like the service's own.
         options = "-c plan_cache_mode=force_generic_plan -c jit=off"
         self.ours_as_social = Database(os.environ["RECOVERLY_SOCIAL_DATABASE_URL"], OUR_DATABASE, options)
@@ -164,6 +165,7 @@ class World:
         self.settle()
         self.drain()
         self.broker.purge("core.inbox")
+        services.forget_anchor(self.environment)
         self.ours.file(os.path.join(knobs.BENCH, "service", "reset.sql"))
 
 
