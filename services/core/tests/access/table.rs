@@ -1,0 +1,86 @@
+//! The table of who may call what, read from its file.
+
+use std::collections::BTreeSet;
+
+/// The file, as it stands beside this one.
+const TABLE: &str = include_str!("table.txt");
+/// The services, in the order in which they refer to each other.
+pub(crate) const SERVICES: [&str; 5] = ["core", "social", "risk", "reco", "causal"];
+
+/// What one route is to whom.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) service: &'static str,
+    pub(crate) method: String,
+    /// The path with its parameters in braces.
+    pub(crate) path: String,
+    pub(crate) who: Who,
+    /// What a caller gets who may, for the own client.
+    pub(crate) granted: u16,
+    /// What the same caller gets for anybody else's.
+    pub(crate) hidden: u16,
+    pub(crate) body: Option<String>,
+}
+
+/// Who may.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Who {
+    /// Everybody, also without a token.
+    Everybody,
+    /// Every good token.
+    EveryToken,
+    /// Whoever has a proof that is no bearer token of ours.
+    OwnProof,
+    /// Those of these letters.
+    Named(BTreeSet<char>),
+}
+
+impl Row {
+    /// `GET /v1/me`.
+    pub(crate) fn route(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    /// Whether the route is about one client, so that it matters whose.
+    pub(crate) fn is_about_somebody(&self) -> bool {
+        let text = format!("{} {}", self.path, self.body.as_deref().unwrap_or_default());
+        crate::world::OF_A_CLIENT.iter().any(|name| text.contains(name))
+    }
+}
+
+/// Every row, those of every service once for each.
+pub(crate) fn rows() -> Vec<Row> {
+    TABLE
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.trim().is_empty())
+        .flat_map(parse)
+        .collect()
+}
+
+fn parse(line: &'static str) -> Vec<Row> {
+    let fields: Vec<&str> = line.splitn(5, '|').map(str::trim).collect();
+    let [service, route, who, answers, body] = fields[..] else {
+        panic!("five fields: {line}");
+    };
+    let (method, path) = route.split_once(' ').expect("a method and a path");
+    let (granted, hidden) = answers.split_once('/').unwrap_or((answers, "404"));
+    let who = match who {
+        "*" => Who::Everybody,
+        "K" => Who::EveryToken,
+        "own" => Who::OwnProof,
+        named => Who::Named(named.chars().filter(|letter| *letter != ' ').collect()),
+    };
+    SERVICES
+        .into_iter()
+        .filter(|name| service == "*" || service == *name)
+        .map(|service| Row {
+            service,
+            method: method.to_owned(),
+            path: path.to_owned(),
+            who: who.clone(),
+            granted: granted.parse().expect("a status"),
+            hidden: hidden.parse().expect("a status"),
+            body: (!body.is_empty()).then(|| body.to_owned()),
+        })
+        .collect()
+}

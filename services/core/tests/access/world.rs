@@ -1,0 +1,304 @@
+//! Five services on one database, every kind of principal, and clients of whom each has one of everything.
+
+use std::collections::HashMap;
+
+use core_service::Config;
+use secrecy::SecretString;
+use serde_json::Value;
+use service::{Clock, Service, Settings};
+use sha2::{Digest, Sha256};
+use telemetry::Metrics;
+use testkit::{Client, TestDb};
+
+use crate::table::Row;
+
+/// A principal of the matrix.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    pub(crate) name: &'static str,
+    /// Its letter in the table; a blank for nobody's.
+    pub(crate) letter: char,
+    pub(crate) reach: Reach,
+}
+
+/// Whose rows a principal sees, where a route is open to its kind.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Reach {
+    /// The client who is its own, and no other.
+    Own,
+    /// Nobody of the clients of the matrix.
+    Nobody,
+    /// Every client there is.
+    Everybody,
+}
+
+/// With no token at all.
+pub(crate) const NOBODY: Caller = caller("nobody", ' ', Reach::Nobody);
+/// With one each.
+pub(crate) const CALLERS: [Caller; 15] = [
+    caller("person", 'S', Reach::Own),
+    caller("other_person", 'S', Reach::Nobody),
+    caller("app", 'A', Reach::Everybody),
+    caller("counselor", 'C', Reach::Own),
+    caller("counselor_other", 'C', Reach::Nobody),
+    caller("oncall", 'O', Reach::Own),
+    caller("oncall_untold", 'O', Reach::Nobody),
+    caller("supervisor", 'V', Reach::Own),
+    caller("supervisor_other", 'V', Reach::Nobody),
+    caller("admin", 'M', Reach::Everybody),
+    caller("auditor", 'U', Reach::Everybody),
+    caller("staff_without_role", ' ', Reach::Nobody),
+    caller("pipeline", 'P', Reach::Everybody),
+    caller("service", 'R', Reach::Everybody),
+    // A good token of somebody whose account was suspended since.
+    caller("suspended", '!', Reach::Nobody),
+];
+
+const fn caller(name: &'static str, letter: char, reach: Reach) -> Caller {
+    Caller { name, letter, reach }
+}
+
+/// Parameters of paths and bodies that lead to a client.
+pub(crate) const OF_A_CLIENT: [&str; 5] = [
+    "{user_id}",
+    "{client_id}",
+    "{message_id}",
+    "{nudge_id}",
+    "{escalation_id}",
+];
+/// Parameters that lead to nobody in particular.
+const OTHERS: [(&str, &str); 3] = [
+    ("{staff_id}", "staff-suspended"),
+    ("{code}", "invalid"),
+    ("{id}", "1"),
+];
+
+/// The client whom only strangers care for.
+pub(crate) const OTHER: &str = "client-of-strangers";
+/// Nobody has this id, and nothing this number.
+const ABSENT: &str = "nobody-at-all";
+const ABSENT_NUMBER: &str = "999999999";
+
+/// The five services and what is in their database.
+pub(crate) struct World {
+    pub(crate) database: TestDb,
+    services: HashMap<&'static str, Service>,
+    /// Client and parameter → what stands for it.
+    things: HashMap<(String, &'static str), String>,
+}
+
+impl World {
+    /// Starts with these clients, each of them seen by every caller who sees an own one, and the one of strangers.
+    pub(crate) async fn with_clients(clients: &[String]) -> Self {
+        let database = TestDb::new().await;
+        let admin = database.superuser().await;
+        admin.run(&principals()).await;
+        admin.run(&people(clients)).await;
+        admin.run(&belongings()).await;
+        let mut world = Self {
+            services: start(&database),
+            database,
+            things: HashMap::new(),
+        };
+        world.remember().await;
+        world
+    }
+
+    /// Who calls a service; the app says for whom where neither path nor body does.
+    pub(crate) fn client(&self, caller: &Caller, client: Option<&str>, service: &str) -> Client {
+        let anonymous = Client::new(&self.services[service].base_url());
+        if caller.name == NOBODY.name {
+            return anonymous;
+        }
+        let mine = anonymous.with_token(&token(caller, client));
+        match client {
+            Some(client) if caller.letter == 'A' => mine.with_header("x-on-behalf-of", client),
+            _ => mine,
+        }
+    }
+
+    /// The path and the body of a row, about this client or about nobody who is there.
+    pub(crate) fn filled(&self, text: &str, client: Option<&str>) -> String {
+        let mut filled = text.to_owned();
+        for name in OF_A_CLIENT {
+            let absent = if matches!(name, "{user_id}" | "{client_id}") {
+                ABSENT
+            } else {
+                ABSENT_NUMBER
+            };
+            let value = client.map_or(absent, |client| &self.things[&(client.to_owned(), name)]);
+            filled = filled.replace(name, value);
+        }
+        OTHERS
+            .into_iter()
+            .fold(filled, |text, (name, value)| text.replace(name, value))
+    }
+
+    /// The documents of all services: service → OpenAPI.
+    pub(crate) fn documents() -> Vec<(&'static str, Value)> {
+        [
+            ("core", core_service::openapi()),
+            ("social", social_service::openapi()),
+            ("risk", risk_service::openapi()),
+            ("reco", reco_service::openapi()),
+            ("causal", causal_service::openapi()),
+        ]
+        .map(|(name, document)| (name, serde_json::to_value(document).unwrap()))
+        .into()
+    }
+
+    async fn remember(&mut self) {
+        for (name, sql) in [
+            (
+                "{user_id}",
+                "select user_id, user_id::text as thing from core.users where kind = 'client'",
+            ),
+            (
+                "{client_id}",
+                "select user_id, user_id::text as thing from core.users where kind = 'client'",
+            ),
+            (
+                "{message_id}",
+                "select user_id, min(message_id)::text as thing from core.messages group by user_id",
+            ),
+            (
+                "{nudge_id}",
+                "select user_id, min(nudge_id)::text as thing from social.nudges group by user_id",
+            ),
+            (
+                "{escalation_id}",
+                "select user_id, min(escalation_id)::text as thing from social.escalations group by user_id",
+            ),
+        ] {
+            for row in self.database.query(sql).await {
+                self.things.insert((row.get("user_id"), name), row.get("thing"));
+            }
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        std::fs::remove_file(anchor(&self.database)).ok();
+    }
+}
+
+/// The own token of a caller; each client has one as well.
+fn token(caller: &Caller, client: Option<&str>) -> String {
+    match (caller.name, client) {
+        ("person", Some(client)) => format!("rcv_matrix_{client}"),
+        (name, _) => format!("rcv_matrix_{name}"),
+    }
+}
+
+fn anchor(database: &TestDb) -> std::path::PathBuf {
+    let name = Sha256::digest(secrecy::ExposeSecret::expose_secret(&database.owner_url()));
+    std::env::temp_dir().join(format!("recoverly-anchor-{}", hex::encode(&name[..8])))
+}
+
+fn start(database: &TestDb) -> HashMap<&'static str, Service> {
+    let nowhere = || SecretString::from("amqp://127.0.0.1:1/none");
+    let settings = |name| Settings::for_testing(name, database.url(name), nowhere());
+    let metrics = |name| Metrics::isolated(name).unwrap();
+    let config = Config::for_testing(anchor(database));
+    HashMap::from([
+        (
+            "core",
+            core_service::start(&settings("core"), config, metrics("core")).unwrap(),
+        ),
+        (
+            "social",
+            social_service::start(&settings("social"), Clock::database(), metrics("social")).unwrap(),
+        ),
+        (
+            "risk",
+            risk_service::start(&settings("risk"), metrics("risk")).unwrap(),
+        ),
+        (
+            "reco",
+            reco_service::start(&settings("reco"), metrics("reco")).unwrap(),
+        ),
+        (
+            "causal",
+            causal_service::start(&settings("causal"), metrics("causal")).unwrap(),
+        ),
+    ])
+}
+
+/// Staff, programs and two people who are nobody's client, with a token each.
+fn principals() -> String {
+    let staff = "('staff-counselor', 'counselor'), ('staff-counselor_other', 'counselor'), ('staff-oncall', 'oncall'),
+        ('staff-oncall_untold', 'oncall'), ('staff-supervisor', 'supervisor'), ('staff-supervisor_other', 'supervisor'),
+        ('staff-admin', 'admin'), ('staff-auditor', 'auditor'), ('staff-staff_without_role', null), ('staff-suspended', 'admin')";
+    format!(
+        "create temp table planted (user_id varchar, role varchar);
+         insert into planted values {staff};
+         insert into core.users (user_id, kind, username, display_name, status)
+         select user_id, 'staff', user_id, user_id, case user_id when 'staff-suspended' then 'suspended' else 'active' end
+         from planted;
+         insert into core.staff_roles (user_id, role) select user_id, role from planted where role is not null;
+         insert into core.users (user_id, kind, username) values
+             ('person-person', 'client', 'person-person'), ('person-other_person', 'client', 'person-other_person');
+         insert into core.api_clients (client_id, kind, name)
+         select 'program-' || kind, kind, kind from unnest(array['app', 'pipeline', 'service']) kind;
+         insert into core.access_tokens (token_hash, subject, expires_at)
+         select sha256(convert_to('rcv_matrix_' || split_part(user_id, '-', 2), 'UTF8')), user_id, now() + interval '1 hour'
+         from core.users;
+         insert into core.access_tokens (token_hash, client_id, expires_at)
+         select sha256(convert_to('rcv_matrix_' || kind, 'UTF8')), client_id, now() + interval '1 hour'
+         from core.api_clients;"
+    )
+}
+
+/// Clients with a token each, and who sees them.
+fn people(clients: &[String]) -> String {
+    let ids: Vec<String> = clients.iter().map(|id| format!("('{id}')")).collect();
+    format!(
+        "create temp table own (user_id varchar);
+         insert into own values {};
+         insert into core.users (user_id, kind, username, full_name)
+         select user_id, 'client', user_id, 'name-of-' || user_id from (select user_id from own union values ('{OTHER}')) c (user_id);
+         insert into core.access_tokens (token_hash, subject, expires_at)
+         select sha256(convert_to('rcv_matrix_' || user_id, 'UTF8')), user_id, now() + interval '1 hour' from own;
+         insert into core.caseload_assignments (client_id, staff_id) select user_id, 'staff-counselor' from own;
+         -- Until supervisors have teams, theirs is a caseload like any other.
+         insert into core.caseload_assignments (client_id, staff_id) select user_id, 'staff-supervisor' from own;
+         insert into core.caseload_assignments (client_id, staff_id)
+         select user_id, 'staff-suspended' from (select user_id from own union values ('{OTHER}')) c (user_id);",
+        ids.join(",")
+    )
+}
+
+/// One of everything for every client: a message, a prediction, a nudge that was sent, an escalation that on-call was told
+/// of. Each holds a marker that names its owner.
+fn belongings() -> String {
+    "create temp table planted_clients as
+         select user_id from core.users where kind = 'client' and user_id not like 'person-%';
+     insert into core.messages (user_id, message_text, timestamp, conversation_type)
+     select user_id, 'text-of-' || user_id, now() - interval '1 hour', 'buddy' from planted_clients;
+     insert into social.user_risk_profiles (user_id, policy_version)
+     select user_id, 'fusion_v2' from planted_clients;
+     insert into social.message_predictions (message_id, user_id, timestamp, message_timestamp, p_craving, p_relapse,
+         p_negative_mood, p_neutral, p_toxic, p_isolation, risk_score, conversation_type, model_version)
+     select message_id, user_id, timestamp, timestamp, 0.1, 0.1, 0.1, 0.7, 0, 0.1, 0.1, 'buddy', 'm1' from core.messages;
+     insert into social.nudges (user_id, nudge_type, nudge_message, risk_level, source, status, send_after, expires_at)
+     select user_id, 'check_in', 'nudge-of-' || user_id, 'LOW_RISK', 'rule', 'sent', now(), now() + interval '1 day'
+     from planted_clients;
+     insert into social.escalations (user_id, escalation_type, urgency, risk_level, trigger_reason, status)
+     select user_id, 'profile_risk', 'high', 'HIGH_RISK', 'reason-of-' || user_id, 'notified' from planted_clients;
+     insert into core.temporary_access (staff_id, client_id, cause, reference, until)
+     select 'staff-oncall', e.user_id, 'escalation', e.escalation_id, 'infinity'
+     from social.escalations e where e.user_id <> 'client-of-strangers';"
+        .to_owned()
+}
+
+/// What a stranger's client would be known by in an answer.
+pub(crate) fn shows_the_other(answer: &str) -> bool {
+    answer.contains(OTHER)
+}
+
+/// The client of a cell that may write: its own, so that one cell's write is not in the way of another's.
+pub(crate) fn own_client(row: &Row, caller: &Caller) -> String {
+    let route = hex::encode(&Sha256::digest(format!("{} {}", row.service, row.route()))[..6]);
+    format!("c-{route}-{}", caller.name.replace('_', "-"))
+}
