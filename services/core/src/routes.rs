@@ -1,6 +1,7 @@
 //! Every path of the core service.
 
 mod caseload;
+mod consents;
 mod history;
 mod leases;
 mod me;
@@ -33,6 +34,10 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(messages::create_batch)
         .service(history::list)
         .service(history::find)
+        // what a client consents to
+        .service(consents::grant)
+        .service(consents::list)
+        .service(consents::revoke)
         // pipelines
         .service(leases::lease);
 }

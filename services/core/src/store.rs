@@ -3,6 +3,7 @@
 
 pub(crate) mod api_clients;
 pub(crate) mod caseload;
+pub(crate) mod consents;
 pub(crate) mod messages;
 pub(crate) mod scoring;
 pub(crate) mod staff_roles;

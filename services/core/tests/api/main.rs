@@ -8,6 +8,7 @@
 
 mod admin;
 mod caseload;
+mod consents;
 mod events;
 mod harness;
 mod history;

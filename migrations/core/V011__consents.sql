@@ -1,0 +1,108 @@
+-- What clients consented to.
+
+create table core.consents (
+    consent_id bigint generated always as identity,
+    user_id varchar(255) not null references core.users (user_id) on delete cascade,
+    purpose varchar(30) not null,
+    recipient varchar(255) not null default 'programme',
+    scope varchar(100),
+    -- Not now(): a grant may have waited for a revocation, and begins after it.
+    granted_at timestamptz not null default clock_timestamp(),
+    expires_at timestamptz,
+    revoked_at timestamptz,
+    granted_by_request_id varchar(128),
+    revoked_by_request_id varchar(128),
+    evidence jsonb,
+    constraint pk_consents primary key (consent_id),
+    constraint ck_consents_purpose check (purpose in ('biometrics', 'family_share', 'meeting', 'memory', 'research', 'escalation_contact')),
+    constraint ck_consents_recipient check (recipient <> ''),
+    constraint ck_consents_times check (expires_at > granted_at and revoked_at >= granted_at),
+    -- At no time do two consents to the same hold: also not beside one that has run out and that nobody revoked, which
+    -- no partial index could tell from one that lasts. Neither id nor purpose has a slash.
+    constraint ex_consents_active exclude using gist (
+        int8range(hashtextextended(user_id || '/' || purpose || '/' || recipient, 0),
+            hashtextextended(user_id || '/' || purpose || '/' || recipient, 0), '[]') with &&,
+        tstzrange(granted_at, least(expires_at, revoked_at)) with &&)
+);
+
+comment on table core.consents is 'What clients consented to, with its history. This table alone decides; others only add detail.';
+comment on column core.consents.consent_id is 'Row id.';
+comment on column core.consents.user_id is 'The client.';
+comment on column core.consents.purpose is 'biometrics, family_share, meeting, memory, research or escalation_contact.';
+comment on column core.consents.recipient is 'Who may receive what; programme where it stays within the programme.';
+comment on column core.consents.scope is 'How much of it, in the words of who asked; null for all that the purpose needs.';
+comment on column core.consents.granted_at is 'From when on it holds.';
+comment on column core.consents.expires_at is 'Until when; null while nobody revokes it.';
+comment on column core.consents.revoked_at is 'When the client took it back.';
+comment on column core.consents.granted_by_request_id is 'The request that granted it, as in the audit.';
+comment on column core.consents.revoked_by_request_id is 'The request that revoked it.';
+comment on column core.consents.evidence is 'What shows that the client consented, such as the form that was signed.';
+
+create index idx_consents_subject on core.consents (user_id, purpose, recipient);
+
+-- The history stands for every writer, also for one with a SQL prompt.
+create function core.check_consent_change() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    to_revoke constant text[] := array['revoked_at', 'revoked_by_request_id'];
+begin
+    if old.revoked_at is null and new.revoked_at is not null and to_jsonb(old) - to_revoke = to_jsonb(new) - to_revoke then
+        return new;
+    end if;
+    raise exception 'a consent is only ever revoked, and once'
+        using errcode = 'check_violation', constraint = 'ck_consents_history';
+end $$;
+comment on function core.check_consent_change() is 'Refuses every change of a consent but its revocation, as constraint ck_consents_history.';
+
+create trigger check_change before update on core.consents
+    for each row execute function core.check_consent_change();
+
+-- The one question. It sees what the caller sees: in a person's transaction only the consents of visible clients.
+-- Without a time it asks for the present, and then no clock decides whether a consent was revoked: a transaction that
+-- began before the revocation must not find itself before it.
+create function core.has_consent(of_user varchar, for_purpose varchar, to_recipient varchar, as_of timestamptz default null)
+returns boolean
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+    return exists (
+        select from core.consents c
+        where c.user_id = of_user and c.purpose = for_purpose and c.recipient = to_recipient
+          and coalesce(c.granted_at <= as_of, true)
+          and coalesce(c.revoked_at > as_of, c.revoked_at is null)
+          and coalesce(c.expires_at > coalesce(as_of, clock_timestamp()), true));
+end $$;
+comment on function core.has_consent(varchar, varchar, varchar, timestamptz) is 'Whether the client has consented to the purpose for the recipient, now or as of a time.';
+
+-- Security definer: to hold a row one must be allowed to change it, and only core may revoke.
+create function core.hold_consent(of_user varchar, for_purpose varchar, to_recipient varchar) returns bigint
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    held bigint;
+begin
+    select c.consent_id into held
+    from core.consents c
+    where c.user_id = of_user and c.purpose = for_purpose and c.recipient = to_recipient
+      and c.revoked_at is null and coalesce(c.expires_at > clock_timestamp(), true)
+    for share;
+    return held;
+end $$;
+comment on function core.hold_consent(varchar, varchar, varchar) is 'The consent that holds now, kept from being revoked until the transaction ends; null where there is none. What discloses asks this.';
+
+grant execute on function core.has_consent(varchar, varchar, varchar, timestamptz) to
+    recoverly_core, recoverly_core_worker, recoverly_social, recoverly_social_worker, recoverly_risk, recoverly_risk_worker,
+    recoverly_reco, recoverly_reco_worker, recoverly_causal, recoverly_causal_worker;
+grant execute on function core.hold_consent(varchar, varchar, varchar) to
+    recoverly_core, recoverly_core_worker, recoverly_social, recoverly_social_worker;
+
+alter table core.consents enable row level security;
+alter table core.consents force row level security;
+create policy visible on core.consents using (user_id in (select unnest(core.visible_clients())));
+create policy worker on core.consents to recoverly_worker using (true) with check (true);
+create policy owner on core.consents to recoverly_owner using (true) with check (true);
+
+-- A consent goes with its person and not before.
+revoke update, delete on core.consents from recoverly_core, recoverly_core_worker;
+grant update (revoked_at, revoked_by_request_id) on core.consents to recoverly_core, recoverly_core_worker;
+-- Without the evidence, which only core needs.
+grant select (consent_id, user_id, purpose, recipient, scope, granted_at, expires_at, revoked_at) on core.consents to
+    recoverly_social, recoverly_social_worker, recoverly_risk, recoverly_risk_worker, recoverly_reco, recoverly_reco_worker,
+    recoverly_causal, recoverly_causal_worker;
