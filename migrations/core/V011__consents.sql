@@ -1,4 +1,4 @@
--- What clients consented to.
+-- What clients consented to, and what was disclosed on the strength of it.
 
 create table core.consents (
     consent_id bigint generated always as identity,
@@ -106,3 +106,85 @@ grant update (revoked_at, revoked_by_request_id) on core.consents to recoverly_c
 grant select (consent_id, user_id, purpose, recipient, scope, granted_at, expires_at, revoked_at) on core.consents to
     recoverly_social, recoverly_social_worker, recoverly_risk, recoverly_risk_worker, recoverly_reco, recoverly_reco_worker,
     recoverly_causal, recoverly_causal_worker;
+
+create table core.disclosures (
+    disclosure_id bigint generated always as identity,
+    user_id varchar(255) references core.users (user_id) on delete set null,
+    consent_id bigint references core.consents (consent_id) on delete set null,
+    recipient varchar(255),
+    what varchar(2000),
+    at timestamptz not null,
+    disclosed_by varchar(255) references core.users (user_id) on delete set null,
+    notice text not null,
+    constraint pk_disclosures primary key (disclosure_id),
+    constraint ck_disclosures_outside check (recipient <> 'programme'),
+    constraint ck_disclosures_whole check (user_id is null or recipient is not null and what is not null)
+);
+
+comment on table core.disclosures is 'What was disclosed outside the programme (42 CFR Part 2); kept three years, also without its person.';
+comment on column core.disclosures.disclosure_id is 'Row id.';
+comment on column core.disclosures.user_id is 'The client; null once erased.';
+comment on column core.disclosures.consent_id is 'The consent that it rests on; null once erased.';
+comment on column core.disclosures.recipient is 'Who received it; null once the client is erased.';
+comment on column core.disclosures.what is 'What was disclosed, described; null once the client is erased.';
+comment on column core.disclosures.at is 'When, while the consent was held.';
+comment on column core.disclosures.disclosed_by is 'The staff user who disclosed it.';
+comment on column core.disclosures.notice is 'The notice of redisclosure that went with it.';
+
+create index idx_disclosures_at on core.disclosures (at desc, disclosure_id desc);
+create index idx_disclosures_person on core.disclosures (user_id, at desc, disclosure_id desc) where user_id is not null;
+create index idx_disclosures_consent on core.disclosures (consent_id) where consent_id is not null;
+create index idx_disclosures_by on core.disclosures (disclosed_by) where disclosed_by is not null;
+
+-- No disclosure without a consent, whoever writes it: the consent holds, and is held until the row is committed.
+create function core.check_disclosure() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    its_purpose varchar;
+begin
+    select c.purpose into its_purpose from core.consents c where c.consent_id = new.consent_id;
+    if core.hold_consent(new.user_id, its_purpose, new.recipient) = new.consent_id then
+        new.at := coalesce(new.at, clock_timestamp());
+        return new;
+    end if;
+    raise exception 'no consent covers the disclosure'
+        using errcode = 'check_violation', constraint = 'ck_disclosures_consent';
+end $$;
+comment on function core.check_disclosure() is 'Refuses a disclosure that no consent covers, as constraint ck_disclosures_consent.';
+
+create trigger check_consent before insert on core.disclosures
+    for each row execute function core.check_disclosure();
+
+-- The ledger is written once. All that goes is whom it names, when they are erased, and rows whose term is over.
+create function core.check_disclosure_change() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+    if tg_op = 'DELETE' and old.at < now() - interval '3 years' then
+        return old;
+    elsif tg_op = 'UPDATE' and (new.disclosure_id, new.at, new.notice) = (old.disclosure_id, old.at, old.notice)
+        and (new.user_id is null or (new.user_id, new.recipient, new.what) = (old.user_id, old.recipient, old.what))
+        and (new.consent_id is not distinct from old.consent_id or new.consent_id is null
+            and not exists (select from core.consents c where c.consent_id = old.consent_id))
+        and (new.disclosed_by is not distinct from old.disclosed_by or new.disclosed_by is null
+            and not exists (select from core.users u where u.user_id = old.disclosed_by)) then
+        if new.user_id is null then
+            new.recipient := null;
+            new.what := null;
+        end if;
+        return new;
+    end if;
+    raise exception 'a disclosure stays as it was entered'
+        using errcode = 'check_violation', constraint = 'ck_disclosures_ledger';
+end $$;
+comment on function core.check_disclosure_change() is 'Refuses changes of the ledger but erasure and the end of a term, as constraint ck_disclosures_ledger.';
+
+create trigger check_change before update or delete on core.disclosures
+    for each row execute function core.check_disclosure_change();
+
+alter table core.disclosures enable row level security;
+alter table core.disclosures force row level security;
+create policy visible on core.disclosures using (user_id in (select unnest(core.visible_clients())));
+create policy worker on core.disclosures to recoverly_worker using (true) with check (true);
+create policy owner on core.disclosures to recoverly_owner using (true) with check (true);
+
+-- The worker deletes what has had its term.
+revoke update, delete on core.disclosures from recoverly_core;
+revoke update on core.disclosures from recoverly_core_worker;

@@ -2,6 +2,7 @@
 
 mod caseload;
 mod consents;
+mod disclosures;
 mod history;
 mod leases;
 mod me;
@@ -38,6 +39,10 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(consents::grant)
         .service(consents::list)
         .service(consents::revoke)
+        .service(disclosures::disclose)
+        .service(disclosures::list_of_client)
+        // auditors
+        .service(disclosures::list)
         // pipelines
         .service(leases::lease);
 }

@@ -4,6 +4,7 @@
 pub(crate) mod api_clients;
 pub(crate) mod caseload;
 pub(crate) mod consents;
+pub(crate) mod disclosures;
 pub(crate) mod messages;
 pub(crate) mod scoring;
 pub(crate) mod staff_roles;

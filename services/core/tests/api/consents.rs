@@ -34,7 +34,7 @@ impl Harness {
     pub(crate) async fn owner_is_refused(&self, sql: &str, constraint: &str) -> bool {
         let asked = format!(
             "set role recoverly_owner;
-             create temp table refused (by text);
+             create temp table refused (constraint_name text);
              do $$
              declare by_constraint text;
              begin
@@ -46,10 +46,10 @@ impl Harness {
         );
         let session = self.database.superuser().await;
         session.run(&asked).await;
-        let refused = session.query("select by from refused").await;
+        let refused = session.query("select constraint_name from refused").await;
         refused
             .first()
-            .is_some_and(|row| row.get::<_, &str>("by") == constraint)
+            .is_some_and(|row| row.get::<_, &str>("constraint_name") == constraint)
     }
 }
 

@@ -9,6 +9,7 @@
 mod admin;
 mod caseload;
 mod consents;
+mod disclosures;
 mod events;
 mod harness;
 mod history;
