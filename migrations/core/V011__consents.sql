@@ -1,4 +1,4 @@
--- What clients consented to, and what was disclosed on the strength of it.
+-- What clients consented to, what was disclosed on the strength of it, and what they prefer.
 
 create table core.consents (
     consent_id bigint generated always as identity,
@@ -188,3 +188,104 @@ create policy owner on core.disclosures to recoverly_owner using (true) with che
 -- The worker deletes what has had its term.
 revoke update, delete on core.disclosures from recoverly_core;
 revoke update on core.disclosures from recoverly_core_worker;
+
+create table core.user_preferences (
+    id bigint generated always as identity,
+    user_id varchar(255) not null references core.users (user_id) on delete cascade,
+    custom_hours jsonb,
+    theme varchar(50),
+    communication_preferences jsonb not null default '{}',
+    onboarding_completed boolean not null default false,
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    constraint pk_user_preferences primary key (id),
+    constraint uq_user_preferences_user unique (user_id)
+);
+
+comment on table core.user_preferences is 'How a client wants the app to be; one row a client at most.';
+comment on column core.user_preferences.id is 'Row id.';
+comment on column core.user_preferences.user_id is 'The client.';
+comment on column core.user_preferences.custom_hours is 'The hours in which to be reached: start and end in local time, and on which weekdays; null for no preference.';
+comment on column core.user_preferences.theme is 'Look of the app, in its own words.';
+comment on column core.user_preferences.communication_preferences is 'Channels that the client chose or declined: in_app, email, push, sms.';
+comment on column core.user_preferences.onboarding_completed is 'Whether the client has been through the introduction.';
+comment on column core.user_preferences.created_at is 'When they were first stated.';
+comment on column core.user_preferences.updated_at is 'When they were last stated.';
+
+create table core.user_profiles (
+    id bigint generated always as identity,
+    user_id varchar(255) not null references core.users (user_id) on delete cascade,
+    profile_key varchar(255) not null,
+    profile_value text not null,
+    is_sensitive boolean not null default false,
+    source varchar(100),
+    metadata jsonb,
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    constraint pk_user_profiles primary key (id),
+    constraint uq_user_profiles_user_key unique (user_id, profile_key),
+    constraint ck_user_profiles_key check (profile_key ~ '^[A-Za-z0-9_-]{1,255}$'),
+    constraint ck_user_profiles_value check (octet_length(profile_value) between 1 and 8192)
+);
+
+comment on table core.user_profiles is 'What is durably known of a client, one row a key.';
+comment on column core.user_profiles.id is 'Row id.';
+comment on column core.user_profiles.user_id is 'The client.';
+comment on column core.user_profiles.profile_key is 'What it is about.';
+comment on column core.user_profiles.profile_value is 'What is known, 1 to 8,192 bytes.';
+comment on column core.user_profiles.is_sensitive is 'Whether it is for the client and the app only; staff do not see that it is there.';
+comment on column core.user_profiles.source is 'Where it comes from.';
+comment on column core.user_profiles.metadata is 'Additional data.';
+comment on column core.user_profiles.created_at is 'When the key was first written.';
+comment on column core.user_profiles.updated_at is 'When it was last written.';
+
+create table core.stated_preferences (
+    id bigint generated always as identity,
+    user_id varchar(255) not null references core.users (user_id) on delete cascade,
+    kind varchar(20) not null,
+    category varchar(100) not null,
+    value varchar(500) not null,
+    weight double precision not null default 1,
+    role varchar(255),
+    source_session_id varchar(255),
+    created_at timestamptz not null default now(),
+    constraint pk_stated_preferences primary key (id),
+    -- The same thing is liked or disliked, in one role, and not both.
+    constraint uq_stated_preferences_thing unique nulls not distinct (user_id, category, value, role),
+    constraint ck_stated_preferences_kind check (kind in ('like', 'dislike')),
+    constraint ck_stated_preferences_weight check (weight >= 0 and weight <= 1),
+    constraint ck_stated_preferences_role check (role ~ '^[A-Za-z0-9_-]{1,255}$')
+);
+
+comment on table core.stated_preferences is 'What clients said they like and dislike.';
+comment on column core.stated_preferences.id is 'Row id.';
+comment on column core.stated_preferences.user_id is 'The client.';
+comment on column core.stated_preferences.kind is 'like or dislike.';
+comment on column core.stated_preferences.category is 'What sort of thing.';
+comment on column core.stated_preferences.value is 'The thing.';
+comment on column core.stated_preferences.weight is 'How much it counts, 0 to 1.';
+comment on column core.stated_preferences.role is 'The role of the companion it was said to; null for all.';
+comment on column core.stated_preferences.source_session_id is 'The session in which it was said.';
+comment on column core.stated_preferences.created_at is 'When it was stored.';
+
+create index idx_stated_preferences_person on core.stated_preferences (user_id, id desc);
+
+alter table core.user_preferences enable row level security;
+alter table core.user_preferences force row level security;
+create policy visible on core.user_preferences using (user_id in (select unnest(core.visible_clients())));
+create policy worker on core.user_preferences to recoverly_worker using (true) with check (true);
+create policy owner on core.user_preferences to recoverly_owner using (true) with check (true);
+
+alter table core.user_profiles enable row level security;
+alter table core.user_profiles force row level security;
+create policy visible on core.user_profiles using (user_id in (select unnest(core.visible_clients())));
+create policy worker on core.user_profiles to recoverly_worker using (true) with check (true);
+create policy owner on core.user_profiles to recoverly_owner using (true) with check (true);
+
+alter table core.stated_preferences enable row level security;
+alter table core.stated_preferences force row level security;
+create policy visible on core.stated_preferences using (user_id in (select unnest(core.visible_clients())));
+create policy worker on core.stated_preferences to recoverly_worker using (true) with check (true);
+create policy owner on core.stated_preferences to recoverly_owner using (true) with check (true);
+
+grant select on core.user_preferences to recoverly_social, recoverly_social_worker;

@@ -3,5 +3,7 @@
 pub(crate) mod consent;
 pub(crate) mod disclosure;
 pub(crate) mod message;
+pub(crate) mod preferences;
+pub(crate) mod profile;
 pub(crate) mod token;
 pub(crate) mod user;

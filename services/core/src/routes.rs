@@ -7,6 +7,9 @@ mod history;
 mod leases;
 mod me;
 mod messages;
+mod preferences;
+mod profile;
+mod stated_preferences;
 mod users;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -35,6 +38,16 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(messages::create_batch)
         .service(history::list)
         .service(history::find)
+        // what a client prefers
+        .service(preferences::find)
+        .service(preferences::replace)
+        .service(profile::list)
+        .service(profile::find)
+        .service(profile::put)
+        .service(profile::forget)
+        .service(stated_preferences::list)
+        .service(stated_preferences::state_preference)
+        .service(stated_preferences::forget)
         // what a client consents to
         .service(consents::grant)
         .service(consents::list)

@@ -8,7 +8,10 @@ pub(crate) mod disclosures;
 pub(crate) mod messages;
 pub(crate) mod scoring;
 pub(crate) mod staff_roles;
+pub(crate) mod stated_preferences;
 pub(crate) mod tokens;
+pub(crate) mod user_preferences;
+pub(crate) mod user_profiles;
 pub(crate) mod users;
 
 use std::str::FromStr;

@@ -15,6 +15,7 @@ mod harness;
 mod history;
 mod leases;
 mod messages;
+mod preferences;
 mod refusals;
 mod tokens;
 mod users;
