@@ -7,7 +7,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ConversationType, EscalationStatus, EscalationType, ModelRiskLevel, RiskLabel, SenderRole, Trend, Urgency,
+    ConsentPurpose, ConversationType, EscalationStatus, EscalationType, ModelRiskLevel, RiskLabel,
+    SenderRole, Trend, Urgency,
 };
 
 /// A contract: the data of one routing key.
@@ -48,6 +49,27 @@ pub struct MessageCreated {
 
 impl Contract for MessageCreated {
     const TYPE: &'static str = "core.message.created";
+}
+
+/// A consent was given or taken back; the routing key says which. To whom it was given stays in core.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ConsentChanged {
+    /// The consent.
+    pub consent_id: i64,
+    /// Whose.
+    pub user_id: String,
+    /// What it is for.
+    pub purpose: ConsentPurpose,
+    /// Since when it stands or stands no more, UTC.
+    pub changed_at: DateTime<Utc>,
+}
+
+/// Routing keys of [`ConsentChanged`].
+pub mod consent {
+    /// The client consented.
+    pub const GRANTED: &str = "core.consent.granted";
+    /// The client took it back.
+    pub const REVOKED: &str = "core.consent.revoked";
 }
 
 /// A pipeline's scores of one message were stored.

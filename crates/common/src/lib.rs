@@ -12,6 +12,6 @@ pub use event::{DecodeError, Event, MAX_EVENT_BYTES};
 pub use principal::PrincipalKind;
 pub use probability::{MICROS, Probability};
 pub use words::{
-    ContactOutcome, ConversationType, EscalationStatus, EscalationType, ModelRiskLevel, RiskLabel,
-    SenderRole, Trend, UnknownWord, Urgency,
+    ConsentPurpose, ContactOutcome, ConversationType, EscalationStatus, EscalationType, ModelRiskLevel,
+    RiskLabel, SenderRole, Trend, UnknownWord, Urgency,
 };

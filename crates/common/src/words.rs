@@ -191,6 +191,24 @@ words! {
     }
 }
 
+words! {
+    /// What a client consents to.
+    ConsentPurpose {
+        /// Faces are stored and searched.
+        Biometrics = "biometrics",
+        /// Family is told.
+        FamilyShare = "family_share",
+        /// Somebody is met.
+        Meeting = "meeting",
+        /// What was said is remembered, and searched.
+        Memory = "memory",
+        /// Data goes into research.
+        Research = "research",
+        /// Somebody outside is called in a crisis.
+        EscalationContact = "escalation_contact",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

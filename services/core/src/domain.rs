@@ -1,6 +1,10 @@
 //! What the core service decides, as pure functions: nothing waits, nothing is written.
 
+pub(crate) mod consent;
+pub(crate) mod disclosure;
 pub(crate) mod message;
+pub(crate) mod preferences;
+pub(crate) mod profile;
 pub(crate) mod seal;
 pub(crate) mod token;
 pub(crate) mod user;

@@ -2,10 +2,15 @@
 
 mod audit;
 mod caseload;
+mod consents;
+mod disclosures;
 mod history;
 mod leases;
 mod me;
 mod messages;
+mod preferences;
+mod profile;
+mod stated_preferences;
 mod users;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -38,6 +43,24 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(messages::create_batch)
         .service(history::list)
         .service(history::find)
+        // what a client prefers
+        .service(preferences::find)
+        .service(preferences::replace)
+        .service(profile::list)
+        .service(profile::find)
+        .service(profile::put)
+        .service(profile::forget)
+        .service(stated_preferences::list)
+        .service(stated_preferences::state_preference)
+        .service(stated_preferences::forget)
+        // what a client consents to
+        .service(consents::grant)
+        .service(consents::list)
+        .service(consents::revoke)
+        .service(disclosures::disclose)
+        .service(disclosures::list_of_client)
+        // auditors
+        .service(disclosures::list)
         // pipelines
         .service(leases::lease);
 }

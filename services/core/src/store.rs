@@ -4,10 +4,15 @@
 pub(crate) mod api_clients;
 pub(crate) mod audit;
 pub(crate) mod caseload;
+pub(crate) mod consents;
+pub(crate) mod disclosures;
 pub(crate) mod messages;
 pub(crate) mod scoring;
 pub(crate) mod staff_roles;
+pub(crate) mod stated_preferences;
 pub(crate) mod tokens;
+pub(crate) mod user_preferences;
+pub(crate) mod user_profiles;
 pub(crate) mod users;
 
 use std::str::FromStr;

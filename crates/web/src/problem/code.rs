@@ -13,6 +13,7 @@ pub enum Code {
     BadRequest,
     Unauthenticated,
     Forbidden,
+    ConsentRequired,
     NotFound,
     MethodNotAllowed,
     Timeout,
@@ -33,11 +34,12 @@ pub enum Code {
 
 impl Code {
     /// All codes, in the order of their statuses.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::MalformedBody,
         Self::BadRequest,
         Self::Unauthenticated,
         Self::Forbidden,
+        Self::ConsentRequired,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Timeout,
@@ -108,6 +110,8 @@ impl Code {
                 "Send `Authorization: Bearer <token>`. The answer is the same for an absent, unknown, expired or revoked token."),
             Self::Forbidden => ("forbidden", S::FORBIDDEN, "This token may not do that",
                 "The route is open to other kinds of principal. The detail names them."),
+            Self::ConsentRequired => ("consent-required", S::FORBIDDEN, "The person has not consented to that",
+                "No consent of the person covers it now. Ask the person; with a consent for this purpose and recipient, send the request again."),
             Self::NotFound => ("not-found", S::NOT_FOUND, "There is no such thing",
                 "It does not exist, or it is not yours to see: the two are not told apart."),
             Self::MethodNotAllowed => ("method-not-allowed", S::METHOD_NOT_ALLOWED, "The address takes other methods",

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use telemetry::Metrics;
 use testkit::{Client, TestDb};
 
+use crate::Cell;
 use crate::table::Row;
 
 /// A principal of the matrix.
@@ -59,18 +60,21 @@ const fn caller(name: &'static str, letter: char, reach: Reach) -> Caller {
 }
 
 /// Parameters of paths and bodies that lead to a client.
-pub(crate) const OF_A_CLIENT: [&str; 5] = [
+pub(crate) const OF_A_CLIENT: [&str; 7] = [
     "{user_id}",
     "{client_id}",
     "{message_id}",
     "{nudge_id}",
     "{escalation_id}",
+    "{consent_id}",
+    "{preference_id}",
 ];
 /// Parameters that lead to nobody in particular.
-const OTHERS: [(&str, &str); 3] = [
+const OTHERS: [(&str, &str); 4] = [
     ("{staff_id}", "staff-suspended"),
     ("{code}", "invalid"),
     ("{id}", "1"),
+    ("{key}", "color"),
 ];
 
 /// The client whom only strangers care for.
@@ -82,7 +86,10 @@ const ABSENT_NUMBER: &str = "999999999";
 /// The five services and what is in their database.
 pub(crate) struct World {
     pub(crate) database: TestDb,
-    services: HashMap<&'static str, Service>,
+    /// Kept alive.
+    _services: HashMap<&'static str, Service>,
+    /// Callers without a token, one for each service.
+    anonymous: HashMap<&'static str, Client>,
     /// Client and parameter → what stands for it.
     things: HashMap<(String, &'static str), String>,
 }
@@ -95,8 +102,13 @@ impl World {
         admin.run(&principals()).await;
         admin.run(&people(clients)).await;
         admin.run(&belongings()).await;
+        let services = start(&database);
         let mut world = Self {
-            services: start(&database),
+            anonymous: services
+                .iter()
+                .map(|(name, service)| (*name, Client::new(&service.base_url())))
+                .collect(),
+            _services: services,
             database,
             things: HashMap::new(),
         };
@@ -104,16 +116,17 @@ impl World {
         world
     }
 
-    /// Who calls a service; the app says for whom where neither path nor body does.
-    pub(crate) fn client(&self, caller: &Caller, client: Option<&str>, service: &str) -> Client {
-        let anonymous = Client::new(&self.services[service].base_url());
-        if caller.name == NOBODY.name {
-            return anonymous;
-        }
-        let mine = anonymous.with_token(&token(caller, client));
-        match client {
-            Some(client) if caller.letter == 'A' => mine.with_header("x-on-behalf-of", client),
-            _ => mine,
+    /// Who calls in a cell; the app says for whom.
+    pub(crate) fn client(&self, cell: &Cell, about: Option<&str>) -> Client {
+        let anonymous = self.anonymous[cell.row.service].clone();
+        let caller = &cell.caller;
+        match caller.name {
+            "nobody" => anonymous,
+            "person" => anonymous.with_token(&token(&own_client(&cell.row, caller))),
+            "app" => anonymous
+                .with_token(&token(caller.name))
+                .with_header("x-on-behalf-of", about.unwrap_or(ABSENT)),
+            name => anonymous.with_token(&token(name)),
         }
     }
 
@@ -169,6 +182,14 @@ impl World {
                 "{escalation_id}",
                 "select user_id, min(escalation_id)::text as thing from social.escalations group by user_id",
             ),
+            (
+                "{consent_id}",
+                "select user_id, min(consent_id)::text as thing from core.consents group by user_id",
+            ),
+            (
+                "{preference_id}",
+                "select user_id, min(id)::text as thing from core.stated_preferences group by user_id",
+            ),
         ] {
             for row in self.database.query(sql).await {
                 self.things.insert((row.get("user_id"), name), row.get("thing"));
@@ -183,12 +204,9 @@ impl Drop for World {
     }
 }
 
-/// The own token of a caller; each client has one as well.
-fn token(caller: &Caller, client: Option<&str>) -> String {
-    match (caller.name, client) {
-        ("person", Some(client)) => format!("rcv_matrix_{client}"),
-        (name, _) => format!("rcv_matrix_{name}"),
-    }
+/// Every caller has a token, and so has every client who is somebody's own.
+fn token(holder: &str) -> String {
+    format!("rcv_matrix_{holder}")
 }
 
 fn anchor(database: &TestDb) -> std::path::PathBuf {
@@ -288,7 +306,13 @@ fn belongings() -> String {
      select user_id, 'profile_risk', 'high', 'HIGH_RISK', 'reason-of-' || user_id, 'notified' from planted_clients;
      insert into core.temporary_access (staff_id, client_id, cause, reference, until)
      select 'staff-oncall', e.user_id, 'escalation', e.escalation_id, 'infinity'
-     from social.escalations e where e.user_id <> 'client-of-strangers';"
+     from social.escalations e where e.user_id <> 'client-of-strangers';
+     insert into core.consents (user_id, purpose, recipient) select user_id, 'family_share', 'contact-1' from planted_clients;
+     insert into core.user_preferences (user_id, theme) select user_id, 'theme-of-' || user_id from planted_clients;
+     insert into core.user_profiles (user_id, profile_key, profile_value)
+     select user_id, 'color', 'color-of-' || user_id from planted_clients;
+     insert into core.stated_preferences (user_id, kind, category, value)
+     select user_id, 'like', 'drink', 'drink-of-' || user_id from planted_clients;"
         .to_owned()
 }
 

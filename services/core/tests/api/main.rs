@@ -9,11 +9,14 @@
 mod admin;
 mod audit;
 mod caseload;
+mod consents;
+mod disclosures;
 mod events;
 mod harness;
 mod history;
 mod leases;
 mod messages;
+mod preferences;
 mod refusals;
 mod tokens;
 mod users;
