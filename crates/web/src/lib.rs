@@ -21,7 +21,7 @@ mod tests;
 mod value;
 mod write;
 
-pub use auth::{Allowed, Caller, Holder, Principal, Tokens};
+pub use auth::{Allowed, Caller, Holder, Principal, Tokens, token_shown};
 pub use body::{Body, BodyTimeout, parse};
 pub use fault::{Fault, Faults};
 pub use fields::{Fields, Item, Read, all};
@@ -30,7 +30,7 @@ pub use page::{CursorKey, DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS, Newest, Page, Pagi
 pub use path::Identifier;
 pub use problem::{Code, FieldError, Problem, ProblemDetails};
 pub use query::{Params, Query, ReadQuery};
-pub use rate::{RateLimits, RateSettings};
+pub use rate::{RateLimits, RateSettings, address_of};
 pub use request_id::RequestId;
 pub use serve::{About, Readiness, Server, ServerHandle, ServerSettings, Site, openapi};
 pub use value::{MAX_DEPTH, Value};

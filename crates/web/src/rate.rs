@@ -95,6 +95,7 @@ impl RateLimits {
         }
     }
 
+    /// Where a request comes from.
     fn address(&self, request: &HttpRequest) -> Option<IpAddr> {
         let peer = request.peer_addr().map(|peer| peer.ip());
         if !self.settings.behind_gateway {
@@ -114,6 +115,11 @@ impl std::fmt::Debug for RateLimits {
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
+}
+
+/// Where a request comes from, as its rate limits take it.
+pub fn address_of(request: &HttpRequest) -> Option<IpAddr> {
+    request.app_data::<RateLimits>()?.address(request)
 }
 
 fn bucket(per_second: NonZeroU32) -> Arc<DefaultDirectRateLimiter> {

@@ -14,10 +14,11 @@ static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrat
 /// What `main` runs.
 pub const PROGRAM: Program<NoCommand> = Program {
     variables: config::VARIABLES,
+    own: |_| Some(()),
     about: "Recoverly reco: the latest label and trend of each client, for recommendations",
     migrations: &MIGRATIONS,
     openapi: routes::openapi,
-    start: |settings, metrics| Box::pin(async move { Ok(start(&settings, metrics)?) }),
+    start: |settings, (), metrics| Box::pin(async move { Ok(start(&settings, metrics)?) }),
     command: |command, _| match command {},
 };
 

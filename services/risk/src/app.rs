@@ -14,10 +14,11 @@ static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrat
 /// What `main` runs.
 pub const PROGRAM: Program<NoCommand> = Program {
     variables: config::VARIABLES,
+    own: |_| Some(()),
     about: "Recoverly risk: how much a client writes a day, for the models that predict a relapse",
     migrations: &MIGRATIONS,
     openapi: routes::openapi,
-    start: |settings, metrics| Box::pin(async move { Ok(start(&settings, metrics)?) }),
+    start: |settings, (), metrics| Box::pin(async move { Ok(start(&settings, metrics)?) }),
     command: |command, _| match command {},
 };
 

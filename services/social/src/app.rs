@@ -20,10 +20,11 @@ static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrat
 /// What `main` runs.
 pub const PROGRAM: Program<NoCommand> = Program {
     variables: config::VARIABLES,
+    own: |_| Some(()),
     about: "Recoverly social: risk profiles, nudges and escalations from scored messages",
     migrations: &MIGRATIONS,
     openapi: routes::openapi,
-    start: |settings, metrics| Box::pin(async move { Ok(start(&settings, Clock::database(), metrics)?) }),
+    start: |settings, (), metrics| Box::pin(async move { Ok(start(&settings, Clock::database(), metrics)?) }),
     command: |command, _| match command {},
 };
 
