@@ -1,6 +1,8 @@
 //! The core service put together: server, consumer, relay, and the operator's commands.
 
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Subcommand;
 use include_dir::{Dir, include_dir};
@@ -8,18 +10,23 @@ use service::{Definition, Foundation, Program, Service, Settings, StartError};
 use telemetry::Metrics;
 use web::Readiness;
 
+use crate::config::OwnSettings;
+use crate::hasher::Hasher;
+use crate::resets::{Resets, Resetter};
+use crate::sealer::Sealer;
 use crate::state::State;
 use crate::{admin, config, events, routes};
 
 static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrations/core");
 
 /// What `main` runs.
-pub const PROGRAM: Program<Command> = Program {
+pub const PROGRAM: Program<Command, OwnSettings> = Program {
     variables: config::VARIABLES,
+    own: OwnSettings::read,
     about: "Recoverly core: accounts, caseloads, messages, and the leases by which pipelines take them to score",
     migrations: &MIGRATIONS,
     openapi: routes::openapi,
-    start: |settings, metrics| Box::pin(async move { Ok(start(&settings, metrics)?) }),
+    start: |settings, own, metrics| Box::pin(async move { Ok(start(&settings, &own, metrics)?) }),
     command: |command, env| match command {
         Command::Admin(command) => Box::pin(admin::main(command, env)),
     },
@@ -37,11 +44,16 @@ pub enum Command {
 ///
 /// # Errors
 /// When the address is taken or a setting is none.
-pub fn start(settings: &Settings, metrics: Metrics) -> Result<Service, StartError> {
+pub fn start(settings: &Settings, own: &OwnSettings, metrics: Metrics) -> Result<Service, StartError> {
     let foundation = Foundation::new(settings)?;
+    let (resets, readiness) = resets(own, &foundation);
     let state = State {
         db: foundation.db.clone(),
         outbox: foundation.outbox.clone(),
+        hasher: Hasher::new(),
+        resets,
+        sealer: sealer(own)?,
+        throttle_key: settings.cursor_key.clone(),
     };
     let definition = Definition {
         about: routes::ABOUT,
@@ -49,7 +61,43 @@ pub fn start(settings: &Settings, metrics: Metrics) -> Result<Service, StartErro
         state: Arc::new(state),
         handlers: Box::new(events::handlers),
         jobs: Vec::new(),
-        readiness: Readiness::new(),
+        readiness,
     };
     Service::start(settings, foundation, definition, metrics)
+}
+
+fn sealer(own: &OwnSettings) -> Result<Option<Arc<Sealer>>, StartError> {
+    let sealer = own.totp_key.as_ref().map(Sealer::new).transpose();
+    Ok(sealer.map_err(io::Error::other)?.map(Arc::new))
+}
+
+/// The queue of forgotten passwords, and what readiness shows of mail: it is not needed to be ready.
+fn resets(own: &OwnSettings, foundation: &Foundation) -> (Resets, Readiness) {
+    let Some(mail) = &own.mail else {
+        let readiness = Readiness::new().watch("mail", || async { Err::<(), _>("not configured") });
+        return (Resets::none(), readiness);
+    };
+    let works = Arc::new(AtomicBool::new(true));
+    let (resets, resetting) = Resets::to(Resetter {
+        db: foundation.db.clone(),
+        mailer: Arc::clone(&mail.mailer),
+        page: mail.page.clone(),
+        works: Arc::clone(&works),
+    });
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "ends when the server has dropped its handlers"
+    )]
+    tokio::spawn(resetting);
+    let readiness = Readiness::new().watch("mail", move || {
+        let works = works.load(Ordering::Relaxed);
+        async move {
+            if works {
+                Ok(())
+            } else {
+                Err("the last mail was not taken")
+            }
+        }
+    });
+    (resets, readiness)
 }

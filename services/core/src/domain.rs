@@ -1,5 +1,11 @@
 //! What the core service decides, as pure functions: nothing waits, nothing is written.
 
 pub(crate) mod message;
+pub(crate) mod password;
+pub(crate) mod password_hash;
+pub(crate) mod password_reset;
+pub(crate) mod sign_in;
+pub(crate) mod throttle;
 pub(crate) mod token;
+pub(crate) mod totp;
 pub(crate) mod user;

@@ -1,10 +1,14 @@
 //! Every path of the core service.
 
+mod auth;
 mod caseload;
 mod history;
 mod leases;
 mod me;
 mod messages;
+mod password;
+mod password_reset;
+mod totp;
 mod users;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -20,6 +24,16 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
     config
         // everybody
         .service(me::me)
+        // by their own proof
+        .service(auth::login)
+        .service(auth::refresh)
+        .service(auth::logout)
+        .service(password::change)
+        .service(password_reset::ask)
+        .service(password_reset::confirm)
+        .service(totp::sign_in)
+        .service(totp::enrol)
+        .service(totp::confirm)
         // accounts
         .service(users::create)
         .service(users::list)

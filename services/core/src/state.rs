@@ -1,8 +1,29 @@
 //! What handlers share.
 
-/// The ways to the database and the outbox.
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::hasher::Hasher;
+use crate::resets::Resets;
+use crate::sealer::Sealer;
+
+/// The ways to the database, the outbox, a password's hash and a person's mail.
 #[derive(Clone)]
 pub(crate) struct State {
     pub(crate) db: db::Db,
     pub(crate) outbox: bus::Outbox,
+    pub(crate) hasher: Hasher,
+    pub(crate) resets: Resets,
+    /// Seals second factors; without a key nobody can have one.
+    pub(crate) sealer: Option<Arc<Sealer>>,
+    /// The key under which failed attempts are counted.
+    pub(crate) throttle_key: SecretString,
+}
+
+impl State {
+    /// The key under which failed attempts are counted.
+    pub(crate) fn throttle_key(&self) -> &[u8] {
+        self.throttle_key.expose_secret().as_bytes()
+    }
 }

@@ -3,10 +3,17 @@
 
 pub(crate) mod api_clients;
 pub(crate) mod caseload;
+pub(crate) mod credentials;
 pub(crate) mod messages;
+pub(crate) mod password_resets;
+pub(crate) mod recovery_codes;
+pub(crate) mod refresh_tokens;
 pub(crate) mod scoring;
+pub(crate) mod sign_in_failures;
 pub(crate) mod staff_roles;
+pub(crate) mod tickets;
 pub(crate) mod tokens;
+pub(crate) mod totp_secrets;
 pub(crate) mod users;
 
 use std::str::FromStr;

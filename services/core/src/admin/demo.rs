@@ -145,6 +145,7 @@ fn account(id: &str, kind: UserKind, roles: Vec<Role>) -> UserArgs {
         id: id.to_owned(),
         kind,
         username: Some(id.to_owned()),
+        email: Some(format!("{id}@demo.example")),
         display_name: Some(id.to_owned()),
         roles,
     }

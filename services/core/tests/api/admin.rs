@@ -19,11 +19,11 @@ struct Typed {
 
 impl Harness {
     /// Types a command; what it prints, or why it failed.
-    async fn admin(&self, line: &str) -> Result<String, String> {
+    pub(crate) async fn admin(&self, line: &str) -> Result<String, String> {
         self.admin_with(line, "").await
     }
 
-    async fn admin_with(&self, line: &str, input: &str) -> Result<String, String> {
+    pub(crate) async fn admin_with(&self, line: &str, input: &str) -> Result<String, String> {
         let words = std::iter::once("test").chain(line.split_whitespace());
         let typed = Typed::try_parse_from(words).map_err(|error| error.to_string())?;
         let (db, mut out) = (self.database.pools("core"), Vec::new());

@@ -1,5 +1,6 @@
 //! A core service of its own for each test: its database, its port.
 
+use core_service::OwnSettings;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use service::{Service, Settings};
@@ -10,6 +11,14 @@ pub(crate) struct Harness {
     pub(crate) database: TestDb,
     pub(crate) principals: Principals,
     pub(crate) app: Service,
+}
+
+/// A broker's URL that leads nowhere.
+const NO_BROKER: &str = "amqp://127.0.0.1:1/none";
+
+fn start(database: &TestDb, amqp_url: SecretString, own: &OwnSettings) -> Service {
+    let settings = Settings::for_testing("core", database.url("core"), amqp_url);
+    core_service::start(&settings, own, Metrics::isolated("core").unwrap()).unwrap()
 }
 
 /// A message of a client to a peer.
@@ -34,19 +43,35 @@ pub(crate) fn column(answer: &Answer, field: &str) -> Vec<Value> {
 impl Harness {
     /// Starts without a broker: its URL leads nowhere, and nothing runs by itself.
     pub(crate) async fn new() -> Self {
-        Self::with_broker(SecretString::from("amqp://127.0.0.1:1/none")).await
+        Self::with_broker(NO_BROKER.into()).await
     }
 
     pub(crate) async fn with_broker(amqp_url: SecretString) -> Self {
+        Self::with(amqp_url, OwnSettings::default()).await
+    }
+
+    pub(crate) async fn with_own(own: OwnSettings) -> Self {
+        Self::with(NO_BROKER.into(), own).await
+    }
+
+    async fn with(amqp_url: SecretString, own: OwnSettings) -> Self {
         let database = TestDb::new().await;
         let principals = Principals::plant(&database).await;
-        let settings = Settings::for_testing("core", database.url("core"), amqp_url);
-        let app = core_service::start(&settings, Metrics::isolated("core").unwrap()).unwrap();
+        let app = start(&database, amqp_url, &own);
         Self {
             database,
             principals,
             app,
         }
+    }
+
+    /// Another process of the same service.
+    pub(crate) fn replica(&self) -> Service {
+        self.replica_with(&OwnSettings::default())
+    }
+
+    pub(crate) fn replica_with(&self, own: &OwnSettings) -> Service {
+        start(&self.database, NO_BROKER.into(), own)
     }
 
     /// Plants a client in the caseload of these staff.
