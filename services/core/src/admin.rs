@@ -41,7 +41,7 @@ pub enum Command {
     /// Ask a member of staff for codes no more, who has lost the authenticator app and the codes on paper.
     ForgetTotp(PersonArgs),
     /// Development only: make one principal of each kind and write a token of each to a file that only its owner
-    /// can read. Tokens of the file that still work are kept.
+    /// can read, and how its people sign in to sign-ins.json beside it. What still works of the files is kept.
     DemoCredentials {
         /// The file to write.
         #[arg(long)]
@@ -284,6 +284,8 @@ pub async fn run(
             tx.commit().await?;
             demo::write(file, &credentials)?;
             writeln!(out, "{} credentials are in {}", credentials.len(), file.display())?;
+            let beside = demo::let_sign_in(db, file).await?;
+            writeln!(out, "how people sign in is in {}", beside.display())?;
         }
     }
     Ok(())

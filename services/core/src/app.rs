@@ -3,10 +3,11 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use clap::Subcommand;
 use include_dir::{Dir, include_dir};
-use service::{Definition, Foundation, Program, Service, Settings, StartError};
+use service::{Definition, Foundation, Job, Program, Service, Settings, StartError};
 use telemetry::Metrics;
 use web::Readiness;
 
@@ -15,7 +16,7 @@ use crate::hasher::Hasher;
 use crate::resets::{Resets, Resetter};
 use crate::sealer::Sealer;
 use crate::state::State;
-use crate::{admin, config, events, routes};
+use crate::{admin, config, events, jobs, routes};
 
 static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrations/core");
 
@@ -31,6 +32,10 @@ pub const PROGRAM: Program<Command, OwnSettings> = Program {
         Command::Admin(command) => Box::pin(admin::main(command, env)),
     },
 };
+
+/// How often each job looks for work when it found none. Where tokens go, every service forgets those it remembers: not too
+/// often.
+const FORGET_SIGN_INS_EVERY: Duration = Duration::from_secs(3_600);
 
 /// What the program does besides serving and migrating.
 #[derive(Debug, Subcommand)]
@@ -55,15 +60,26 @@ pub fn start(settings: &Settings, own: &OwnSettings, metrics: Metrics) -> Result
         sealer: sealer(own)?,
         throttle_key: settings.cursor_key.clone(),
     };
+    let state = Arc::new(state);
     let definition = Definition {
         about: routes::ABOUT,
         routes: routes::all,
-        state: Arc::new(state),
         handlers: Box::new(events::handlers),
-        jobs: Vec::new(),
+        jobs: jobs(&state),
+        state,
         readiness,
     };
     Service::start(settings, foundation, definition, metrics)
+}
+
+/// Each job by the name that logs and tests call it.
+fn jobs(state: &Arc<State>) -> Vec<Job> {
+    let state = Arc::clone(state);
+    let forget = move || {
+        let state = Arc::clone(&state);
+        async move { jobs::forget_sign_ins::round(&state).await }
+    };
+    vec![Job::new("forget_sign_ins", FORGET_SIGN_INS_EVERY, forget)]
 }
 
 fn sealer(own: &OwnSettings) -> Result<Option<Arc<Sealer>>, StartError> {

@@ -10,6 +10,7 @@ pub(crate) mod recovery_codes;
 pub(crate) mod refresh_tokens;
 pub(crate) mod scoring;
 pub(crate) mod sign_in_failures;
+pub(crate) mod sign_in_leftovers;
 pub(crate) mod staff_roles;
 pub(crate) mod tickets;
 pub(crate) mod tokens;

@@ -32,7 +32,7 @@ pub(super) async fn set(db: &Db, user_id: &str, input: &mut (dyn BufRead + Send)
 }
 
 /// Stores a hash in place of the one that stands, and ends all sign-ins.
-pub(super) async fn store(tx: &Tx, user_id: &str, hash: &str) -> Result<(), Failure> {
+pub(in crate::admin) async fn store(tx: &Tx, user_id: &str, hash: &str) -> Result<(), Failure> {
     tx.query(credentials::HOLD, &[&user_id]).await?;
     Ok(set_password(tx, user_id, hash, None).await?)
 }

@@ -73,6 +73,7 @@ fn argon2id() -> Result<Argon2<'static>, argon2::password_hash::Error> {
 }
 
 #[cfg(test)]
+#[expect(clippy::expect_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 

@@ -24,6 +24,7 @@ pub(crate) fn text(page: &Url, token: &Token) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::expect_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use crate::domain::token::{Purpose, SECRET_BYTES};

@@ -117,6 +117,7 @@ fn wait(failures: i32) -> Option<TimeDelta> {
 }
 
 #[cfg(test)]
+#[expect(clippy::expect_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 

@@ -88,6 +88,7 @@ pub(crate) fn recovery_hash(code: &str) -> Vec<u8> {
 }
 
 #[cfg(test)]
+#[expect(clippy::expect_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 

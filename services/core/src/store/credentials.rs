@@ -32,6 +32,13 @@ pub(crate) const FIND: &str = "
     from core.users u left join core.credentials c on c.user_id = u.user_id
     where u.user_id = $1";
 
+/// The accounts of ids. `$1` the ids.
+pub(crate) const FIND_EACH: &str = "
+    select u.user_id, u.kind, u.username, u.email, u.status = 'active' as is_active, c.password_hash,
+        now() as now
+    from core.users u left join core.credentials c on c.user_id = u.user_id
+    where u.user_id = any ($1)";
+
 /// Waits until nobody else opens, renews or ends sign-ins of a person, until the transaction ends. Whoever does first
 /// locks so: else tokens that are just being made would survive an end that does not see them yet. `$1` the person.
 pub(crate) const HOLD: &str =

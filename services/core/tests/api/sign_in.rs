@@ -425,3 +425,33 @@ async fn nobody_reads_what_people_sign_in_with_but_the_service_itself() {
         assert_eq!(h.database.count(&sql).await, 1, "{table}");
     }
 }
+
+#[tokio::test]
+async fn what_sign_ins_leave_behind_is_forgotten_when_it_is_of_no_more_use() {
+    let h = Harness::new().await;
+    let email = h.may_sign_in("staff-counselor").await;
+    let person = h.signed_in(&email).await;
+    let renewed = h.tokens(&h.refresh(&person.refresh_token).await);
+    h.login("nobody@mail.example", "not the password").await;
+    h.run(
+        "insert into core.password_resets (token_hash, user_id, expires_at) values (sha256('x'), 'staff-counselor', now());
+         insert into core.sign_in_tickets (token_hash, user_id, expires_at) values (sha256('x'), 'staff-counselor', now())",
+    )
+    .await;
+    assert_eq!(h.app.round("forget_sign_ins").await.unwrap(), 2);
+    assert_eq!(h.refresh(&renewed.refresh_token).await.code(), 200);
+    h.run(
+        "update core.access_tokens set expires_at = now() - interval '2 days' where subject = 'staff-counselor';
+         update core.refresh_tokens set expires_at = now() - interval '1 second';
+         update core.sign_in_failures set updated_at = now() - interval '2 days'",
+    )
+    .await;
+    assert_eq!(h.app.round("forget_sign_ins").await.unwrap(), 3 + 3 + 2);
+    assert_eq!(h.app.round("forget_sign_ins").await.unwrap(), 0);
+    let operators = "select count(*) from core.access_tokens where subject = 'staff-counselor'";
+    assert_eq!(
+        h.database.count(operators).await,
+        1,
+        "what an operator made is not ours to forget"
+    );
+}
