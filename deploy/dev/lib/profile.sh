@@ -77,7 +77,8 @@ ensure_secrets() {
     [[ -n ${SECRET[$name]:-} ]] || SECRET[$name]=$(random_hex)
   done
   [[ -n ${SECRET[cursor_key]:-} ]] || SECRET[cursor_key]=$(random_hex 32)
-  save_secrets cursor_key "${names[@]}" | write_private "$SECRETS_FILE"
+  [[ -n ${SECRET[totp_key]:-} ]] || SECRET[totp_key]=$(random_hex 32)
+  save_secrets cursor_key totp_key "${names[@]}" | write_private "$SECRETS_FILE"
 }
 
 save_secrets() {
