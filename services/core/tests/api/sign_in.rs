@@ -455,3 +455,26 @@ async fn what_sign_ins_leave_behind_is_forgotten_when_it_is_of_no_more_use() {
         "what an operator made is not ours to forget"
     );
 }
+
+#[tokio::test]
+async fn a_password_that_changes_while_it_is_verified_signs_nobody_in() {
+    let h = Harness::new().await;
+    let email = h.may_sign_in("staff-counselor").await;
+    let holder = h.database.superuser().await;
+    holder
+        .run("begin; select pg_advisory_xact_lock(hashtextextended('core.sign_in|staff-counselor', 0))")
+        .await;
+    let change = async {
+        // Verified by now: it waits to open the sign-in.
+        let waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted
+            and database = (select oid from pg_database where datname = current_database())";
+        while h.database.count(waiting).await == 0 {}
+        holder
+            .run("update core.credentials set password_hash = 'another'; commit")
+            .await;
+    };
+    let (answer, ()) = futures::future::join(h.login(&email, PASSWORD), change).await;
+    assert_eq!(answer.code(), 401);
+    let opened = "select count(*) from core.refresh_tokens";
+    assert_eq!(h.database.count(opened).await, 0);
+}
