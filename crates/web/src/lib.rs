@@ -30,7 +30,7 @@ pub use page::{CursorKey, DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS, Newest, Page, Pagi
 pub use path::Identifier;
 pub use problem::{Code, FieldError, Problem, ProblemDetails};
 pub use query::{Params, Query, ReadQuery};
-pub use rate::{RateLimits, RateSettings, address_of};
+pub use rate::{RateLimits, RateSettings, Stranger};
 pub use request_id::RequestId;
 pub use serve::{About, Readiness, Server, ServerHandle, ServerSettings, Site, openapi};
 pub use value::{MAX_DEPTH, Value};

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use serde::Serialize;
 use tokio::time::Instant;
 use utoipa::ToSchema;
-use web::{Allowed, Answer, Body, Fields, Granted, Problem, Read, Write, read};
+use web::{Allowed, Answer, Body, Fields, Granted, Problem, Read, Stranger, Write, read};
 
 use crate::domain::password;
 use crate::domain::password_hash::Verdict;
@@ -148,7 +148,7 @@ pub(crate) async fn refused(began: Instant) -> Error {
 #[post("/v1/auth/login")]
 pub(crate) async fn login(
     state: Data<State>,
-    http: HttpRequest,
+    from: Stranger,
     Body(login): Body<LoginBody>,
 ) -> Result<HttpResponse, Error> {
     let began = Instant::now();
@@ -161,7 +161,7 @@ pub(crate) async fn login(
     let who = account.as_ref().map_or(Who::Unknown(&login.email), |account| {
         Who::Account(&account.user_id)
     });
-    let attempt = attempt(&state, who, web::address_of(&http)).await?;
+    let attempt = attempt(&state, who, from.address).await?;
     let account = account.filter(|account| account.is_active);
     let stored = account
         .as_ref()
@@ -236,6 +236,7 @@ async fn sign_in(
 #[post("/v1/auth/refresh")]
 pub(crate) async fn refresh(
     state: Data<State>,
+    _: Stranger,
     Body(body): Body<RefreshBody>,
 ) -> Result<HttpResponse, Error> {
     let shown = Token::sent(Purpose::Refresh, &body.refresh_token).ok_or(Error::SignInFailed)?;

@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, post};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use utoipa::ToSchema;
-use web::{Body, Fields, Read, read};
+use web::{Body, Fields, Read, Stranger, read};
 
 use super::auth::{EVERYBODY, MAX_EMAIL_BYTES, MAX_TOKEN_BYTES, secret};
 use crate::domain::password;
@@ -51,6 +51,7 @@ struct AskedBody {
 #[post("/v1/auth/password-reset")]
 pub(crate) async fn ask(
     state: Data<State>,
+    _: Stranger,
     Body(forgotten): Body<ForgottenBody>,
 ) -> Result<HttpResponse, Error> {
     state.resets.ask(forgotten.email)?;
@@ -96,6 +97,7 @@ impl Read for ConfirmBody {
 #[post("/v1/auth/password-reset/confirm")]
 pub(crate) async fn confirm(
     state: Data<State>,
+    _: Stranger,
     Body(body): Body<ConfirmBody>,
 ) -> Result<HttpResponse, Error> {
     let shown = Token::sent(Purpose::Reset, &body.token).ok_or(Error::SignInFailed)?;

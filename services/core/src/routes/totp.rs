@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse, post};
+use actix_web::{HttpResponse, post};
 use common::PrincipalKind;
 use db::Tx;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use tokio::time::Instant;
 use utoipa::ToSchema;
-use web::{Allowed, Answer, Body, Caller, Code, Fields, Granted, Holder, Problem, Read, Write};
+use web::{Allowed, Answer, Body, Caller, Code, Fields, Granted, Holder, Problem, Read, Stranger, Write};
 
 use super::auth::{EVERYBODY, MAX_TOKEN_BYTES, TokensBody, refused, secret, show};
 use crate::domain::throttle::Who;
@@ -73,7 +73,7 @@ impl Read for SignInBody {
 #[post("/v1/auth/totp")]
 pub(crate) async fn sign_in(
     state: Data<State>,
-    http: HttpRequest,
+    from: Stranger,
     Body(body): Body<SignInBody>,
 ) -> Result<HttpResponse, Error> {
     let began = Instant::now();
@@ -86,7 +86,7 @@ pub(crate) async fn sign_in(
         return Err(refused(began).await);
     };
     let user_id: String = row.try_get("user_id").map_err(db::Error::from)?;
-    let attempt = attempt(&state, Who::Owner(&user_id), web::address_of(&http)).await?;
+    let attempt = attempt(&state, Who::Owner(&user_id), from.address).await?;
     let hold: (&str, db::Params<'_>) = (credentials::HOLD, &[&user_id]);
     let (tx, _) = state.db.begin_worker_with(&[hold]).await?;
     let account = credentials::from_row(&tx.query_one(credentials::FIND, &[&user_id]).await?)?;
