@@ -136,7 +136,7 @@ main() {
   step "Python packages of the examples" examples/setup.sh
   export_settings dev
   step "Migrations" migrations
-  step "Accounts and tokens of the demo: .dev/credentials.json" credentials
+  step "Accounts, tokens and passwords of the demo: .dev/credentials.json, .dev/sign-ins.json" credentials
   step "Services: core, social, risk, reco, causal" deploy/dev/services.sh start
   step "A watcher of its own on RabbitMQ" start_watcher
   step "A made-up cohort: 60 clients, 30 days of messages" python -m cohort load --core "$core"

@@ -175,7 +175,7 @@ cmd_clean() {
   delete_volumes
   rm -rf -- "$PROFILE_DIR"
   # Its tokens belong to the database that has just been deleted.
-  [[ $PROFILE != dev ]] || rm -f -- "$DEV_DIR/credentials.json"
+  [[ $PROFILE != dev ]] || rm -f -- "$DEV_DIR/credentials.json" "$DEV_DIR/sign-ins.json"
   say "deleted the data of profile $PROFILE"
 }
 

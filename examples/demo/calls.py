@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 from pathlib import Path
 
-from apiclient.credentials import Credential
+from apiclient.credentials import Credential, SignIn
 
 TOKENS_MODE = 0o600
 
@@ -31,6 +32,26 @@ def curl(name: str, url: str, body: str | None = None) -> str:
     if body is None:
         return f"{call} '{url}'"
     return f"{call} \\\n  -H 'Content-Type: application/json' -d '{body}' \\\n  '{url}'"
+
+
+def sign_ins(core: str, people: dict[str, SignIn]) -> str:
+    """Who signs in by what, and a call that does it for the first of them."""
+    if not people:
+        return "there is no file of sign-ins; `make demo` makes it"
+    width = max(map(len, people))
+    email_width = max(len(person.email) for person in people.values())
+    rows = [
+        f"{name:<{width}}  {person.email:<{email_width}}  {person.password}"
+        for name, person in sorted(people.items())
+    ]
+    first = people.get("client") or next(iter(people.values()))
+    body = json.dumps({"email": first.email, "password": first.password})
+    call = (
+        "curl -s -H 'Content-Type: application/json' \\\n"
+        f"  -d '{body}' \\\n"
+        f"  '{core}/v1/auth/login'"
+    )
+    return "\n".join(rows) + f"\n\n{call}"
 
 
 def text(core: str, social: str, tokens: Path, user_id: str) -> str:

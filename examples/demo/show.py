@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from apiclient.credentials import DEFAULT_TOKEN_FILE, load_all, pick  # noqa: E402 (path set above)
+from apiclient.credentials import DEFAULT_TOKEN_FILE, load_all, load_sign_ins, pick  # noqa: E402 (path set above)
 from apiclient.errors import UserError  # noqa: E402
 from apiclient.http import Api  # noqa: E402
 from demo import calls, caseload, oncall  # noqa: E402
@@ -22,7 +22,8 @@ RULE_WIDTH = 100
 EPILOG = """
 Reads the caseload as its counselor, the escalations as on-call, acknowledges and resolves one of
 them (unless an earlier run did), and prints where to go on from here. It writes the tokens for
-the printed curl calls beside the token file, as `tokens`, readable by you only.
+the printed curl calls beside the token file, as `tokens`, readable by you only. How people sign in
+is read from `sign-ins.json` beside it.
 
 exit status: 0 shown, 1 a service or a file failed, 2 wrong usage
 """
@@ -81,6 +82,8 @@ def show(options: argparse.Namespace) -> None:
     section("Events seen on RabbitMQ by an independent consumer", events_seen(options.events))
     docs = "\n".join(f"{name:<8}{getattr(options, name)}/docs" for name in PORTS)
     section("Documentation of the routes", docs)
+    people = load_sign_ins(path.with_name("sign-ins.json"))
+    section("Sign-ins: e-mail and password", calls.sign_ins(options.core, people))
     tokens = path.with_name("tokens")
     calls.write_tokens(tokens, credentials)
     section("Try it", calls.text(options.core, options.social, tokens, first))

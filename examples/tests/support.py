@@ -103,3 +103,18 @@ def credentials_file(folder: Path) -> Path:
     path = folder / "credentials.json"
     path.write_text(json.dumps(entries), encoding="utf-8")
     return path
+
+
+def sign_ins_file(folder: Path) -> Path:
+    """A file of sign-ins beside the credentials."""
+    entries = {
+        name: {
+            "email": f"{user_id}@demo.example",
+            "password": f"password-of-{name}",
+            "user_id": user_id,
+        }
+        for name, user_id in (("client", "client-001"), ("counselor", "staff-counselor"))
+    }
+    path = folder / "sign-ins.json"
+    path.write_text(json.dumps(entries), encoding="utf-8")
+    return path

@@ -13,7 +13,7 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from support import FakeService, Reply, Request, credentials_file
+from support import FakeService, Reply, Request, credentials_file, sign_ins_file
 
 from demo.show import main
 
@@ -161,6 +161,21 @@ class DemoTest(unittest.TestCase):
         calls = out.split("Try it", 1)[1].split("\n", 1)[1]
         subprocess.run(["sh", "-n"], input=calls, text=True, check=True)
         self.assertIn("$RECOVERLY_TOKEN_ONCALL", calls)
+
+    def test_the_sign_ins_are_shown_with_a_call_that_signs_in(self) -> None:
+        self.assertIn("no file of sign-ins", self.show()[1])
+        sign_ins = sign_ins_file(self.folder)
+        _, out, _ = self.show("--core", "http://core.example")
+        self.assertRegex(out, r"counselor +staff-counselor@demo\.example +password-of-counselor")
+        call = out.split("password-of-counselor", 1)[1].split("━━", 1)[0]
+        subprocess.run(["sh", "-n"], input=call, text=True, check=True)
+        said = '-d \'{"email": "client-001@demo.example", "password": "password-of-client"}\''
+        self.assertIn(said, call)
+        self.assertIn("'http://core.example/v1/auth/login'", call)
+        sign_ins.write_text("[]", encoding="utf-8")
+        status, _, err = self.show()
+        self.assertEqual(status, 1)
+        self.assertIn("sign-ins.json", err)
 
     def test_the_docs_pages_are_named(self) -> None:
         self.assertIn("http://127.0.0.1:8085/docs", self.show()[1])

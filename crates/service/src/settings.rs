@@ -173,7 +173,11 @@ fn rate_settings(env: &mut Env) -> RateSettings {
             defaults.address_per_second,
             "requests a second of an address, without a good token",
         ),
-        ..defaults
+        behind_gateway: env.or(
+            "RECOVERLY_BEHIND_GATEWAY",
+            defaults.behind_gateway,
+            "true where only a gateway reaches the port, which writes X-Forwarded-For anew",
+        ),
     }
 }
 

@@ -170,6 +170,11 @@ impl FromRequest for Caller {
     }
 }
 
+/// SHA-256 of the token that a request shows, for routes that end what the token belongs to.
+pub fn token_shown(request: &HttpRequest) -> Option<[u8; 32]> {
+    bearer(request)
+}
+
 fn bearer(request: &HttpRequest) -> Option<TokenHash> {
     let mut headers = request.headers().get_all(AUTHORIZATION);
     let header = headers

@@ -22,7 +22,7 @@ mod value;
 mod write;
 
 pub use audit::{Auditor, NOBODY_ELSE, audited_together};
-pub use auth::{Allowed, Caller, Holder, Principal, Tokens};
+pub use auth::{Allowed, Caller, Holder, Principal, Tokens, token_shown};
 pub use body::{Body, BodyTimeout, parse};
 pub use fault::{Fault, Faults};
 pub use fields::{Fields, Item, Read, all};
@@ -31,7 +31,7 @@ pub use page::{CursorKey, DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS, Newest, Page, Pagi
 pub use path::Identifier;
 pub use problem::{Code, FieldError, Problem, ProblemDetails};
 pub use query::{Params, Query, ReadQuery};
-pub use rate::{RateLimits, RateSettings};
+pub use rate::{RateLimits, RateSettings, Stranger};
 pub use request_id::RequestId;
 pub use serve::{About, Readiness, Server, ServerHandle, ServerSettings, Site, openapi};
 pub use value::{MAX_DEPTH, Value};

@@ -103,6 +103,14 @@ impl Problem {
         )
     }
 
+    /// 401 for what signs nobody in, the same for every reason, so that nothing can be learnt about an account.
+    pub fn sign_in_failed() -> Self {
+        Self::new(
+            Code::SignInFailed,
+            "What was sent signs nobody in, or works no longer.",
+        )
+    }
+
     /// 403: the token is good, but not for this.
     pub fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(Code::Forbidden, detail)
@@ -241,7 +249,7 @@ impl actix_web::ResponseError for Problem {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
         response.insert_header((CONTENT_TYPE, PROBLEM_JSON));
-        if self.code() == Code::Unauthenticated {
+        if self.status_code() == StatusCode::UNAUTHORIZED {
             response.insert_header((WWW_AUTHENTICATE, "Bearer"));
         }
         if let Some(seconds) = self.0.retry_after_seconds {

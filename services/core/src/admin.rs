@@ -4,6 +4,7 @@
 mod accounts;
 pub mod audit;
 mod demo;
+mod passwords;
 mod tokens;
 
 use std::io;
@@ -17,6 +18,7 @@ use secrecy::SecretString;
 
 use crate::config::VARIABLES;
 use crate::error::Error;
+use crate::store::{sign_in_failures, totp_secrets};
 
 /// No token of ours lasts longer.
 const MAX_TTL_DAYS: i64 = 90;
@@ -34,8 +36,14 @@ pub enum Command {
     Token(TokenArgs),
     /// Revoke every token of a holder, or one token. All services refuse it at once.
     Revoke(RevokeArgs),
+    /// Give a person a password, read from standard input: it must not stand in the shell's history. Their sign-ins end.
+    Password(PersonArgs),
+    /// Let a person whose account is locked try to sign in again.
+    Unlock(PersonArgs),
+    /// Ask a member of staff for codes no more, who has lost the authenticator app and the codes on paper.
+    ForgetTotp(PersonArgs),
     /// Development only: make one principal of each kind and write a token of each to a file that only its owner
-    /// can read. Tokens of the file that still work are kept.
+    /// can read, and how its people sign in to sign-ins.json beside it. What still works of the files is kept.
     DemoCredentials {
         /// The file to write.
         #[arg(long)]
@@ -55,12 +63,23 @@ pub struct UserArgs {
     /// Sign-in name.
     #[arg(long)]
     username: Option<String>,
+    /// The address by which the person signs in.
+    #[arg(long)]
+    email: Option<String>,
     /// What dashboards show.
     #[arg(long)]
     display_name: Option<String>,
     /// What a staff user may do; give it several times. Where it is given, roles that are not named are taken away.
     #[arg(long = "role")]
     roles: Vec<Role>,
+}
+
+/// A person.
+#[derive(Args, Clone, Debug)]
+pub struct PersonArgs {
+    /// Whose.
+    #[arg(long)]
+    user: String,
 }
 
 /// Whose account it is.
@@ -220,6 +239,10 @@ pub async fn run(
     out: &mut (dyn io::Write + Send),
 ) -> Result<(), Failure> {
     let outbox = Outbox::new(db.schema());
+    if let Command::Password(args) = command {
+        passwords::set(db, &args.user, input).await?;
+        return Ok(writeln!(out, "{} has a new password", args.user)?);
+    }
     let tx = db.begin_worker().await?;
     match command {
         Command::User(args) => {
@@ -250,11 +273,30 @@ pub async fn run(
             tx.commit().await?;
             writeln!(out, "{revoked} revoked")?;
         }
+        // It hashes, and so begins its transaction later.
+        Command::Password(_) => {}
+        Command::Unlock(args) => {
+            let forgotten = sign_in_failures::forget(&tx, &args.user).await?;
+            tx.commit().await?;
+            writeln!(
+                out,
+                "{forgotten} counts of failures of {} are forgotten",
+                args.user
+            )?;
+        }
+        Command::ForgetTotp(args) => {
+            let forgotten = totp_secrets::forget(&tx, &args.user).await?;
+            tx.commit().await?;
+            let done = if forgotten { "is no longer" } else { "was not" };
+            writeln!(out, "{} {done} asked for codes", args.user)?;
+        }
         Command::DemoCredentials { file } => {
             let credentials = demo::prepare(&tx, &outbox, file).await?;
             tx.commit().await?;
             demo::write(file, &credentials)?;
             writeln!(out, "{} credentials are in {}", credentials.len(), file.display())?;
+            let beside = demo::let_sign_in(db, file).await?;
+            writeln!(out, "how people sign in is in {}", beside.display())?;
         }
     }
     Ok(())

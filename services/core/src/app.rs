@@ -1,19 +1,24 @@
 //! The core service put together: server, consumer, relay, and the operator's commands.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Subcommand;
 use futures::future::BoxFuture;
 use include_dir::{Dir, include_dir};
+use secrecy::SecretString;
 use service::{Definition, Foundation, Job, Program, Service, Settings, StartError};
 use telemetry::Metrics;
 use web::Readiness;
 
 use crate::anchor::Anchor;
-use crate::config::Config;
+use crate::cipher::Cipher;
+use crate::config::{Config, MailConfig};
 use crate::domain::seal::SealKey;
 use crate::error::Error;
+use crate::hasher::Hasher;
+use crate::resets::{Resets, Resetter};
 use crate::state::State;
 use crate::{admin, config, events, jobs, routes};
 
@@ -37,6 +42,10 @@ pub const PROGRAM: Program<Command, Config> = Program {
     },
 };
 
+/// How often each job looks for work when it found none. Where tokens go, every service forgets those it remembers: not too
+/// often.
+const FORGET_SIGN_INS_EVERY: Duration = Duration::from_secs(3_600);
+
 /// What the program does besides serving and migrating.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -53,20 +62,26 @@ pub enum Command {
 /// When the address is taken or a setting is none.
 pub fn start(settings: &Settings, config: Config, metrics: Metrics) -> Result<Service, StartError> {
     let foundation = Foundation::new(settings)?;
-    let seal_key = SealKey::new(&config.audit.key).ok_or_else(|| StartError::Key("RECOVERLY_AUDIT_KEY"))?;
-    let state = Arc::new(State {
+    let seal_key = SealKey::new(&config.audit.key).ok_or(StartError::Key("RECOVERLY_AUDIT_KEY"))?;
+    let (resets, readiness) = resets(config.mail, &foundation);
+    let state = State {
         db: foundation.db.clone(),
         outbox: foundation.outbox.clone(),
+        hasher: Hasher::new(),
+        resets,
+        cipher: cipher(config.totp_key.as_ref())?,
         seal_key,
         anchor: Anchor::new(config.audit.anchor),
-    });
+        throttle_key: settings.cursor_key.clone(),
+    };
+    let state = Arc::new(state);
     let definition = Definition {
         about: routes::ABOUT,
         routes: routes::all,
-        jobs: jobs(&state),
         handlers: Box::new(events::handlers),
-        readiness: Readiness::new(),
+        jobs: jobs(&state),
         state,
+        readiness,
     };
     Service::start(settings, foundation, definition, metrics)
 }
@@ -80,6 +95,9 @@ fn jobs(state: &Arc<State>) -> Vec<Job> {
         job("partitions", PARTITIONS_EVERY, state, |state| {
             Box::pin(async move { jobs::partitions::round(&state).await })
         }),
+        job("forget_sign_ins", FORGET_SIGN_INS_EVERY, state, |state| {
+            Box::pin(async move { jobs::forget_sign_ins::round(&state).await })
+        }),
     ]
 }
 
@@ -91,4 +109,42 @@ fn job(
 ) -> Job {
     let state = Arc::clone(state);
     Job::new(name, every, move || round(Arc::clone(&state)))
+}
+
+fn cipher(key: Option<&SecretString>) -> Result<Option<Arc<Cipher>>, StartError> {
+    let cipher = key.map(Cipher::new).transpose();
+    Ok(cipher
+        .map_err(|_| StartError::Key("RECOVERLY_TOTP_KEY"))?
+        .map(Arc::new))
+}
+
+/// The queue of forgotten passwords, and what readiness shows of mail: it is not needed to be ready.
+fn resets(mail: Option<MailConfig>, foundation: &Foundation) -> (Resets, Readiness) {
+    let Some(mail) = mail else {
+        let readiness = Readiness::new().watch("mail", || async { Err::<(), _>("not configured") });
+        return (Resets::none(), readiness);
+    };
+    let works = Arc::new(AtomicBool::new(true));
+    let (resets, resetting) = Resets::to(Resetter {
+        db: foundation.db.clone(),
+        mailer: mail.mailer,
+        page: mail.page,
+        works: Arc::clone(&works),
+    });
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "ends when the server has dropped its handlers"
+    )]
+    tokio::spawn(resetting);
+    let readiness = Readiness::new().watch("mail", move || {
+        let works = works.load(Ordering::Relaxed);
+        async move {
+            if works {
+                Ok(())
+            } else {
+                Err("the last mail was not taken")
+            }
+        }
+    });
+    (resets, readiness)
 }

@@ -1,13 +1,17 @@
 //! What the core service finds in its environment.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
 
 use ::config::Env;
-use secrecy::SecretString;
+use lettre::message::Mailbox;
+use secrecy::{ExposeSecret, SecretString};
 use service::Variables;
+use url::Url;
 
-/// HMAC keys have at least as many bytes as their hash.
-const MIN_KEY_BYTES: usize = 32;
+use crate::mail::{Mailer, Smtp};
 
 /// The names of its variables.
 pub(crate) const VARIABLES: Variables = Variables {
@@ -18,27 +22,59 @@ pub(crate) const VARIABLES: Variables = Variables {
     port: 8081,
 };
 
+/// Keys have at least as many bytes as their hash.
+const MIN_KEY_BYTES: usize = 32;
+
+const SMTP_URL: &str = "RECOVERLY_SMTP_URL";
+const SMTP_URL_HELP: &str =
+    "mail server, smtps:// or smtp://…?tls=required; without it nobody can reset a password";
+const MAIL_FROM: &str = "RECOVERLY_MAIL_FROM";
+const MAIL_FROM_HELP: &str = "address that mail is sent from; must be set with RECOVERLY_SMTP_URL";
+const RESET_URL: &str = "RECOVERLY_RESET_URL";
+const RESET_URL_HELP: &str = "page of the app that sets a new password; must be set with RECOVERLY_SMTP_URL";
+const TOTP_KEY: &str = "RECOVERLY_TOTP_KEY";
+const TOTP_KEY_HELP: &str =
+    "key that seals second factors, 32 bytes or more; without it staff cannot have one";
+
 /// What the core service needs beyond what every service does.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     /// How the audit is sealed.
     pub audit: AuditConfig,
-}
-
-/// How the audit is sealed.
-#[derive(Clone, Debug)]
-pub struct AuditConfig {
-    /// Signs seals. Postgres does not have it.
-    pub key: SecretString,
-    /// The file that a line is appended to for every seal, on storage that Postgres' administrators cannot change.
-    pub anchor: PathBuf,
+    /// How mail is sent; without it none is.
+    pub mail: Option<MailConfig>,
+    /// Seals the second factors of staff; without it nobody can have one.
+    pub totp_key: Option<SecretString>,
 }
 
 impl Config {
-    /// Reads it; `None` where a fault was recorded.
+    /// Reads them from the environment; `None` where a fault was recorded.
     pub(crate) fn read(env: &mut Env) -> Option<Self> {
+        let audit = AuditConfig::read(env);
+        let smtp_url = env.optional::<SmtpUrl>(SMTP_URL, SMTP_URL_HELP);
+        let from = env.optional::<Mailbox>(MAIL_FROM, MAIL_FROM_HELP);
+        let page = env.optional::<Url>(RESET_URL, RESET_URL_HELP);
+        let totp_key = env.optional::<String>(TOTP_KEY, TOTP_KEY_HELP);
+        if totp_key.as_ref().is_some_and(|key| key.len() < MIN_KEY_BYTES) {
+            let problem = format!("is shorter than {MIN_KEY_BYTES} bytes");
+            env.fault(TOTP_KEY, problem, TOTP_KEY_HELP);
+        }
+        let mail = match smtp_url {
+            None => None,
+            Some(smtp_url) => {
+                if from.is_none() {
+                    env.fault(MAIL_FROM, "is not set", MAIL_FROM_HELP);
+                }
+                if page.is_none() {
+                    env.fault(RESET_URL, "is not set", RESET_URL_HELP);
+                }
+                Some(MailConfig::new(&smtp_url, from?, page?)?)
+            }
+        };
         Some(Self {
-            audit: AuditConfig::read(env)?,
+            audit: audit?,
+            mail,
+            totp_key: totp_key.map(SecretString::from),
         })
     }
 
@@ -50,8 +86,19 @@ impl Config {
                 key: SecretString::from("an audit key of tests, thirty-two bytes and more"),
                 anchor,
             },
+            mail: None,
+            totp_key: None,
         }
     }
+}
+
+/// How the audit is sealed.
+#[derive(Clone, Debug)]
+pub struct AuditConfig {
+    /// Signs seals. Postgres does not have it.
+    pub key: SecretString,
+    /// The file that a line is appended to for every seal, on storage that Postgres' administrators cannot change.
+    pub anchor: PathBuf,
 }
 
 impl AuditConfig {
@@ -70,5 +117,103 @@ impl AuditConfig {
             key: key?,
             anchor: anchor?,
         })
+    }
+}
+
+/// How mail is sent.
+#[derive(Clone)]
+pub struct MailConfig {
+    pub(crate) mailer: Arc<dyn Mailer>,
+    pub(crate) page: Url,
+}
+
+impl MailConfig {
+    /// Mail by the SMTP server at a URL, from an address, with links to a page. `None` where one of them is none.
+    #[must_use]
+    pub fn smtp(url: &str, from: &str, page: &str) -> Option<Self> {
+        Self::new(&url.parse().ok()?, from.parse().ok()?, page.parse().ok()?)
+    }
+
+    fn new(url: &SmtpUrl, from: Mailbox, page: Url) -> Option<Self> {
+        let mailer = Smtp::new(url.0.expose_secret(), from).ok()?;
+        Some(Self {
+            mailer: Arc::new(mailer),
+            page,
+        })
+    }
+}
+
+/// The URL of a mail server, to which nothing is said in clear but on this machine.
+struct SmtpUrl(SecretString);
+
+impl FromStr for SmtpUrl {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let url = Url::parse(text).map_err(|_| "no URL")?;
+        let host = url.host_str().ok_or("names no host")?;
+        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        let is_here = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+        let asks_for_tls = url
+            .query_pairs()
+            .any(|(name, value)| name == "tls" && value == "required");
+        match url.scheme() {
+            "smtps" => Ok(Self(text.into())),
+            "smtp" if asks_for_tls || is_here => Ok(Self(text.into())),
+            "smtp" => Err("mail needs TLS"),
+            _ => Err("not an SMTP URL"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(pairs: &[(&str, &str)]) -> Vec<(&'static str, String)> {
+        let audit = [
+            ("RECOVERLY_AUDIT_KEY", "an audit key of thirty-two bytes and more"),
+            ("RECOVERLY_AUDIT_ANCHOR", "anchor"),
+        ];
+        let mut env = Env::from_pairs(&[&audit, pairs].concat());
+        let config = Config::read(&mut env);
+        let read = env.finish(|| config);
+        read.err().map_or(Vec::new(), |error| {
+            let faults = error.faults().iter();
+            faults.map(|fault| (fault.name, fault.problem.clone())).collect()
+        })
+    }
+
+    #[test]
+    fn mail_need_not_be_set_but_needs_all_three() {
+        assert!(faults(&[]).is_empty());
+        let all = [
+            (SMTP_URL, "smtps://user:secret@mail.example"),
+            (MAIL_FROM, "Support <support@mail.example>"),
+            (RESET_URL, "https://app.example/new-password"),
+        ];
+        assert!(faults(&all).is_empty());
+        let names: Vec<&str> = faults(&all[..1]).iter().map(|fault| fault.0).collect();
+        assert_eq!(names, [MAIL_FROM, RESET_URL]);
+    }
+
+    #[test]
+    fn mail_in_clear_and_short_keys_are_refused_without_their_value() {
+        for (name, value) in [
+            (SMTP_URL, "smtp://user:secret@mail.example"),
+            (SMTP_URL, "smtp://user:secret@mail.example?tls=opportunistic"),
+            (SMTP_URL, "http://secret.example"),
+            (TOTP_KEY, "secret"),
+        ] {
+            let found = faults(&[(name, value)]);
+            assert_eq!(
+                found.iter().map(|fault| fault.0).collect::<Vec<_>>(),
+                [name],
+                "{value}"
+            );
+            assert!(!found.iter().any(|fault| fault.1.contains("secret")));
+        }
+        assert!("smtp://mail.example:587?tls=required".parse::<SmtpUrl>().is_ok());
+        assert!("smtp://127.0.0.1:2525".parse::<SmtpUrl>().is_ok());
     }
 }

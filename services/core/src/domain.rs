@@ -3,8 +3,14 @@
 pub(crate) mod consent;
 pub(crate) mod disclosure;
 pub(crate) mod message;
+pub(crate) mod password;
+pub(crate) mod password_hash;
+pub(crate) mod password_reset;
 pub(crate) mod preferences;
 pub(crate) mod profile;
 pub(crate) mod seal;
+pub(crate) mod sign_in;
+pub(crate) mod throttle;
 pub(crate) mod token;
+pub(crate) mod totp;
 pub(crate) mod user;

@@ -4,6 +4,9 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 use web::{Code, FieldError, Problem};
 
+/// When to come back after the queue of hashes was full, in seconds.
+const RETRY_WHEN_BUSY_SECONDS: u64 = 2;
+
 /// A refusal or a failure of a handler.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -38,6 +41,15 @@ pub(crate) enum Error {
     /// Another account has this value of the field.
     #[error("{0} is taken")]
     Taken(&'static str),
+    /// What was sent signs nobody in; the same whatever was wrong.
+    #[error("signs nobody in")]
+    SignInFailed,
+    /// Failed too often: not before so many seconds.
+    #[error("blocked for {0} seconds")]
+    Blocked(u64),
+    /// More passwords wait for their hash than there are places.
+    #[error("too many passwords wait")]
+    Busy,
     /// Values that only the database shows to be wrong, each with its place.
     #[error("{} values are refused", .0.len())]
     Refused(Vec<FieldError>),
@@ -68,6 +80,9 @@ impl Error {
                 Problem::conflict(Code::Taken, format!("Another account has this {field}."))
                     .with_errors(vec![fault])
             }
+            Self::SignInFailed => Problem::sign_in_failed(),
+            Self::Blocked(seconds) => Problem::too_many(*seconds),
+            Self::Busy => Problem::unavailable(RETRY_WHEN_BUSY_SECONDS),
             Self::Refused(faults) => Problem::invalid(faults.clone()),
         }
     }

@@ -1,4 +1,5 @@
 //! Periodic work, one bounded round at a time.
 
+pub(crate) mod forget_sign_ins;
 pub(crate) mod partitions;
 pub(crate) mod seal;

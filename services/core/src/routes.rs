@@ -1,6 +1,7 @@
 //! Every path of the core service.
 
 mod audit;
+mod auth;
 mod caseload;
 mod consents;
 mod disclosures;
@@ -8,9 +9,12 @@ mod history;
 mod leases;
 mod me;
 mod messages;
+mod password;
+mod password_reset;
 mod preferences;
 mod profile;
 mod stated_preferences;
+mod totp;
 mod users;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -26,6 +30,16 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
     config
         // everybody
         .service(me::me)
+        // by their own proof
+        .service(auth::login)
+        .service(auth::refresh)
+        .service(auth::logout)
+        .service(password::change)
+        .service(password_reset::ask)
+        .service(password_reset::confirm)
+        .service(totp::sign_in)
+        .service(totp::enrol)
+        .service(totp::confirm)
         // accounts
         .service(users::create)
         .service(users::list)

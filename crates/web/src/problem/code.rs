@@ -12,6 +12,7 @@ pub enum Code {
     MalformedBody,
     BadRequest,
     Unauthenticated,
+    SignInFailed,
     Forbidden,
     ConsentRequired,
     NotFound,
@@ -34,10 +35,11 @@ pub enum Code {
 
 impl Code {
     /// All codes, in the order of their statuses.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::MalformedBody,
         Self::BadRequest,
         Self::Unauthenticated,
+        Self::SignInFailed,
         Self::Forbidden,
         Self::ConsentRequired,
         Self::NotFound,
@@ -108,6 +110,8 @@ impl Code {
                 "A header or the address itself is not in the expected form. The detail names it."),
             Self::Unauthenticated => ("unauthenticated", S::UNAUTHORIZED, "A valid token is needed",
                 "Send `Authorization: Bearer <token>`. The answer is the same for an absent, unknown, expired or revoked token."),
+            Self::SignInFailed => ("sign-in-failed", S::UNAUTHORIZED, "Nobody is signed in by that",
+                "What was sent does not fit together, or works no longer. The answer is the same for every reason. Sign in anew."),
             Self::Forbidden => ("forbidden", S::FORBIDDEN, "This token may not do that",
                 "The route is open to other kinds of principal. The detail names them."),
             Self::ConsentRequired => ("consent-required", S::FORBIDDEN, "The person has not consented to that",

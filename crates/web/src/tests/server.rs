@@ -224,6 +224,22 @@ async fn who_asks_too_often_waits_and_nobody_else_does() {
 }
 
 #[tokio::test]
+async fn a_token_that_nobody_looks_at_spares_no_address() {
+    let rate = RateSettings {
+        address_per_second: NonZeroU32::MIN,
+        ..RateSettings::default()
+    };
+    for headers in [String::new(), bearer("wrong"), bearer(COUNSELOR)] {
+        let site = start(&ServerSettings { rate, ..settings() }, Readiness::new());
+        let mut statuses = Vec::new();
+        for _ in 0..3 {
+            statuses.push(get(site.address, "/v1/open", &headers).await.status);
+        }
+        assert_eq!(statuses, [200, 200, 429], "{headers}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_takes_too_long_is_given_up() {
     let site = start(&settings(), Readiness::new());
     let received = get(site.address, "/v1/slow", "X-Request-Id: slow-1\r\n").await;

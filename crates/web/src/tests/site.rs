@@ -170,6 +170,7 @@ fn routes(config: &mut ServiceConfig<'_>) {
         .service(thing)
         .service(create)
         .service(create_batch)
+        .service(open)
         .service(slow);
 }
 
@@ -242,6 +243,12 @@ async fn list_things(
 async fn thing(id: Path<i64>, caller: Caller, _state: Data<()>) -> Result<HttpResponse, Problem> {
     let actor = caller.actor()?.to_string();
     Ok(HttpResponse::Ok().json(json!({ "id": *id, "actor": actor })))
+}
+
+#[utoipa::path(responses((status = 200)))]
+#[get("/v1/open")]
+async fn open(from: Stranger) -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "address": from.address }))
 }
 
 #[utoipa::path(responses((status = 200)))]

@@ -4,13 +4,20 @@ use bus::Outbox;
 use db::Tx;
 
 use super::{Failure, ProgramArgs, ProgramKind, Role, UserArgs, UserKind};
-use crate::domain::user::{Kind, NewUser};
-use crate::ops::create_user::create_user;
+use crate::domain::user::{Kind, NewUser, email as email_of};
+use crate::ops::create_user::{create_user, taken};
 use crate::store::{api_clients, staff_roles, users};
 
 /// Makes the account or brings it to what is said; tells what was done.
 pub(super) async fn user(tx: &Tx, outbox: &Outbox, args: &UserArgs) -> Result<String, Failure> {
     must_be_id(&args.id)?;
+    if args
+        .email
+        .as_deref()
+        .is_some_and(|email| email_of(email).is_none())
+    {
+        return Err(Failure("that is no e-mail address".to_owned()));
+    }
     let kind = kind(args.kind);
     if kind == Kind::Client && !args.roles.is_empty() {
         return Err(Failure("roles are for staff".to_owned()));
@@ -19,6 +26,7 @@ pub(super) async fn user(tx: &Tx, outbox: &Outbox, args: &UserArgs) -> Result<St
         None => {
             let user = NewUser {
                 username: args.username.clone(),
+                email: args.email.clone(),
                 display_name: args.display_name.clone(),
                 ..NewUser::bare(&args.id, kind)
             };
@@ -30,9 +38,11 @@ pub(super) async fn user(tx: &Tx, outbox: &Outbox, args: &UserArgs) -> Result<St
                 tx,
                 &args.id,
                 args.username.as_deref(),
+                args.email.as_deref(),
                 args.display_name.as_deref(),
             )
-            .await?;
+            .await
+            .map_err(taken)?;
             "up to date"
         }
         Some(found) => {

@@ -1,13 +1,16 @@
-//! Principals and tokens for development: one of each kind.
+//! Principals and tokens for development: one of each kind, and how its people sign in.
+
+mod sign_ins;
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bus::Outbox;
-use db::Tx;
+use db::{Db, Tx};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{DEFAULT_TTL_DAYS, Failure, ProgramArgs, ProgramKind, Role, UserArgs, UserKind, accounts};
@@ -18,6 +21,9 @@ use crate::store::tokens::{self, Holder};
 const FILE_MODE: u32 = 0o600;
 /// A file of credentials is smaller, in bytes; a larger one is something else.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
+
+/// The file of sign-ins, beside that of tokens.
+const SIGN_INS_FILE: &str = "sign-ins.json";
 
 /// Name in the file, account, role.
 const STAFF: [(&str, &str, Role); 6] = [
@@ -84,8 +90,21 @@ pub(super) async fn prepare(tx: &Tx, outbox: &Outbox, file: &Path) -> Result<Cre
     Ok(credentials)
 }
 
+/// Gives the people passwords, and writes how they sign in to a file beside the other; says where.
+pub(super) async fn let_sign_in(db: &Db, file: &Path) -> Result<PathBuf, Failure> {
+    let people: Vec<(&str, &str)> = STAFF
+        .iter()
+        .map(|(name, id, _)| (*name, *id))
+        .chain([CLIENT])
+        .collect();
+    let beside = file.with_file_name(SIGN_INS_FILE);
+    let sign_ins = sign_ins::prepare(db, &people, &entries(&beside)).await?;
+    write(&beside, &sign_ins)?;
+    Ok(beside)
+}
+
 /// Writes the file beside its place and then moves it there: nobody reads a half-written one.
-pub(super) fn write(file: &Path, credentials: &Credentials) -> Result<(), Failure> {
+pub(super) fn write(file: &Path, credentials: &impl Serialize) -> Result<(), Failure> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;
     }
@@ -104,17 +123,21 @@ pub(super) fn write(file: &Path, credentials: &Credentials) -> Result<(), Failur
     Ok(written?)
 }
 
-/// The tokens of a file that an earlier run wrote, by name; none where it is absent or something else.
-fn read(file: &Path) -> Vec<(String, String)> {
+/// The entries of a file that an earlier run wrote, by name; none where it is absent or something else.
+fn entries(file: &Path) -> BTreeMap<String, Value> {
     if fs::metadata(file).map_or(true, |found| found.len() > MAX_FILE_BYTES) {
-        return Vec::new();
+        return BTreeMap::new();
     }
-    let entries: BTreeMap<String, Value> = fs::read(file)
+    fs::read(file)
         .ok()
         .and_then(|text| serde_json::from_slice(&text).ok())
-        .unwrap_or_default();
+        .unwrap_or_default()
+}
+
+/// The tokens of such a file, by name.
+fn read(file: &Path) -> Vec<(String, String)> {
     let token = |entry: &Value| entry.get("token").and_then(Value::as_str).map(str::to_owned);
-    entries
+    entries(file)
         .into_iter()
         .filter_map(|(name, entry)| Some((name, token(&entry)?)))
         .collect()
@@ -140,11 +163,17 @@ async fn working(tx: &Tx, found: &[(String, String)]) -> Result<Vec<((String, St
         .collect())
 }
 
+/// By what the demo's people sign in.
+fn email(id: &str) -> String {
+    format!("{id}@demo.example")
+}
+
 fn account(id: &str, kind: UserKind, roles: Vec<Role>) -> UserArgs {
     UserArgs {
         id: id.to_owned(),
         kind,
         username: Some(id.to_owned()),
+        email: Some(email(id)),
         display_name: Some(id.to_owned()),
         roles,
     }

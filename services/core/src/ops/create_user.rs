@@ -30,7 +30,8 @@ pub(crate) async fn create_user(tx: &Tx, outbox: &Outbox, user: &NewUser) -> Res
     Ok(created_at)
 }
 
-fn taken(error: db::Error) -> Error {
+/// Which field another account has the value of, where that is why Postgres refused.
+pub(crate) fn taken(error: db::Error) -> Error {
     let field = UNIQUE
         .into_iter()
         .find(|(constraint, _)| error.constraint() == Some(constraint));

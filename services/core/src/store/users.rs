@@ -158,20 +158,22 @@ pub(crate) async fn touch(tx: &Tx, active: &[(&str, DateTime<Utc>)]) -> Result<(
     Ok(())
 }
 
-/// Gives an account other names; `None` leaves one as it is.
+/// Gives an account other names and another address; `None` leaves one as it is.
 pub(crate) async fn rename(
     tx: &Tx,
     user_id: &str,
     username: Option<&str>,
+    email: Option<&str>,
     display_name: Option<&str>,
 ) -> Result<(), db::Error> {
     tx.execute(
         "update core.users u
-         set username = coalesce($2, u.username), display_name = coalesce($3, u.display_name), updated_at = now()
+         set username = coalesce($2, u.username), email = coalesce($3, u.email),
+             display_name = coalesce($4, u.display_name), updated_at = now()
          where u.user_id = $1
-           and (u.username, u.display_name) is distinct from
-               (coalesce($2, u.username), coalesce($3, u.display_name))",
-        &[&user_id, &username, &display_name],
+           and (u.username, u.email, u.display_name) is distinct from
+               (coalesce($2, u.username), coalesce($3, u.email), coalesce($4, u.display_name))",
+        &[&user_id, &username, &email, &display_name],
     )
     .await?;
     Ok(())

@@ -59,9 +59,7 @@ impl Cell {
 fn expected(row: &Row, caller: &Caller, target: Target) -> u16 {
     let is_nobody = caller.name == NOBODY.name || caller.name == "suspended";
     let named = match &row.who {
-        Who::Everybody => return row.granted,
-        Who::OwnProof | Who::EveryToken if is_nobody => return 401,
-        Who::OwnProof => return row.granted,
+        Who::Everybody | Who::OwnProof => return row.granted,
         Who::EveryToken => true,
         Who::Named(letters) => letters.contains(&caller.letter),
     };

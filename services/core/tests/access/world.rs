@@ -48,7 +48,7 @@ pub(crate) const CALLERS: [Caller; 15] = [
     caller("supervisor_other", 'V', Reach::Nobody),
     caller("admin", 'M', Reach::Everybody),
     caller("auditor", 'U', Reach::Everybody),
-    caller("staff_without_role", ' ', Reach::Nobody),
+    caller("staff_without_role", 'N', Reach::Nobody),
     caller("pipeline", 'P', Reach::Everybody),
     caller("service", 'R', Reach::Everybody),
     // A good token of somebody whose account was suspended since.

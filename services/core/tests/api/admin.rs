@@ -19,11 +19,11 @@ struct Typed {
 
 impl Harness {
     /// Types a command; what it prints, or why it failed.
-    async fn admin(&self, line: &str) -> Result<String, String> {
+    pub(crate) async fn admin(&self, line: &str) -> Result<String, String> {
         self.admin_with(line, "").await
     }
 
-    async fn admin_with(&self, line: &str, input: &str) -> Result<String, String> {
+    pub(crate) async fn admin_with(&self, line: &str, input: &str) -> Result<String, String> {
         let words = std::iter::once("test").chain(line.split_whitespace());
         let typed = Typed::try_parse_from(words).map_err(|error| error.to_string())?;
         let (db, mut out) = (self.database.pools("core"), Vec::new());
@@ -43,6 +43,10 @@ impl Scratch {
 
     fn file(&self) -> PathBuf {
         self.0.join("credentials.json")
+    }
+
+    fn sign_ins(&self) -> PathBuf {
+        self.0.join("sign-ins.json")
     }
 
     fn read(&self) -> Value {
@@ -218,4 +222,76 @@ async fn a_second_run_keeps_the_tokens_that_still_work() {
     h.admin(&line).await.unwrap();
     assert_eq!(scratch.read().as_object().unwrap().len(), 9);
     assert_eq!(h.events("core.user.created").await.len(), 7);
+}
+
+#[tokio::test]
+async fn the_demo_s_people_sign_in_by_the_file_beside_and_keep_what_works() {
+    let h = Harness::new().await;
+    let scratch = Scratch::new();
+    let line = format!("demo-credentials --file {}", scratch.file().display());
+    h.run("delete from core.users").await;
+    h.admin(&line).await.unwrap();
+    let read = || -> Value { serde_json::from_slice(&fs::read(scratch.sign_ins()).unwrap()).unwrap() };
+    let mode = fs::metadata(scratch.sign_ins()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let first = read();
+    let names: Vec<&String> = first.as_object().unwrap().keys().collect();
+    assert_eq!(
+        names,
+        [
+            "admin",
+            "auditor",
+            "client",
+            "counselor",
+            "counselor_other",
+            "oncall",
+            "supervisor"
+        ]
+    );
+    for (name, user_id) in [
+        ("client", "client-001"),
+        ("counselor_other", "staff-counselor-other"),
+    ] {
+        let entry = &first[name];
+        assert_eq!(entry["user_id"], user_id);
+        assert_eq!(entry["email"], format!("{user_id}@demo.example"));
+        let password = entry["password"].as_str().unwrap();
+        let person = h.tokens(&h.login(entry["email"].as_str().unwrap(), password).await);
+        assert_eq!(person.caller.get("/v1/me").await.at("/id"), user_id);
+    }
+    h.admin(&line).await.unwrap();
+    assert_eq!(read(), first);
+    h.admin_with("password --user staff-oncall", "a pin by the sea\n")
+        .await
+        .unwrap();
+    h.admin(&line).await.unwrap();
+    let second = read();
+    assert_ne!(second["oncall"]["password"], first["oncall"]["password"]);
+    assert_eq!(second["admin"], first["admin"]);
+}
+
+#[tokio::test]
+async fn an_address_by_command_is_one_and_nobody_else_s() {
+    let h = Harness::new().await;
+    h.admin("user --id staff-a --kind staff --email a@mail.example")
+        .await
+        .unwrap();
+    h.admin("user --id staff-b --kind staff").await.unwrap();
+    for (line, words) in [
+        (
+            "user --id staff-b --kind staff --email A@mail.example",
+            "another account has this email",
+        ),
+        (
+            "user --id staff-c --kind staff --email a@mail.example",
+            "another account has this email",
+        ),
+        (
+            "user --id staff-b --kind staff --email nobody",
+            "no e-mail address",
+        ),
+    ] {
+        let refused = h.admin(line).await.unwrap_err();
+        assert!(refused.contains(words), "{line}: {refused}");
+    }
 }

@@ -17,6 +17,14 @@ pub(crate) struct Harness {
     pub(crate) anchor: PathBuf,
 }
 
+/// A broker's URL that leads nowhere.
+const NO_BROKER: &str = "amqp://127.0.0.1:1/none";
+
+fn start(database: &TestDb, amqp_url: SecretString, config: Config) -> Service {
+    let settings = Settings::for_testing("core", database.url("core"), amqp_url);
+    core_service::start(&settings, config, Metrics::isolated("core").unwrap()).unwrap()
+}
+
 /// A message of a client to a peer.
 pub(crate) fn message(user_id: &str, text: &str) -> Value {
     json!({"user_id": user_id, "message_text": text, "conversation_type": "buddy"})
@@ -39,22 +47,40 @@ pub(crate) fn column(answer: &Answer, field: &str) -> Vec<Value> {
 impl Harness {
     /// Starts without a broker: its URL leads nowhere, and nothing runs by itself.
     pub(crate) async fn new() -> Self {
-        Self::with_broker(SecretString::from("amqp://127.0.0.1:1/none")).await
+        Self::with_broker(NO_BROKER.into()).await
     }
 
     pub(crate) async fn with_broker(amqp_url: SecretString) -> Self {
+        Self::with(amqp_url, |config| config).await
+    }
+
+    /// Starts with other settings.
+    pub(crate) async fn with_config(change: impl FnOnce(Config) -> Config) -> Self {
+        Self::with(NO_BROKER.into(), change).await
+    }
+
+    async fn with(amqp_url: SecretString, change: impl FnOnce(Config) -> Config) -> Self {
         let database = TestDb::new().await;
         let principals = Principals::plant(&database).await;
-        let settings = Settings::for_testing("core", database.url("core"), amqp_url);
         let anchor = std::env::temp_dir().join(format!("recoverly-anchor-{}", uuid::Uuid::now_v7()));
-        let config = Config::for_testing(anchor.clone());
-        let app = core_service::start(&settings, config, Metrics::isolated("core").unwrap()).unwrap();
+        let app = start(&database, amqp_url, change(Config::for_testing(anchor.clone())));
         Self {
             database,
             principals,
             app,
             anchor,
         }
+    }
+
+    /// Another process of the same service.
+    pub(crate) fn replica(&self) -> Service {
+        self.replica_with(|config| config)
+    }
+
+    /// Another process with other settings.
+    pub(crate) fn replica_with(&self, change: impl FnOnce(Config) -> Config) -> Service {
+        let config = Config::for_testing(self.anchor.clone());
+        start(&self.database, NO_BROKER.into(), change(config))
     }
 
     /// Plants a client in the caseload of these staff.
