@@ -31,6 +31,21 @@ impl Contract for UserCreated {
     const TYPE: &'static str = "core.user.created";
 }
 
+/// An account was changed: which fields, never to what.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UserUpdated {
+    /// The account.
+    pub user_id: String,
+    /// Names of the fields that are other than before.
+    pub changed: Vec<String>,
+    /// When, UTC.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl Contract for UserUpdated {
+    const TYPE: &'static str = "core.user.updated";
+}
+
 /// A message was stored. The text stays in core.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MessageCreated {

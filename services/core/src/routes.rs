@@ -5,6 +5,8 @@ mod history;
 mod leases;
 mod me;
 mod messages;
+mod roles;
+mod user_changes;
 mod users;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -24,6 +26,9 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(users::create)
         .service(users::list)
         .service(users::find)
+        .service(user_changes::change)
+        .service(roles::grant)
+        .service(roles::revoke)
         // who cares for whom
         .service(caseload::list)
         .service(caseload::assign)

@@ -112,7 +112,8 @@ pub(crate) async fn assign(
     .await
 }
 
-fn must_be(found: Option<Kind>, wanted: Kind, field: &str) -> Result<(), Error> {
+/// 404 for an account that is absent, 422 for one of another kind.
+pub(super) fn must_be(found: Option<Kind>, wanted: Kind, field: &str) -> Result<(), Error> {
     match found {
         None => Err(Error::NotFound),
         Some(found) if found == wanted => Ok(()),

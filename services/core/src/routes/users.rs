@@ -33,11 +33,11 @@ const READ: Allowed = Allowed(&[
     PrincipalKind::Admin,
 ]);
 
-const MAX_USERNAME_BYTES: usize = 100;
-const MAX_NAME_BYTES: usize = 255;
-const MAX_PHONE_BYTES: usize = 50;
-const MAX_METADATA_BYTES: usize = 16 * 1024;
-const STATUSES: &[&str] = &["active", "suspended"];
+pub(super) const MAX_USERNAME_BYTES: usize = 100;
+pub(super) const MAX_NAME_BYTES: usize = 255;
+pub(super) const MAX_PHONE_BYTES: usize = 50;
+pub(super) const MAX_METADATA_BYTES: usize = 16 * 1024;
+pub(super) const STATUSES: &[&str] = &["active", "suspended"];
 /// Cursors of this list.
 const LIST_NAME: &str = "users";
 
@@ -169,6 +169,7 @@ struct UserView {
     timezone: String,
     locale: Option<String>,
     external_id: Option<String>,
+    clerk_user_id: Option<String>,
     /// active or suspended.
     status: String,
     created_at: DateTime<Utc>,
@@ -203,6 +204,7 @@ impl UserView {
             timezone: found.timezone,
             locale: found.locale,
             external_id: found.external_id,
+            clerk_user_id: found.clerk_user_id,
             status: found.status,
             created_at: found.created_at,
             updated_at: found.updated_at,
@@ -327,6 +329,7 @@ pub(crate) async fn find(
     Ok(HttpResponse::Ok().json(UserView::account(users::from_row(row)?)))
 }
 
-fn is(caller: &Caller, kind: PrincipalKind) -> bool {
+/// Whether the caller is of this kind, among others.
+pub(super) fn is(caller: &Caller, kind: PrincipalKind) -> bool {
     caller.principal.kinds().any(|own| own == kind)
 }

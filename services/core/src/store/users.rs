@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use db::{Row, Tx};
 use serde_json::Value;
 
+use crate::domain::changes::Account;
 use crate::domain::user::{Kind, NewUser};
 
 /// An account as it is read.
@@ -21,6 +22,7 @@ pub(crate) struct User {
     pub(crate) timezone: String,
     pub(crate) locale: Option<String>,
     pub(crate) external_id: Option<String>,
+    pub(crate) clerk_user_id: Option<String>,
     pub(crate) status: String,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
@@ -32,7 +34,7 @@ pub(crate) struct User {
 /// `$2` status, `$3` how a name or address begins, each or null; `$4` the last id seen or empty, `$5` limit.
 pub(crate) const LIST: &str = "
     select u.user_id, u.kind, u.username, u.email, u.full_name, u.display_name, u.phone, u.timezone, u.locale,
-        u.external_id, u.status, u.created_at, u.updated_at, u.last_active, u.metadata
+        u.external_id, u.clerk_user_id, u.status, u.created_at, u.updated_at, u.last_active, u.metadata
     from core.users u
     where ($1::varchar is null or u.kind = $1)
       and ($2::varchar is null or u.status = $2)
@@ -47,7 +49,7 @@ pub(crate) const LIST: &str = "
 /// One account, unless it is a client's who is seen for a crisis alone. `$1` its id, `$2` its kind or null.
 pub(crate) const FIND: &str = "
     select u.user_id, u.kind, u.username, u.email, u.full_name, u.display_name, u.phone, u.timezone, u.locale,
-        u.external_id, u.status, u.created_at, u.updated_at, u.last_active, u.metadata
+        u.external_id, u.clerk_user_id, u.status, u.created_at, u.updated_at, u.last_active, u.metadata
     from core.users u
     where u.user_id = $1 and ($2::varchar is null or u.kind = $2)
       and u.user_id <> all (array(select core.crisis_clients()))";
@@ -67,6 +69,7 @@ pub(crate) fn from_row(row: &Row) -> Result<User, db::Error> {
         timezone: row.try_get("timezone")?,
         locale: row.try_get("locale")?,
         external_id: row.try_get("external_id")?,
+        clerk_user_id: row.try_get("clerk_user_id")?,
         status: row.try_get("status")?,
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,
@@ -115,11 +118,7 @@ pub(crate) async fn hold(tx: &Tx, user_ids: &[&str]) -> Result<HashMap<String, K
         )
         .await?;
     rows.iter()
-        .map(|row| {
-            let kind = Kind::parse(row.try_get("kind")?)
-                .ok_or_else(|| db::Error::Row("users.kind is no kind".to_owned()))?;
-            Ok((row.try_get("user_id")?, kind))
-        })
+        .map(|row| Ok((row.try_get("user_id")?, kind_of(row)?)))
         .collect()
 }
 
@@ -158,21 +157,85 @@ pub(crate) async fn touch(tx: &Tx, active: &[(&str, DateTime<Utc>)]) -> Result<(
     Ok(())
 }
 
-/// Gives an account other names; `None` leaves one as it is.
-pub(crate) async fn rename(
-    tx: &Tx,
-    user_id: &str,
-    username: Option<&str>,
-    display_name: Option<&str>,
-) -> Result<(), db::Error> {
+/// An account that nobody else changes until the transaction ends.
+#[derive(Clone, Debug)]
+pub(crate) struct Locked {
+    pub(crate) kind: Kind,
+    pub(crate) account: Account,
+    pub(crate) updated_at: DateTime<Utc>,
+}
+
+/// Locks an account that the transaction may see, of that kind where one is named; clients seen for a crisis alone are
+/// not among them.
+pub(crate) async fn lock(tx: &Tx, user_id: &str, kind: Option<Kind>) -> Result<Option<Locked>, db::Error> {
+    let row = tx
+        .query_opt(
+            "select u.kind, u.username, u.email, u.full_name, u.display_name, u.phone, u.timezone, u.locale,
+                u.external_id, u.clerk_user_id, u.status, u.metadata, u.updated_at
+             from core.users u
+             where u.user_id = $1 and ($2::varchar is null or u.kind = $2)
+               and u.user_id <> all (array(select core.crisis_clients()))
+             for no key update",
+            &[&user_id, &kind.map(Kind::as_str)],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Locked {
+        kind: kind_of(&row)?,
+        account: Account {
+            username: row.try_get("username")?,
+            email: row.try_get("email")?,
+            full_name: row.try_get("full_name")?,
+            display_name: row.try_get("display_name")?,
+            phone: row.try_get("phone")?,
+            timezone: row.try_get("timezone")?,
+            locale: row.try_get("locale")?,
+            external_id: row.try_get("external_id")?,
+            clerk_user_id: row.try_get("clerk_user_id")?,
+            status: row.try_get("status")?,
+            metadata: row.try_get("metadata")?,
+        },
+        updated_at: row.try_get("updated_at")?,
+    }))
+}
+
+/// Stores what became of a locked account, but for its status; returns when.
+pub(crate) async fn update(tx: &Tx, user_id: &str, account: &Account) -> Result<DateTime<Utc>, db::Error> {
+    let row = tx
+        .query_one(
+            "update core.users u
+             set username = $2, email = $3, full_name = $4, display_name = $5, phone = $6, timezone = $7, locale = $8,
+                external_id = $9, clerk_user_id = $10, metadata = $11, updated_at = now()
+             where u.user_id = $1
+             returning u.updated_at",
+            &[
+                &user_id,
+                &account.username,
+                &account.email,
+                &account.full_name,
+                &account.display_name,
+                &account.phone,
+                &account.timezone,
+                &account.locale,
+                &account.external_id,
+                &account.clerk_user_id,
+                &account.metadata,
+            ],
+        )
+        .await?;
+    Ok(row.try_get("updated_at")?)
+}
+
+/// Stores another status. Alone, because every service forgets its remembered tokens whenever a statement names it.
+pub(crate) async fn set_status(tx: &Tx, user_id: &str, status: &str) -> Result<(), db::Error> {
     tx.execute(
-        "update core.users u
-         set username = coalesce($2, u.username), display_name = coalesce($3, u.display_name), updated_at = now()
-         where u.user_id = $1
-           and (u.username, u.display_name) is distinct from
-               (coalesce($2, u.username), coalesce($3, u.display_name))",
-        &[&user_id, &username, &display_name],
+        "update core.users u set status = $2 where u.user_id = $1",
+        &[&user_id, &status],
     )
     .await?;
     Ok(())
+}
+
+fn kind_of(row: &Row) -> Result<Kind, db::Error> {
+    Kind::parse(row.try_get("kind")?).ok_or_else(|| db::Error::Row("users.kind is no kind".to_owned()))
 }

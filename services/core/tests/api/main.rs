@@ -14,5 +14,7 @@ mod history;
 mod leases;
 mod messages;
 mod refusals;
+mod roles;
 mod tokens;
+mod user_changes;
 mod users;
