@@ -8,8 +8,8 @@ use common::{ContactOutcome, EscalationStatus, EscalationType, PrincipalKind, Ur
 use serde::Serialize;
 use utoipa::ToSchema;
 use web::{
-    Allowed, Answer, Caller, CursorKey, Fields, Granted, Newest, Page, Paging, Params, Problem, Query, Read,
-    ReadQuery, Write, read,
+    Allowed, Answer, Caller, CursorKey, Fields, Granted, Id, Newest, Page, Paging, Params, Problem, Query,
+    Read, ReadQuery, Write, read,
 };
 
 use crate::domain::escalation::{ACK_LEASE_DEFAULT_MINUTES, ACK_LEASE_MAX_MINUTES};
@@ -201,14 +201,14 @@ pub(crate) async fn list(
 #[get("/v1/escalations/{escalation_id}")]
 pub(crate) async fn find(
     state: Data<State>,
-    escalation_id: Path<i64>,
+    escalation_id: Path<Id>,
     _: Query<()>,
     caller: Caller,
 ) -> Result<HttpResponse, Error> {
     caller.allow(&READ)?;
     let rows = state
         .db
-        .read(&caller.actor()?, &escalations::find_sql(), &[&*escalation_id])
+        .read(&caller.actor()?, &escalations::find_sql(), &[&**escalation_id])
         .await?;
     let found = escalations::from_row(rows.first().ok_or(Error::NotFound)?)?;
     Ok(HttpResponse::Ok().json(EscalationView::new(found, &caller)))
@@ -244,14 +244,14 @@ impl Read for Acknowledge {
 #[post("/v1/escalations/{escalation_id}/acknowledge")]
 pub(crate) async fn acknowledge(
     state: Data<State>,
-    escalation_id: Path<i64>,
+    escalation_id: Path<Id>,
     request: Write<Acknowledge>,
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, body, key } = request.allow(&ANSWER)?;
     let staff_id = caller.principal.id.as_str();
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
-        let found = escalations::lock(tx, *escalation_id)
+        let found = escalations::lock(tx, **escalation_id)
             .await?
             .ok_or(Error::NotFound)?;
         let mine = found.acknowledged_by.as_deref() == Some(staff_id);
@@ -265,7 +265,7 @@ pub(crate) async fn acknowledge(
             }
         }
         let now = state.clock.fixed();
-        let taken = escalations::acknowledge(tx, *escalation_id, staff_id, body.lease_minutes, now).await?;
+        let taken = escalations::acknowledge(tx, **escalation_id, staff_id, body.lease_minutes, now).await?;
         state
             .outbox
             .enqueue(tx, vec![changed(escalation::ACKNOWLEDGED, &taken)?]);
@@ -317,14 +317,14 @@ impl Read for Resolution {
 #[post("/v1/escalations/{escalation_id}/resolve")]
 pub(crate) async fn resolve(
     state: Data<State>,
-    escalation_id: Path<i64>,
+    escalation_id: Path<Id>,
     request: Write<Resolution>,
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, body, key } = request.allow(&ANSWER)?;
     let staff_id = caller.principal.id.as_str();
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
-        let found = escalations::lock(tx, *escalation_id)
+        let found = escalations::lock(tx, **escalation_id)
             .await?
             .ok_or(Error::NotFound)?;
         match found.status {
@@ -333,7 +333,8 @@ pub(crate) async fn resolve(
                 return Err(Error::EscalationClosed(found.status));
             }
         }
-        let resolved = escalations::resolve(tx, *escalation_id, staff_id, &body, state.clock.fixed()).await?;
+        let resolved =
+            escalations::resolve(tx, **escalation_id, staff_id, &body, state.clock.fixed()).await?;
         state
             .outbox
             .enqueue(tx, vec![changed(escalation::RESOLVED, &resolved)?]);
