@@ -1,11 +1,13 @@
 //! Every path of the core service.
 
+mod break_glass;
 mod caseload;
 mod history;
 mod leases;
 mod me;
 mod messages;
 mod roles;
+mod teams;
 mod user_changes;
 mod users;
 
@@ -33,6 +35,13 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(caseload::list)
         .service(caseload::assign)
         .service(caseload::end)
+        .service(teams::create)
+        .service(teams::list)
+        .service(teams::put_member)
+        .service(teams::remove_member)
+        .service(break_glass::take)
+        .service(break_glass::list)
+        .service(break_glass::review)
         // clients, their app and their counselors
         .service(messages::create)
         .service(messages::create_batch)

@@ -2,10 +2,12 @@
 //! operator's commands begin or commit.
 
 pub(crate) mod api_clients;
+pub(crate) mod break_glass;
 pub(crate) mod caseload;
 pub(crate) mod messages;
 pub(crate) mod scoring;
 pub(crate) mod staff_roles;
+pub(crate) mod teams;
 pub(crate) mod tokens;
 pub(crate) mod users;
 

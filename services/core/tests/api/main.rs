@@ -7,6 +7,7 @@
 )]
 
 mod admin;
+mod break_glass;
 mod caseload;
 mod events;
 mod harness;
@@ -15,6 +16,7 @@ mod leases;
 mod messages;
 mod refusals;
 mod roles;
+mod teams;
 mod tokens;
 mod user_changes;
 mod users;
