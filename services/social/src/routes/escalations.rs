@@ -5,6 +5,7 @@ use actix_web::{HttpResponse, get, post};
 use chrono::{DateTime, Utc};
 use common::contracts::escalation;
 use common::{ContactOutcome, EscalationStatus, EscalationType, PrincipalKind, Urgency};
+use db::Actor;
 use serde::Serialize;
 use utoipa::ToSchema;
 use web::{
@@ -16,6 +17,7 @@ use crate::domain::escalation::{ACK_LEASE_DEFAULT_MINUTES, ACK_LEASE_MAX_MINUTES
 use crate::error::Error;
 use crate::ops::raise::changed;
 use crate::state::State;
+use crate::store::caseload;
 use crate::store::escalations::{self, Escalation, Resolution};
 
 const READ: Allowed = Allowed(&[
@@ -172,11 +174,14 @@ pub(crate) async fn list(
     let urgency = query.urgency.map(Urgency::as_str);
     let mine = query.mine.then_some(caller.principal.id.as_str());
     let limit = query.paging.limit + 1;
+    let actor = caller.actor()?;
     let params: db::Params<'_> = &[&status, &urgency, &mine, &at, &id, &limit];
-    let rows = state
-        .db
-        .read(&caller.actor()?, &escalations::list_sql(), params)
-        .await?;
+    let rows = state.db.read(&actor, &escalations::list_sql(), params).await?;
+    if rows.is_empty()
+        && let Some(client) = &caller.on_behalf_of
+    {
+        must_be_client(&state, &actor, client).await?;
+    }
     let found = rows
         .iter()
         .map(escalations::from_row)
@@ -190,6 +195,13 @@ pub(crate) async fn list(
         )
     });
     Ok(HttpResponse::Ok().json(page.map(|found| EscalationView::new(found, &caller))))
+}
+
+/// 404 for an app that acts for somebody who is no client: the empty list would say that there is one in no need. Asked
+/// only where the list is empty, so that it costs nothing otherwise.
+async fn must_be_client(state: &State, actor: &Actor, user_id: &str) -> Result<(), Error> {
+    let found = state.db.read(actor, caseload::IS_CLIENT, &[&user_id]).await?;
+    found.first().map(drop).ok_or(Error::NotFound)
 }
 
 /// One escalation.
