@@ -5,6 +5,8 @@ pub(crate) mod api_clients;
 pub(crate) mod break_glass;
 pub(crate) mod caseload;
 pub(crate) mod messages;
+#[cfg(test)]
+mod plans;
 pub(crate) mod scoring;
 pub(crate) mod staff_roles;
 pub(crate) mod teams;

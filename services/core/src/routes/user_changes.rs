@@ -191,7 +191,7 @@ async fn rights(state: &State, caller: &Caller, user_id: &str) -> Result<Vec<Rig
         let params: db::Params<'_> = &[&user_id, &Kind::Client.as_str()];
         let seen = state
             .db
-            .read(&caller.actor_for(user_id)?, users::FIND, params)
+            .read(&caller.actor_for(user_id)?, &users::find_sql(), params)
             .await?;
         rights.extend(seen.first().map(|_| Right::Care));
     }

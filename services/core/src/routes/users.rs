@@ -263,18 +263,15 @@ pub(crate) async fn list(
         .unwrap_or_default();
     let limit = query.paging.limit + 1;
     let (view, rows): (fn(User) -> UserView, _) = if is(&caller, PrincipalKind::Admin) {
-        let params: db::Params<'_> = &[&query.kind, &query.status, &query.q, &after, &limit];
-        (
-            UserView::account,
-            state.db.worker_query(users::LIST, params).await?,
-        )
+        (UserView::account, all(&state, &query, &after, limit).await?)
     } else if query.kind == Some(Kind::Staff.as_str()) {
         (UserView::whole, Vec::new())
     } else {
-        let params: db::Params<'_> = &[&Kind::Client.as_str(), &query.status, &query.q, &after, &limit];
+        let params: db::Params<'_> = &[&query.status, &query.q, &after, &limit];
+        let actor = caller.actor()?;
         (
             UserView::whole,
-            state.db.read(&caller.actor()?, users::LIST, params).await?,
+            state.db.read(&actor, &users::caseload_sql(), params).await?,
         )
     };
     let items = rows
@@ -285,6 +282,21 @@ pub(crate) async fn list(
         cursors.seal(LIST_NAME, &caller, &query.paging, &last.user_id)
     });
     Ok(HttpResponse::Ok().json(page))
+}
+
+/// A page of all accounts.
+async fn all(state: &State, query: &ListQuery, after: &str, limit: i64) -> Result<Vec<db::Row>, Error> {
+    let rows = match &query.q {
+        None => {
+            let params: db::Params<'_> = &[&query.kind, &query.status, &after, &limit];
+            state.db.worker_query(&users::list_sql(), params).await?
+        }
+        Some(q) => {
+            let params: db::Params<'_> = &[&query.kind, &query.status, &after, &limit, q];
+            state.db.worker_query(&users::search_sql(), params).await?
+        }
+    };
+    Ok(rows)
 }
 
 /// One account.
@@ -312,7 +324,7 @@ pub(crate) async fn find(
         let params: db::Params<'_> = &[&&**user_id, &Kind::Client.as_str()];
         let rows = state
             .db
-            .read(&caller.actor_for(&user_id)?, users::FIND, params)
+            .read(&caller.actor_for(&user_id)?, &users::find_sql(), params)
             .await?;
         if let Some(row) = rows.first() {
             return Ok(HttpResponse::Ok().json(UserView::whole(users::from_row(row)?)));
@@ -323,7 +335,7 @@ pub(crate) async fn find(
     }
     let rows = state
         .db
-        .worker_query(users::FIND, &[&&**user_id, &None::<&str>])
+        .worker_query(&users::find_sql(), &[&&**user_id, &None::<&str>])
         .await?;
     let row = rows.first().ok_or(Error::NotFound)?;
     Ok(HttpResponse::Ok().json(UserView::account(users::from_row(row)?)))

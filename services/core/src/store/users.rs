@@ -30,29 +30,82 @@ pub(crate) struct User {
     pub(crate) metadata: Option<Value>,
 }
 
-/// Accounts by id, of those that the transaction may see, without clients seen for a crisis alone. `$1` kind,
-/// `$2` status, `$3` how a name or address begins, each or null; `$4` the last id seen or empty, `$5` limit.
-pub(crate) const LIST: &str = "
-    select u.user_id, u.kind, u.username, u.email, u.full_name, u.display_name, u.phone, u.timezone, u.locale,
-        u.external_id, u.clerk_user_id, u.status, u.created_at, u.updated_at, u.last_active, u.metadata
-    from core.users u
-    where ($1::varchar is null or u.kind = $1)
-      and ($2::varchar is null or u.status = $2)
-      and ($3::text is null or starts_with(lower(u.display_name), lower($3)) or starts_with(lower(u.username), lower($3))
-        or starts_with(lower(u.full_name), lower($3)) or starts_with(lower(u.email), lower($3))
-        or starts_with(lower(u.user_id), lower($3)))
-      and u.user_id > $4
-      and u.user_id <> all (array(select core.crisis_clients()))
-    order by u.user_id
-    limit $5";
+/// The columns of an account, under the alias `u`.
+const COLUMNS: &str =
+    "u.user_id, u.kind, u.username, u.email, u.full_name, u.display_name, u.phone, u.timezone, u.locale,
+    u.external_id, u.clerk_user_id, u.status, u.created_at, u.updated_at, u.last_active, u.metadata";
+
+/// What a search looks at: how one of these begins. Each has an index of its own.
+const SEARCHED: [&str; 5] = [
+    "lower(u.user_id)",
+    "lower(u.username)",
+    "lower(u.email)",
+    "lower(u.full_name)",
+    "lower(u.display_name)",
+];
+
+/// The clients of a caseload by id, without those seen for a crisis alone. `$1` status or null, `$2` how a name, address
+/// or id begins or null, `$3` the last id seen or empty, `$4` limit. Which clients are visible is the row policy's to
+/// decide; it is said here as well so that the index on them is used.
+pub(crate) fn caseload_sql() -> String {
+    let begins: Vec<String> = SEARCHED
+        .iter()
+        .map(|column| format!("starts_with({column}, lower($2))"))
+        .collect();
+    format!(
+        "select {COLUMNS} from core.users u
+         where u.user_id = any ((select core.visible_clients())::varchar[]) and u.kind = 'client'
+           and ($1::varchar is null or u.status = $1)
+           and ($2::text is null or {})
+           and u.user_id > $3
+           and u.user_id <> all (array(select core.crisis_clients()))
+         order by u.user_id
+         limit $4",
+        begins.join(" or ")
+    )
+}
+
+/// All accounts by id. `$1` kind and `$2` status, each or null; `$3` the last id seen or empty, `$4` limit.
+pub(crate) fn list_sql() -> String {
+    format!(
+        "select {COLUMNS} from core.users u
+         where ($1::varchar is null or u.kind = $1) and ($2::varchar is null or u.status = $2) and u.user_id > $3
+         order by u.user_id
+         limit $4"
+    )
+}
+
+/// As [`list_sql`], those of whom a name, address or id begins with `$5`. Every column is searched by itself, from its
+/// index: in one condition the planner would rather walk the ids until it has found enough. The last character there is
+/// ends the range.
+pub(crate) fn search_sql() -> String {
+    let arms: Vec<String> = SEARCHED
+        .iter()
+        .map(|column| {
+            format!(
+                "select {COLUMNS} from core.users u
+                 where {column} ~>=~ lower($5::text) and {column} ~<~ (lower($5::text) || chr(1114111))
+                   and ($1::varchar is null or u.kind = $1) and ($2::varchar is null or u.status = $2)
+                   and u.user_id > $3"
+            )
+        })
+        .collect();
+    format!(
+        "select distinct on (u.user_id) {COLUMNS} from ({}) as u
+         order by u.user_id
+         limit $4",
+        arms.join(" union all ")
+    )
+}
 
 /// One account, unless it is a client's who is seen for a crisis alone. `$1` its id, `$2` its kind or null.
-pub(crate) const FIND: &str = "
-    select u.user_id, u.kind, u.username, u.email, u.full_name, u.display_name, u.phone, u.timezone, u.locale,
-        u.external_id, u.clerk_user_id, u.status, u.created_at, u.updated_at, u.last_active, u.metadata
-    from core.users u
-    where u.user_id = $1 and ($2::varchar is null or u.kind = $2)
-      and u.user_id <> all (array(select core.crisis_clients()))";
+pub(crate) fn find_sql() -> String {
+    format!(
+        "select {COLUMNS} from core.users u
+         where u.user_id = $1 and ($2::varchar is null or u.kind = $2)
+           and u.user_id <> all (array(select core.crisis_clients()))"
+    )
+}
 
 /// Which of these ids (`$1`) are accounts at all.
 pub(crate) const EXISTING: &str = "select u.user_id from core.users u where u.user_id = any ($1)";
