@@ -301,6 +301,19 @@ async fn every_refusal_of_a_break_glass_is_named() {
             (422, named.into_iter().map(str::to_owned).collect())
         );
     }
+    assert_eq!(
+        h.database
+            .count("select count(*) from core.break_glass_grants")
+            .await,
+        0
+    );
+}
+
+#[tokio::test]
+async fn break_glass_is_for_who_cares_for_clients_and_its_review_for_supervisors() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &[]).await;
+    let caller = h.call("counselor");
     for absent in ["nobody", "staff-counselor_other"] {
         assert_eq!(take(&caller, absent).await.code(), 404, "{absent}");
     }

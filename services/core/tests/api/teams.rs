@@ -216,6 +216,14 @@ async fn every_refusal_of_a_team_is_named() {
         assert_eq!(admin.put(&path, &member).await.code(), 404, "{path}");
         assert_eq!(admin.delete(&path).await.code(), 404, "{path}");
     }
+}
+
+#[tokio::test]
+async fn teams_are_made_and_filled_by_admins() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &[]).await;
+    let team = led_team(&h).await;
+    let member = json!({"part": "member"});
     for caller in [
         "counselor",
         "oncall",
