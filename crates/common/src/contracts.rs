@@ -32,6 +32,59 @@ impl Contract for UserCreated {
     const TYPE: &'static str = "core.user.created";
 }
 
+/// An account was changed: which fields, never to what.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UserUpdated {
+    /// The account.
+    pub user_id: String,
+    /// Names of the fields that are other than before.
+    pub changed: Vec<String>,
+    /// When, UTC.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl Contract for UserUpdated {
+    const TYPE: &'static str = "core.user.updated";
+}
+
+/// A staff user took sight of a client beyond the own caseload. The reason stays in core.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BreakGlassGranted {
+    /// The grant.
+    pub grant_id: i64,
+    /// Who took it.
+    pub staff_id: String,
+    /// The client whom it shows.
+    pub user_id: String,
+    /// From when on, UTC.
+    pub granted_at: DateTime<Utc>,
+    /// Until when, UTC.
+    pub expires_at: DateTime<Utc>,
+}
+
+impl Contract for BreakGlassGranted {
+    const TYPE: &'static str = "core.breakglass.granted";
+}
+
+/// A supervisor looked at what somebody had taken.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BreakGlassReviewed {
+    /// The grant.
+    pub grant_id: i64,
+    /// Who took it; null once that account is gone.
+    pub staff_id: Option<String>,
+    /// The client whom it showed.
+    pub user_id: String,
+    /// Who reviewed it.
+    pub reviewed_by: String,
+    /// When, UTC.
+    pub reviewed_at: DateTime<Utc>,
+}
+
+impl Contract for BreakGlassReviewed {
+    const TYPE: &'static str = "core.breakglass.reviewed";
+}
+
 /// A message was stored. The text stays in core.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MessageCreated {

@@ -14,6 +14,7 @@ mod broker;
 mod crash;
 mod database;
 mod http;
+pub mod plan;
 mod principals;
 mod servers;
 pub mod serving;

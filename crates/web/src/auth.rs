@@ -37,7 +37,7 @@ const ON_BEHALF_OF: &str = "x-on-behalf-of";
 ///     extensions(("x-principals" = json!(RECORD))),
 /// )]
 /// #[post("/v1/messages/{message_id}/predictions")]
-/// async fn record(app: Data<App>, path: Path<i64>, request: Write<NewPrediction>) -> Result<HttpResponse, Error> {
+/// async fn record(app: Data<App>, path: Path<Id>, request: Write<NewPrediction>) -> Result<HttpResponse, Error> {
 ///     let request = request.allow(&RECORD)?;
 ///     …
 /// }

@@ -28,7 +28,7 @@ pub use fault::{Fault, Faults};
 pub use fields::{Fields, Item, Read, all};
 pub use idempotency::{Answer, IdempotencyKey, write};
 pub use page::{CursorKey, DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS, Newest, Page, Paging};
-pub use path::Identifier;
+pub use path::{Id, Identifier};
 pub use problem::{Code, FieldError, Problem, ProblemDetails};
 pub use query::{Params, Query, ReadQuery};
 pub use rate::{RateLimits, RateSettings, Stranger};

@@ -3,7 +3,7 @@
 //! ```ignore
 //! async fn acknowledge(
 //!     app: Data<App>,
-//!     id: Path<i64>,
+//!     id: Path<Id>,
 //!     request: Write<Acknowledge>,
 //! ) -> Result<HttpResponse, Error> {
 //!     let Granted { caller, body, key } = request.allow(&ACKNOWLEDGE)?;

@@ -1,5 +1,7 @@
 //! What the core service decides, as pure functions: nothing waits, nothing is written.
 
+pub(crate) mod break_glass;
+pub(crate) mod changes;
 pub(crate) mod consent;
 pub(crate) mod disclosure;
 pub(crate) mod message;

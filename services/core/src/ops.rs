@@ -4,4 +4,5 @@ pub(crate) mod attempt;
 pub(crate) mod create_user;
 pub(crate) mod give_tokens;
 pub(crate) mod set_password;
+pub(crate) mod update_user;
 pub(crate) mod verify_audit;

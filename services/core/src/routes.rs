@@ -2,6 +2,7 @@
 
 mod audit;
 mod auth;
+mod break_glass;
 mod caseload;
 mod consents;
 mod disclosures;
@@ -13,8 +14,11 @@ mod password;
 mod password_reset;
 mod preferences;
 mod profile;
+mod roles;
 mod stated_preferences;
+mod teams;
 mod totp;
+mod user_changes;
 mod users;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -44,6 +48,9 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(users::create)
         .service(users::list)
         .service(users::find)
+        .service(user_changes::change)
+        .service(roles::grant)
+        .service(roles::revoke)
         // who cares for whom
         .service(caseload::list)
         .service(caseload::assign)
@@ -52,6 +59,13 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(audit::list)
         .service(audit::verify)
         .service(audit::access_log)
+        .service(teams::create)
+        .service(teams::list)
+        .service(teams::put_member)
+        .service(teams::remove_member)
+        .service(break_glass::take)
+        .service(break_glass::list)
+        .service(break_glass::review)
         // clients, their app and their counselors
         .service(messages::create)
         .service(messages::create_batch)

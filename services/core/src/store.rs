@@ -3,12 +3,15 @@
 
 pub(crate) mod api_clients;
 pub(crate) mod audit;
+pub(crate) mod break_glass;
 pub(crate) mod caseload;
 pub(crate) mod consents;
 pub(crate) mod credentials;
 pub(crate) mod disclosures;
 pub(crate) mod messages;
 pub(crate) mod password_resets;
+#[cfg(test)]
+mod plans;
 pub(crate) mod recovery_codes;
 pub(crate) mod refresh_tokens;
 pub(crate) mod scoring;
@@ -16,6 +19,7 @@ pub(crate) mod sign_in_failures;
 pub(crate) mod sign_in_leftovers;
 pub(crate) mod staff_roles;
 pub(crate) mod stated_preferences;
+pub(crate) mod teams;
 pub(crate) mod tickets;
 pub(crate) mod tokens;
 pub(crate) mod totp_secrets;

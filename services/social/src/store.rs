@@ -6,6 +6,8 @@ pub(crate) mod caseload;
 pub(crate) mod escalations;
 pub(crate) mod meetings;
 pub(crate) mod nudges;
+#[cfg(test)]
+mod plans;
 pub(crate) mod policies;
 pub(crate) mod predictions;
 pub(crate) mod profiles;

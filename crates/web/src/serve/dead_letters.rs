@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::auth::{Allowed, Caller};
 use crate::idempotency::{Answer, write};
 use crate::page::{CursorKey, Page, Paging};
+use crate::path::Id;
 use crate::problem::{Code, Problem};
 use crate::query::Query;
 use crate::write::{Granted, Write};
@@ -89,7 +90,7 @@ async fn list(
     extensions(("x-principals" = json!(ALLOWED))),
 )]
 #[post("/v1/dead-letters/{id}/redrive")]
-async fn redrive(id: Path<i64>, request: Write<()>, db: ThinData<Db>) -> Result<HttpResponse, Problem> {
+async fn redrive(id: Path<Id>, request: Write<()>, db: ThinData<Db>) -> Result<HttpResponse, Problem> {
     let Granted { caller, key, .. } = request.allow(&ALLOWED)?;
     let tx = db.begin_worker().await?;
     write(tx, &caller, key, async |tx| {
@@ -101,7 +102,7 @@ async fn redrive(id: Path<i64>, request: Write<()>, db: ThinData<Db>) -> Result<
             tx.schema()
         );
         let row = tx
-            .query_opt(&sql, &[&*id])
+            .query_opt(&sql, &[&**id])
             .await?
             .ok_or_else(Problem::not_found)?;
         let letter = DeadLetter::from_row(&row)?;

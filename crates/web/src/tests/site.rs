@@ -240,9 +240,9 @@ async fn list_things(
 
 #[utoipa::path(responses((status = 200)))]
 #[get("/v1/things/{id}")]
-async fn thing(id: Path<i64>, caller: Caller, _state: Data<()>) -> Result<HttpResponse, Problem> {
+async fn thing(id: Path<Id>, caller: Caller, _state: Data<()>) -> Result<HttpResponse, Problem> {
     let actor = caller.actor()?.to_string();
-    Ok(HttpResponse::Ok().json(json!({ "id": *id, "actor": actor })))
+    Ok(HttpResponse::Ok().json(json!({ "id": **id, "actor": actor })))
 }
 
 #[utoipa::path(responses((status = 200)))]

@@ -4,8 +4,10 @@ use bus::Outbox;
 use db::Tx;
 
 use super::{Failure, ProgramArgs, ProgramKind, Role, UserArgs, UserKind};
+use crate::domain::changes::Changes;
 use crate::domain::user::{Kind, NewUser, email as email_of};
-use crate::ops::create_user::{create_user, taken};
+use crate::ops::create_user::create_user;
+use crate::ops::update_user::update_user;
 use crate::store::{api_clients, staff_roles, users};
 
 /// Makes the account or brings it to what is said; tells what was done.
@@ -22,7 +24,7 @@ pub(super) async fn user(tx: &Tx, outbox: &Outbox, args: &UserArgs) -> Result<St
     if kind == Kind::Client && !args.roles.is_empty() {
         return Err(Failure("roles are for staff".to_owned()));
     }
-    let done = match users::hold(tx, &[&args.id]).await?.get(&args.id) {
+    let done = match users::lock(tx, &args.id, None).await? {
         None => {
             let user = NewUser {
                 username: args.username.clone(),
@@ -33,23 +35,21 @@ pub(super) async fn user(tx: &Tx, outbox: &Outbox, args: &UserArgs) -> Result<St
             create_user(tx, outbox, &user).await?;
             "made"
         }
-        Some(found) if *found == kind => {
-            users::rename(
-                tx,
-                &args.id,
-                args.username.as_deref(),
-                args.email.as_deref(),
-                args.display_name.as_deref(),
-            )
-            .await
-            .map_err(taken)?;
+        Some(found) if found.kind == kind => {
+            let changes = Changes {
+                username: args.username.clone().map(Some),
+                email: args.email.clone().map(Some),
+                display_name: args.display_name.clone().map(Some),
+                ..Changes::default()
+            };
+            update_user(tx, outbox, &args.id, found, changes).await?;
             "up to date"
         }
         Some(found) => {
             return Err(Failure(format!(
                 "account {} is a {} account",
                 args.id,
-                found.as_str()
+                found.kind.as_str()
             )));
         }
     };

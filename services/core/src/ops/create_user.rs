@@ -10,11 +10,12 @@ use crate::error::Error;
 use crate::store::users;
 
 /// What must be unique among accounts: the constraint and the field it stands for.
-const UNIQUE: [(&str, &str); 4] = [
+const UNIQUE: [(&str, &str); 5] = [
     ("pk_users", "user_id"),
     ("uq_users_username", "username"),
     ("uq_users_email", "email"),
     ("uq_users_external_id", "external_id"),
+    ("uq_users_clerk_user_id", "clerk_user_id"),
 ];
 
 /// Makes the account; returns when. A value that another account has is [`Error::Taken`], and the transaction is then
@@ -31,7 +32,7 @@ pub(crate) async fn create_user(tx: &Tx, outbox: &Outbox, user: &NewUser) -> Res
 }
 
 /// Which field another account has the value of, where that is why Postgres refused.
-pub(crate) fn taken(error: db::Error) -> Error {
+pub(super) fn taken(error: db::Error) -> Error {
     let field = UNIQUE
         .into_iter()
         .find(|(constraint, _)| error.constraint() == Some(constraint));

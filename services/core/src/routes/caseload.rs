@@ -112,7 +112,8 @@ pub(crate) async fn assign(
     .await
 }
 
-fn must_be(found: Option<Kind>, wanted: Kind, field: &str) -> Result<(), Error> {
+/// 404 for an account that is absent, 422 for one of another kind.
+pub(super) fn must_be(found: Option<Kind>, wanted: Kind, field: &str) -> Result<(), Error> {
     match found {
         None => Err(Error::NotFound),
         Some(found) if found == wanted => Ok(()),
@@ -191,7 +192,8 @@ pub(crate) async fn list(
     let after: i64 = cursors.open(LIST_NAME, &caller, &query.paging)?.unwrap_or(0);
     let limit = query.paging.limit + 1;
     let params: db::Params<'_> = &[&query.staff_id, &query.client_id, &after, &limit];
-    let rows = state.db.worker_query(caseload::LIST, params).await?;
+    let sql = caseload::list_sql(query.staff_id.is_some(), query.client_id.is_some());
+    let rows = state.db.worker_query(sql, params).await?;
     let items = rows
         .iter()
         .map(|row| Ok(caseload::from_row(row)?.into()))

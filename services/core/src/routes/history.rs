@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use web::{
-    Allowed, Caller, CursorKey, Holder, Identifier, NOBODY_ELSE, Newest, Page, Paging, Params, Problem,
+    Allowed, Caller, CursorKey, Holder, Id, Identifier, NOBODY_ELSE, Newest, Page, Paging, Params, Problem,
     Query, ReadQuery, read,
 };
 
@@ -139,12 +139,12 @@ pub(crate) async fn list(
 #[get("/v1/messages/{message_id}")]
 pub(crate) async fn find(
     state: Data<State>,
-    message_id: Path<i64>,
+    message_id: Path<Id>,
     _: Query<()>,
     caller: Caller,
 ) -> Result<HttpResponse, Error> {
     caller.allow(&READ)?;
-    let params: db::Params<'_> = &[&*message_id, &sees_in_crisis_only(&caller)];
+    let params: db::Params<'_> = &[&**message_id, &sees_in_crisis_only(&caller)];
     let rows = state.db.read(&caller.actor()?, messages::FIND, params).await?;
     let row = rows.first().ok_or(Error::NotFound)?;
     let found = messages::from_row(row)?;

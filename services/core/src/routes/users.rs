@@ -33,11 +33,11 @@ const READ: Allowed = Allowed(&[
     PrincipalKind::Admin,
 ]);
 
-const MAX_USERNAME_BYTES: usize = 100;
-const MAX_NAME_BYTES: usize = 255;
-const MAX_PHONE_BYTES: usize = 50;
-const MAX_METADATA_BYTES: usize = 16 * 1024;
-const STATUSES: &[&str] = &["active", "suspended"];
+pub(super) const MAX_USERNAME_BYTES: usize = 100;
+pub(super) const MAX_NAME_BYTES: usize = 255;
+pub(super) const MAX_PHONE_BYTES: usize = 50;
+pub(super) const MAX_METADATA_BYTES: usize = 16 * 1024;
+pub(super) const STATUSES: &[&str] = &["active", "suspended"];
 /// Cursors of this list.
 const LIST_NAME: &str = "users";
 
@@ -169,6 +169,7 @@ struct UserView {
     timezone: String,
     locale: Option<String>,
     external_id: Option<String>,
+    clerk_user_id: Option<String>,
     /// active or suspended.
     status: String,
     created_at: DateTime<Utc>,
@@ -203,6 +204,7 @@ impl UserView {
             timezone: found.timezone,
             locale: found.locale,
             external_id: found.external_id,
+            clerk_user_id: found.clerk_user_id,
             status: found.status,
             created_at: found.created_at,
             updated_at: found.updated_at,
@@ -261,18 +263,15 @@ pub(crate) async fn list(
         .unwrap_or_default();
     let limit = query.paging.limit + 1;
     let (view, rows): (fn(User) -> UserView, _) = if is(&caller, PrincipalKind::Admin) {
-        let params: db::Params<'_> = &[&query.kind, &query.status, &query.q, &after, &limit];
-        (
-            UserView::account,
-            state.db.worker_query(users::LIST, params).await?,
-        )
+        (UserView::account, all(&state, &query, &after, limit).await?)
     } else if query.kind == Some(Kind::Staff.as_str()) {
         (UserView::whole, Vec::new())
     } else {
-        let params: db::Params<'_> = &[&Kind::Client.as_str(), &query.status, &query.q, &after, &limit];
+        let params: db::Params<'_> = &[&query.status, &query.q, &after, &limit];
+        let actor = caller.actor()?;
         (
             UserView::whole,
-            state.db.read(&caller.actor()?, users::LIST, params).await?,
+            state.db.read(&actor, &users::caseload_sql(), params).await?,
         )
     };
     let items = rows
@@ -284,6 +283,21 @@ pub(crate) async fn list(
     });
     let shown: Vec<&str> = page.items.iter().map(|user| user.user_id.as_str()).collect();
     Ok(caller.disclose(shown, &page).await?)
+}
+
+/// A page of all accounts.
+async fn all(state: &State, query: &ListQuery, after: &str, limit: i64) -> Result<Vec<db::Row>, Error> {
+    let rows = match &query.q {
+        None => {
+            let params: db::Params<'_> = &[&query.kind, &query.status, &after, &limit];
+            state.db.worker_query(&users::list_sql(), params).await?
+        }
+        Some(q) => {
+            let params: db::Params<'_> = &[&query.kind, &query.status, &after, &limit, q];
+            state.db.worker_query(&users::search_sql(), params).await?
+        }
+    };
+    Ok(rows)
 }
 
 /// One account.
@@ -311,7 +325,7 @@ pub(crate) async fn find(
         let params: db::Params<'_> = &[&&**user_id, &Kind::Client.as_str()];
         let rows = state
             .db
-            .read(&caller.actor_for(&user_id)?, users::FIND, params)
+            .read(&caller.actor_for(&user_id)?, &users::find_sql(), params)
             .await?;
         if let Some(row) = rows.first() {
             let user = UserView::whole(users::from_row(row)?);
@@ -323,7 +337,7 @@ pub(crate) async fn find(
     }
     let rows = state
         .db
-        .worker_query(users::FIND, &[&&**user_id, &None::<&str>])
+        .worker_query(&users::find_sql(), &[&&**user_id, &None::<&str>])
         .await?;
     let row = rows.first().ok_or(Error::NotFound)?;
     let user = UserView::account(users::from_row(row)?);
@@ -335,11 +349,12 @@ pub(super) async fn must_see(state: &State, caller: &Caller, user_id: &str) -> R
     let params: db::Params<'_> = &[&user_id, &Kind::Client.as_str()];
     let seen = state
         .db
-        .read(&caller.actor_for(user_id)?, users::FIND, params)
+        .read(&caller.actor_for(user_id)?, &users::find_sql(), params)
         .await?;
     seen.first().map(drop).ok_or(Error::NotFound)
 }
 
-fn is(caller: &Caller, kind: PrincipalKind) -> bool {
+/// Whether the caller is of this kind, among others.
+pub(super) fn is(caller: &Caller, kind: PrincipalKind) -> bool {
     caller.principal.kinds().any(|own| own == kind)
 }

@@ -71,6 +71,7 @@ fn expected(row: &Row, caller: &Caller, target: Target) -> u16 {
         (true, _) => 401,
         (false, false) => 403,
         (false, true) if reaches || !row.is_about_somebody() => row.granted,
+        (false, true) if target == Target::Absent => row.absent,
         (false, true) => row.hidden,
     }
 }
@@ -115,7 +116,8 @@ async fn call(world: &World, cell: &Cell) -> Option<String> {
     let caller = world.client(cell, about);
     let answer = caller.send(method, &path, body.map(String::into_bytes)).await;
     let text = String::from_utf8_lossy(&answer.bytes).into_owned();
-    let sees_the_other = cell.caller.reach == Reach::Everybody && cell.is_granted();
+    let sees_the_other =
+        cell.is_granted() && (cell.caller.reach == Reach::Everybody || cell.target == Target::Other);
     let leak = (shows_the_other(&text) && !sees_the_other && !path.contains(OTHER))
         .then_some(" and shows a stranger's client");
     if answer.code() == cell.expected && leak.is_none() {

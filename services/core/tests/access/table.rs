@@ -17,8 +17,10 @@ pub(crate) struct Row {
     pub(crate) who: Who,
     /// What a caller gets who may, for the own client.
     pub(crate) granted: u16,
-    /// What the same caller gets for anybody else's.
+    /// What the same caller gets for a stranger's.
     pub(crate) hidden: u16,
+    /// What the same caller gets for one who is not there.
+    pub(crate) absent: u16,
     pub(crate) body: Option<String>,
 }
 
@@ -63,7 +65,11 @@ fn parse(line: &'static str) -> Vec<Row> {
         panic!("five fields: {line}");
     };
     let (method, path) = route.split_once(' ').expect("a method and a path");
-    let (granted, hidden) = answers.split_once('/').unwrap_or((answers, "404"));
+    let answers: Vec<u16> = answers
+        .split('/')
+        .map(|status| status.parse().expect("a status"))
+        .collect();
+    let hidden = answers.get(1).copied().unwrap_or(404);
     let who = match who {
         "*" => Who::Everybody,
         "K" => Who::EveryToken,
@@ -78,8 +84,9 @@ fn parse(line: &'static str) -> Vec<Row> {
             method: method.to_owned(),
             path: path.to_owned(),
             who: who.clone(),
-            granted: granted.parse().expect("a status"),
-            hidden: hidden.parse().expect("a status"),
+            granted: answers[0],
+            hidden,
+            absent: answers.get(2).copied().unwrap_or(hidden),
             body: (!body.is_empty()).then(|| body.to_owned()),
         })
         .collect()

@@ -60,7 +60,7 @@ const fn caller(name: &'static str, letter: char, reach: Reach) -> Caller {
 }
 
 /// Parameters of paths and bodies that lead to a client.
-pub(crate) const OF_A_CLIENT: [&str; 7] = [
+pub(crate) const OF_A_CLIENT: [&str; 8] = [
     "{user_id}",
     "{client_id}",
     "{message_id}",
@@ -68,13 +68,16 @@ pub(crate) const OF_A_CLIENT: [&str; 7] = [
     "{escalation_id}",
     "{consent_id}",
     "{preference_id}",
+    "{grant_id}",
 ];
 /// Parameters that lead to nobody in particular.
-const OTHERS: [(&str, &str); 4] = [
+const OTHERS: [(&str, &str); 6] = [
     ("{staff_id}", "staff-suspended"),
     ("{code}", "invalid"),
     ("{id}", "1"),
     ("{key}", "color"),
+    ("{role}", "counselor"),
+    ("{team_id}", "1"),
 ];
 
 /// The client whom only strangers care for.
@@ -187,6 +190,10 @@ impl World {
                 "select user_id, min(consent_id)::text as thing from core.consents group by user_id",
             ),
             (
+                "{grant_id}",
+                "select client_id as user_id, min(grant_id)::text as thing from core.break_glass_grants group by client_id",
+            ),
+            (
                 "{preference_id}",
                 "select user_id, min(id)::text as thing from core.stated_preferences group by user_id",
             ),
@@ -247,7 +254,8 @@ fn start(database: &TestDb) -> HashMap<&'static str, Service> {
 fn principals() -> String {
     let staff = "('staff-counselor', 'counselor'), ('staff-counselor_other', 'counselor'), ('staff-oncall', 'oncall'),
         ('staff-oncall_untold', 'oncall'), ('staff-supervisor', 'supervisor'), ('staff-supervisor_other', 'supervisor'),
-        ('staff-admin', 'admin'), ('staff-auditor', 'auditor'), ('staff-staff_without_role', null), ('staff-suspended', 'admin')";
+        ('staff-admin', 'admin'), ('staff-auditor', 'auditor'), ('staff-staff_without_role', null), ('staff-suspended', 'admin'),
+        ('staff-stranger', 'counselor'), ('staff-strangersupervisor', 'supervisor')";
     format!(
         "create temp table planted (user_id varchar, role varchar);
          insert into planted values {staff};
@@ -255,6 +263,9 @@ fn principals() -> String {
          select user_id, 'staff', user_id, user_id, case user_id when 'staff-suspended' then 'suspended' else 'active' end
          from planted;
          insert into core.staff_roles (user_id, role) select user_id, role from planted where role is not null;
+         insert into core.teams (name) values ('theirs'), ('strangers');
+         insert into core.team_members (team_id, staff_id, part) values (1, 'staff-supervisor', 'supervisor'),
+             (1, 'staff-counselor', 'member'), (2, 'staff-strangersupervisor', 'supervisor'), (2, 'staff-stranger', 'member');
          insert into core.users (user_id, kind, username) values
              ('person-person', 'client', 'person-person'), ('person-other_person', 'client', 'person-other_person');
          insert into core.api_clients (client_id, kind, name)
@@ -279,10 +290,9 @@ fn people(clients: &[String]) -> String {
          insert into core.access_tokens (token_hash, subject, expires_at)
          select sha256(convert_to('rcv_matrix_' || user_id, 'UTF8')), user_id, now() + interval '1 hour' from own;
          insert into core.caseload_assignments (client_id, staff_id) select user_id, 'staff-counselor' from own;
-         -- Until supervisors have teams, theirs is a caseload like any other.
-         insert into core.caseload_assignments (client_id, staff_id) select user_id, 'staff-supervisor' from own;
          insert into core.caseload_assignments (client_id, staff_id)
-         select user_id, 'staff-suspended' from (select user_id from own union values ('{OTHER}')) c (user_id);",
+         select user_id, 'staff-suspended' from (select user_id from own union values ('{OTHER}')) c (user_id);
+         insert into core.caseload_assignments (client_id, staff_id) values ('{OTHER}', 'staff-stranger');",
         ids.join(",")
     )
 }
@@ -307,6 +317,9 @@ fn belongings() -> String {
      insert into core.temporary_access (staff_id, client_id, cause, reference, until)
      select 'staff-oncall', e.user_id, 'escalation', e.escalation_id, 'infinity'
      from social.escalations e where e.user_id <> 'client-of-strangers';
+     insert into core.break_glass_grants (staff_id, client_id, reason, created_at, expires_at)
+     select 'staff-suspended', user_id, 'reason-of-' || user_id, now() - interval '2 hours', now() - interval '1 hour'
+     from planted_clients;
      insert into core.consents (user_id, purpose, recipient) select user_id, 'family_share', 'contact-1' from planted_clients;
      insert into core.user_preferences (user_id, theme) select user_id, 'theme-of-' || user_id from planted_clients;
      insert into core.user_profiles (user_id, profile_key, profile_value)

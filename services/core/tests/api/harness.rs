@@ -1,6 +1,7 @@
 //! A core service of its own for each test: its database, its port.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use core_service::Config;
 use secrecy::SecretString;
@@ -42,6 +43,13 @@ pub(crate) fn pointers(answer: &Answer) -> Vec<String> {
 /// One field of every item of a list.
 pub(crate) fn column(answer: &Answer, field: &str) -> Vec<Value> {
     answer.items().iter().map(|item| item[field].clone()).collect()
+}
+
+/// Asks until the answer has this status: the service hears of tokens that others changed in its own time.
+pub(crate) async fn comes_to_answer(caller: &Client, path: &str, code: u16) {
+    let asked = async { while caller.get(path).await.code() != code {} };
+    let heard = tokio::time::timeout(Duration::from_secs(5), asked).await;
+    assert!(heard.is_ok(), "{path} still does not answer {code}");
 }
 
 impl Harness {

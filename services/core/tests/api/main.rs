@@ -8,6 +8,7 @@
 
 mod admin;
 mod audit;
+mod break_glass;
 mod caseload;
 mod consents;
 mod disclosures;
@@ -20,9 +21,12 @@ mod password_reset;
 mod passwords;
 mod preferences;
 mod refusals;
+mod roles;
 mod sign_in;
 mod smtp;
+mod teams;
 mod throttle;
 mod tokens;
 mod totp;
+mod user_changes;
 mod users;

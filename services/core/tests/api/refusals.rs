@@ -122,9 +122,14 @@ async fn strings_that_mean_something_elsewhere_are_stored_as_they_are() {
 async fn ids_that_cannot_be_name_nothing() {
     let mut h = Harness::new().await;
     h.client("client-a", &["counselor"]).await;
+    h.messages("client-a", 9).await;
+    assert_eq!(h.call("counselor").get("/v1/messages/9").await.code(), 200);
     for path in [
         "/v1/messages/0",
         "/v1/messages/-1",
+        "/v1/messages/09",
+        "/v1/messages/+9",
+        "/v1/messages/%2B9",
         "/v1/messages/9223372036854775807",
         "/v1/messages/99999999999999999999",
         "/v1/messages/abc",
@@ -154,6 +159,24 @@ async fn every_route_says_who_may_call_it() {
             "get",
             json!(["client", "app", "counselor", "supervisor", "admin"]),
         ),
+        (
+            "/v1/users/{user_id}",
+            "patch",
+            json!(["client", "app", "counselor", "supervisor", "admin"]),
+        ),
+        ("/v1/users/{user_id}/roles/{role}", "put", json!(["admin"])),
+        ("/v1/users/{user_id}/roles/{role}", "delete", json!(["admin"])),
+        ("/v1/teams", "post", json!(["admin"])),
+        ("/v1/teams", "get", json!(["admin"])),
+        ("/v1/teams/{team_id}/members/{staff_id}", "put", json!(["admin"])),
+        (
+            "/v1/teams/{team_id}/members/{staff_id}",
+            "delete",
+            json!(["admin"]),
+        ),
+        ("/v1/break-glass", "post", json!(["counselor", "oncall"])),
+        ("/v1/break-glass", "get", json!(["supervisor"])),
+        ("/v1/break-glass/{id}/review", "post", json!(["supervisor"])),
         ("/v1/caseload", "get", json!(["admin"])),
         ("/v1/caseload/{staff_id}/{client_id}", "put", json!(["admin"])),
         ("/v1/caseload/{staff_id}/{client_id}", "delete", json!(["admin"])),

@@ -5,17 +5,19 @@ use actix_web::{HttpResponse, get, post};
 use chrono::{DateTime, Utc};
 use common::contracts::escalation;
 use common::{ContactOutcome, EscalationStatus, EscalationType, PrincipalKind, Urgency};
+use db::Actor;
 use serde::Serialize;
 use utoipa::ToSchema;
 use web::{
-    Allowed, Answer, Caller, CursorKey, Fields, Granted, Newest, Page, Paging, Params, Problem, Query, Read,
-    ReadQuery, Write, read,
+    Allowed, Answer, Caller, CursorKey, Fields, Granted, Id, Newest, Page, Paging, Params, Problem, Query,
+    Read, ReadQuery, Write, read,
 };
 
 use crate::domain::escalation::{ACK_LEASE_DEFAULT_MINUTES, ACK_LEASE_MAX_MINUTES};
 use crate::error::Error;
 use crate::ops::raise::changed;
 use crate::state::State;
+use crate::store::caseload;
 use crate::store::escalations::{self, Escalation, Resolution};
 
 const READ: Allowed = Allowed(&[
@@ -172,11 +174,14 @@ pub(crate) async fn list(
     let urgency = query.urgency.map(Urgency::as_str);
     let mine = query.mine.then_some(caller.principal.id.as_str());
     let limit = query.paging.limit + 1;
+    let actor = caller.actor()?;
     let params: db::Params<'_> = &[&status, &urgency, &mine, &at, &id, &limit];
-    let rows = state
-        .db
-        .read(&caller.actor()?, &escalations::list_sql(), params)
-        .await?;
+    let rows = state.db.read(&actor, &escalations::list_sql(), params).await?;
+    if rows.is_empty()
+        && let Some(client) = &caller.on_behalf_of
+    {
+        must_be_client(&state, &actor, client).await?;
+    }
     let found = rows
         .iter()
         .map(escalations::from_row)
@@ -198,6 +203,13 @@ pub(crate) async fn list(
     Ok(caller.disclose(shown, &page).await?)
 }
 
+/// 404 for an app that acts for somebody who is no client: the empty list would say that there is one in no need. Asked
+/// only where the list is empty, so that it costs nothing otherwise.
+async fn must_be_client(state: &State, actor: &Actor, user_id: &str) -> Result<(), Error> {
+    let found = state.db.read(actor, caseload::IS_CLIENT, &[&user_id]).await?;
+    found.first().map(drop).ok_or(Error::NotFound)
+}
+
 /// One escalation.
 #[utoipa::path(
     tag = "escalations",
@@ -207,14 +219,14 @@ pub(crate) async fn list(
 #[get("/v1/escalations/{escalation_id}")]
 pub(crate) async fn find(
     state: Data<State>,
-    escalation_id: Path<i64>,
+    escalation_id: Path<Id>,
     _: Query<()>,
     caller: Caller,
 ) -> Result<HttpResponse, Error> {
     caller.allow(&READ)?;
     let rows = state
         .db
-        .read(&caller.actor()?, &escalations::find_sql(), &[&*escalation_id])
+        .read(&caller.actor()?, &escalations::find_sql(), &[&**escalation_id])
         .await?;
     let found = escalations::from_row(rows.first().ok_or(Error::NotFound)?)?;
     let client = found.user_id.clone();
@@ -253,14 +265,14 @@ impl Read for Acknowledge {
 #[post("/v1/escalations/{escalation_id}/acknowledge")]
 pub(crate) async fn acknowledge(
     state: Data<State>,
-    escalation_id: Path<i64>,
+    escalation_id: Path<Id>,
     request: Write<Acknowledge>,
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, body, key } = request.allow(&ANSWER)?;
     let staff_id = caller.principal.id.as_str();
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
-        let found = escalations::lock(tx, *escalation_id)
+        let found = escalations::lock(tx, **escalation_id)
             .await?
             .ok_or(Error::NotFound)?;
         let mine = found.acknowledged_by.as_deref() == Some(staff_id);
@@ -274,7 +286,7 @@ pub(crate) async fn acknowledge(
             }
         }
         let now = state.clock.fixed();
-        let taken = escalations::acknowledge(tx, *escalation_id, staff_id, body.lease_minutes, now).await?;
+        let taken = escalations::acknowledge(tx, **escalation_id, staff_id, body.lease_minutes, now).await?;
         state
             .outbox
             .enqueue(tx, vec![changed(escalation::ACKNOWLEDGED, &taken)?]);
@@ -327,14 +339,14 @@ impl Read for Resolution {
 #[post("/v1/escalations/{escalation_id}/resolve")]
 pub(crate) async fn resolve(
     state: Data<State>,
-    escalation_id: Path<i64>,
+    escalation_id: Path<Id>,
     request: Write<Resolution>,
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, body, key } = request.allow(&ANSWER)?;
     let staff_id = caller.principal.id.as_str();
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
-        let found = escalations::lock(tx, *escalation_id)
+        let found = escalations::lock(tx, **escalation_id)
             .await?
             .ok_or(Error::NotFound)?;
         match found.status {
@@ -343,7 +355,8 @@ pub(crate) async fn resolve(
                 return Err(Error::EscalationClosed(found.status));
             }
         }
-        let resolved = escalations::resolve(tx, *escalation_id, staff_id, &body, state.clock.fixed()).await?;
+        let resolved =
+            escalations::resolve(tx, **escalation_id, staff_id, &body, state.clock.fixed()).await?;
         state
             .outbox
             .enqueue(tx, vec![changed(escalation::RESOLVED, &resolved)?]);

@@ -8,7 +8,7 @@ use common::contracts::{NudgeChanged, nudge};
 use serde::Serialize;
 use utoipa::ToSchema;
 use web::{
-    Allowed, Answer, Caller, CursorKey, Fields, Granted, Identifier, NOBODY_ELSE, Newest, Page, Paging,
+    Allowed, Answer, Caller, CursorKey, Fields, Granted, Id, Identifier, NOBODY_ELSE, Newest, Page, Paging,
     Query, Read, Write, read,
 };
 
@@ -238,14 +238,14 @@ pub(crate) async fn list(
 #[get("/v1/nudges/{nudge_id}")]
 pub(crate) async fn find(
     state: Data<State>,
-    nudge_id: Path<i64>,
+    nudge_id: Path<Id>,
     _: Query<()>,
     caller: Caller,
 ) -> Result<HttpResponse, Error> {
     caller.allow(&READ)?;
     let rows = state
         .db
-        .read(&caller.actor()?, nudges::FIND, &[&*nudge_id, &is_staff(&caller)])
+        .read(&caller.actor()?, nudges::FIND, &[&**nudge_id, &is_staff(&caller)])
         .await?;
     let found = nudges::from_row(rows.first().ok_or(Error::NotFound)?)?;
     let client = found.user_id.clone();
@@ -261,20 +261,20 @@ pub(crate) async fn find(
 #[post("/v1/nudges/{nudge_id}/viewed")]
 pub(crate) async fn viewed(
     state: Data<State>,
-    nudge_id: Path<i64>,
+    nudge_id: Path<Id>,
     request: Write<()>,
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, key, .. } = request.allow(&ANSWER)?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
-        let found = nudges::lock(tx, *nudge_id).await?.ok_or(Error::NotFound)?;
+        let found = nudges::lock(tx, **nudge_id).await?.ok_or(Error::NotFound)?;
         match found.status.as_str() {
             "viewed" | "responded" => return Ok(Answer::ok(&NudgeView::new(found, &caller))?),
             "sent" => {}
             _ => return Err(Error::NudgeState(found.status)),
         }
-        nudges::mark_viewed(tx, *nudge_id, state.clock.fixed()).await?;
-        let seen = nudges::lock(tx, *nudge_id).await?.ok_or(Error::NotFound)?;
+        nudges::mark_viewed(tx, **nudge_id, state.clock.fixed()).await?;
+        let seen = nudges::lock(tx, **nudge_id).await?.ok_or(Error::NotFound)?;
         state.outbox.enqueue(tx, vec![changed(nudge::VIEWED, &seen)?]);
         Ok::<_, Error>(Answer::ok(&NudgeView::new(seen, &caller))?)
     })
@@ -318,26 +318,26 @@ impl Read for Response {
 #[post("/v1/nudges/{nudge_id}/responded")]
 pub(crate) async fn responded(
     state: Data<State>,
-    nudge_id: Path<i64>,
+    nudge_id: Path<Id>,
     request: Write<Response>,
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, body, key } = request.allow(&ANSWER)?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
-        let found = nudges::lock(tx, *nudge_id).await?.ok_or(Error::NotFound)?;
+        let found = nudges::lock(tx, **nudge_id).await?.ok_or(Error::NotFound)?;
         if !matches!(found.status.as_str(), "sent" | "viewed") {
             return Err(Error::NudgeState(found.status));
         }
         let now = state.clock.fixed();
         nudges::mark_responded(
             tx,
-            *nudge_id,
+            **nudge_id,
             &body.user_response,
             body.response_data.as_ref(),
             now,
         )
         .await?;
-        let answered = nudges::lock(tx, *nudge_id).await?.ok_or(Error::NotFound)?;
+        let answered = nudges::lock(tx, **nudge_id).await?.ok_or(Error::NotFound)?;
         state
             .outbox
             .enqueue(tx, vec![changed(nudge::RESPONDED, &answered)?]);

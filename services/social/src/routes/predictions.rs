@@ -10,7 +10,8 @@ use common::PrincipalKind;
 use serde::Serialize;
 use utoipa::ToSchema;
 use web::{
-    Allowed, Answer, Caller, CursorKey, Granted, Identifier, NOBODY_ELSE, Newest, Page, Paging, Query, Write,
+    Allowed, Answer, Caller, CursorKey, Granted, Id, Identifier, NOBODY_ELSE, Newest, Page, Paging, Query,
+    Write,
 };
 
 use self::body::{PredictionBody, RecordedBody, Scored};
@@ -33,7 +34,7 @@ const READ: Allowed = Allowed(&[PrincipalKind::Counselor, PrincipalKind::Supervi
 #[post("/v1/messages/{message_id}/predictions")]
 pub(crate) async fn record(
     state: Data<State>,
-    message_id: Path<i64>,
+    message_id: Path<Id>,
     request: Write<Scored>,
 ) -> Result<HttpResponse, Error> {
     let Granted {
@@ -43,13 +44,13 @@ pub(crate) async fn record(
     } = request.allow(&RECORD)?;
     let traceparent = telemetry::current_traceparent();
     let prediction = NewPrediction {
-        message_id: *message_id,
+        message_id: **message_id,
         traceparent,
         ..scored
     };
     if key.is_none() {
         let outcome = state.gather.record(caller, prediction).await;
-        return Ok(answer_one(*message_id, outcome)?.into_response());
+        return Ok(answer_one(**message_id, outcome)?.into_response());
     }
     // With a key the answer is stored in the transaction of the write, which is therefore its own.
     let given = [prediction];
@@ -59,7 +60,7 @@ pub(crate) async fn record(
         let opened = Opening::new(&given, now).run(tx).await?;
         let outcomes = record_all(tx, &state.outbox, now, &given, opened).await?;
         answer_one(
-            *message_id,
+            **message_id,
             outcomes.into_iter().next().unwrap_or(Err(Error::NotFound)),
         )
     })

@@ -88,6 +88,10 @@ pub(crate) const SEES: &str = "
     from social.user_risk_profiles p
     where p.user_id = $1";
 
+/// A row where there is such a client, also one who has no profile yet. `$1` the client.
+pub(crate) const IS_CLIENT: &str =
+    "select u.user_id from core.users u where u.user_id = $1 and u.kind = 'client'";
+
 /// A client on the caseload list.
 pub(crate) struct Client {
     pub(crate) profile: Profile,

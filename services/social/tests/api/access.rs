@@ -212,3 +212,146 @@ async fn a_counselor_on_call_sees_of_a_crisis_what_on_call_sees_and_no_caseload(
     let body = json!({"nudge_type": "check_in", "nudge_message": "How are you?"});
     assert_eq!(both.post("/v1/users/client-a/nudges", &body).await.code(), 404);
 }
+
+/// What a member of staff finds of client-a: the profile, what is beyond a crisis, and the two lists.
+async fn finds_of_a(h: &Harness, name: &str) -> [bool; 4] {
+    let caller = h.call(name);
+    let mut found = [false; 4];
+    for (n, path) in ["/v1/users/client-a/risk-profile", "/v1/users/client-a/nudges"]
+        .iter()
+        .enumerate()
+    {
+        found[n] = caller.get(path).await.code() == 200;
+    }
+    for (n, path) in ["/v1/risk-profiles", "/v1/escalations"].iter().enumerate() {
+        let answer = caller.get(path).await;
+        found[n + 2] = String::from_utf8_lossy(&answer.bytes).contains("client-a");
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_break_glass_shows_the_client_while_it_is_in_force_and_no_longer() {
+    let (h, _) = two_caseloads().await;
+    let admin = h.database.superuser().await;
+    assert_eq!(finds_of_a(&h, "counselor_other").await, [false; 4]);
+    admin
+        .run(
+            "insert into core.break_glass_grants (staff_id, client_id, reason, expires_at)
+             values ('staff-counselor_other', 'client-a', 'The counselor is away.', now() + interval '1 hour')",
+        )
+        .await;
+    assert_eq!(finds_of_a(&h, "counselor_other").await, [true; 4]);
+    admin
+        .run(
+            "update core.break_glass_grants
+             set created_at = now() - interval '1 hour', expires_at = now() - interval '1 microsecond'",
+        )
+        .await;
+    assert_eq!(finds_of_a(&h, "counselor_other").await, [false; 4]);
+}
+
+#[tokio::test]
+async fn a_supervisor_sees_the_clients_of_the_own_team_while_the_role_is_held() {
+    let (h, _) = two_caseloads().await;
+    let admin = h.database.superuser().await;
+    assert_eq!(finds_of_a(&h, "supervisor").await, [false; 4]);
+    admin
+        .run(
+            "insert into core.teams (name) values ('North');
+             insert into core.team_members (team_id, staff_id, part)
+             select t.team_id, m.staff_id, m.part from core.teams t,
+                (values ('staff-supervisor', 'supervisor'), ('staff-counselor', 'member')) as m (staff_id, part)",
+        )
+        .await;
+    assert_eq!(finds_of_a(&h, "supervisor").await, [true; 4]);
+    let other = h.call("supervisor").get("/v1/users/client-b/risk-profile").await;
+    assert_eq!(other.code(), 404);
+    admin
+        .run(
+            "insert into core.staff_roles (user_id, role) values ('staff-supervisor', 'counselor');
+             delete from core.staff_roles where user_id = 'staff-supervisor' and role = 'supervisor'",
+        )
+        .await;
+    assert_eq!(finds_of_a(&h, "supervisor").await, [false; 4]);
+}
+
+#[tokio::test]
+async fn a_shift_shows_the_client_to_who_is_on_call_and_not_as_a_caseload() {
+    let (h, _) = two_caseloads().await;
+    let admin = h.database.superuser().await;
+    admin
+        .run(
+            "delete from core.temporary_access;
+             insert into core.temporary_access (staff_id, client_id, cause, reference, until)
+             values ('staff-oncall', 'client-a', 'shift', 1, now() + interval '8 hours'),
+                ('staff-counselor_other', 'client-a', 'shift', 1, now() + interval '8 hours')",
+        )
+        .await;
+    assert_eq!(
+        h.call("oncall")
+            .get("/v1/users/client-a/risk-profile")
+            .await
+            .code(),
+        200
+    );
+    assert_eq!(
+        finds_of_a(&h, "counselor_other").await,
+        [false; 4],
+        "without the role it opens nothing"
+    );
+    admin
+        .run("insert into core.staff_roles (user_id, role) values ('staff-counselor_other', 'oncall')")
+        .await;
+    assert_eq!(finds_of_a(&h, "counselor_other").await, [true, false, true, true]);
+    admin.run("update core.temporary_access set until = now()").await;
+    assert_eq!(finds_of_a(&h, "counselor_other").await, [false; 4]);
+    assert_eq!(
+        h.call("oncall")
+            .get("/v1/users/client-a/risk-profile")
+            .await
+            .code(),
+        404
+    );
+}
+
+#[tokio::test]
+async fn an_app_that_acts_for_nobody_who_is_a_client_gets_a_404_and_no_empty_list() {
+    let (h, _) = two_caseloads().await;
+    let app = h.call("app");
+    for (client, code) in [("client-a", 200), ("nobody", 404), ("staff-counselor", 404)] {
+        let answer = app
+            .with_header("x-on-behalf-of", client)
+            .get("/v1/escalations")
+            .await;
+        assert_eq!(answer.code(), code, "{client}");
+    }
+    let calm = app
+        .with_header("x-on-behalf-of", "client-a")
+        .get("/v1/escalations?status=resolved")
+        .await;
+    assert_eq!((calm.code(), calm.items()), (200, Vec::<Value>::new()));
+}
+
+#[tokio::test]
+async fn a_row_has_one_address() {
+    let (h, [a, _]) = two_caseloads().await;
+    let nudge = nudge_of(&h, "client-a").await;
+    let counselor = h.call("counselor");
+    assert_eq!(counselor.get(&format!("/v1/escalations/{a}")).await.code(), 200);
+    assert_eq!(counselor.get(&format!("/v1/nudges/{nudge}")).await.code(), 200);
+    for other in ["+", "0", "-", "%2B", "%20"] {
+        for path in [
+            format!("/v1/escalations/{other}{a}"),
+            format!("/v1/nudges/{other}{nudge}"),
+        ] {
+            assert_eq!(counselor.get(&path).await.code(), 404, "{path}");
+        }
+        let path = format!("/v1/messages/{other}1/predictions");
+        assert_eq!(
+            h.call("pipeline").post(&path, &scores(0.1, 0.1)).await.code(),
+            404,
+            "{path}"
+        );
+    }
+}
