@@ -184,6 +184,22 @@ fn every_route_has_a_row_and_every_row_a_route() {
     );
 }
 
+#[test]
+fn every_route_declares_those_whom_the_table_names() {
+    for (service, document) in World::documents() {
+        for row in rows().iter().filter(|row| row.service == service) {
+            let operation = &document["paths"][&row.path][row.method.to_lowercase()];
+            let declared: BTreeSet<&str> = operation["x-principals"]
+                .as_array()
+                .unwrap_or_else(|| panic!("{service} {}: no x-principals", row.route()))
+                .iter()
+                .map(|word| word.as_str().unwrap())
+                .collect();
+            assert_eq!(declared, row.who.words(), "{service} {}", row.route());
+        }
+    }
+}
+
 #[tokio::test]
 async fn without_a_row_policy_the_same_cells_find_a_leak() {
     let rows: Vec<Row> = rows()

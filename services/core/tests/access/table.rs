@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use common::PrincipalKind;
+
 /// The file, as it stands beside this one.
 const TABLE: &str = include_str!("table.txt");
 /// The services, in the order in which they refer to each other.
@@ -35,6 +37,34 @@ pub(crate) enum Who {
     OwnProof,
     /// Those of these letters.
     Named(BTreeSet<char>),
+}
+
+impl Who {
+    /// Those, as OpenAPI names them. Staff without a role are no principal of their own.
+    pub(crate) fn words(&self) -> BTreeSet<&'static str> {
+        match self {
+            Self::Everybody | Self::OwnProof => BTreeSet::from(["everybody"]),
+            Self::EveryToken => PrincipalKind::ALL.iter().map(|kind| kind.as_str()).collect(),
+            Self::Named(letters) => letters.iter().filter_map(|letter| word(*letter)).collect(),
+        }
+    }
+}
+
+fn word(letter: char) -> Option<&'static str> {
+    let kind = match letter {
+        'S' => PrincipalKind::Client,
+        'A' => PrincipalKind::App,
+        'C' => PrincipalKind::Counselor,
+        'O' => PrincipalKind::Oncall,
+        'V' => PrincipalKind::Supervisor,
+        'M' => PrincipalKind::Admin,
+        'U' => PrincipalKind::Auditor,
+        'P' => PrincipalKind::Pipeline,
+        'R' => PrincipalKind::Service,
+        'N' => return None,
+        other => panic!("no letter of the table: {other}"),
+    };
+    Some(kind.as_str())
 }
 
 impl Row {

@@ -148,62 +148,6 @@ async fn ids_that_cannot_be_name_nothing() {
 }
 
 #[tokio::test]
-async fn every_route_says_who_may_call_it() {
-    let api = serde_json::to_value(core_service::openapi()).unwrap();
-    let principals = |path: &str, method: &str| api["paths"][path][method]["x-principals"].clone();
-    for (path, method, allowed) in [
-        ("/v1/users", "post", json!(["app", "admin"])),
-        ("/v1/users", "get", json!(["counselor", "supervisor", "admin"])),
-        (
-            "/v1/users/{user_id}",
-            "get",
-            json!(["client", "app", "counselor", "supervisor", "admin"]),
-        ),
-        (
-            "/v1/users/{user_id}",
-            "patch",
-            json!(["client", "app", "counselor", "supervisor", "admin"]),
-        ),
-        ("/v1/users/{user_id}/roles/{role}", "put", json!(["admin"])),
-        ("/v1/users/{user_id}/roles/{role}", "delete", json!(["admin"])),
-        ("/v1/teams", "post", json!(["admin"])),
-        ("/v1/teams", "get", json!(["admin"])),
-        ("/v1/teams/{team_id}/members/{staff_id}", "put", json!(["admin"])),
-        (
-            "/v1/teams/{team_id}/members/{staff_id}",
-            "delete",
-            json!(["admin"]),
-        ),
-        ("/v1/break-glass", "post", json!(["counselor", "oncall"])),
-        ("/v1/break-glass", "get", json!(["supervisor"])),
-        ("/v1/break-glass/{id}/review", "post", json!(["supervisor"])),
-        ("/v1/caseload", "get", json!(["admin"])),
-        ("/v1/caseload/{staff_id}/{client_id}", "put", json!(["admin"])),
-        ("/v1/caseload/{staff_id}/{client_id}", "delete", json!(["admin"])),
-        ("/v1/messages", "post", json!(["client", "app", "counselor"])),
-        (
-            "/v1/messages:batch",
-            "post",
-            json!(["client", "app", "counselor"]),
-        ),
-        ("/v1/messages:lease", "post", json!(["pipeline"])),
-        (
-            "/v1/messages/{message_id}",
-            "get",
-            json!(["client", "app", "counselor", "supervisor", "oncall"]),
-        ),
-        (
-            "/v1/users/{user_id}/messages",
-            "get",
-            json!(["client", "app", "counselor", "supervisor", "oncall"]),
-        ),
-    ] {
-        assert_eq!(principals(path, method), allowed, "{method} {path}");
-    }
-    assert_eq!(principals("/v1/me", "get").as_array().map(Vec::len), Some(9));
-}
-
-#[tokio::test]
 async fn every_path_describes_its_parameters() {
     let api = serde_json::to_value(core_service::openapi()).unwrap();
     for (path, methods) in api["paths"].as_object().expect("paths") {
