@@ -10,7 +10,7 @@ use telemetry::Metrics;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use utoipa_actix_web::service_config::ServiceConfig;
-use web::{About, CursorKey, Readiness, Server, ServerHandle, Site, Tokens};
+use web::{About, CursorKey, ErasureKey, Readiness, Server, ServerHandle, Site, Tokens};
 
 use crate::Settings;
 use crate::job::{Job, JobError};
@@ -33,6 +33,9 @@ pub enum StartError {
     /// The key of the cursors.
     #[error("RECOVERLY_CURSOR_KEY: {0}")]
     CursorKey(String),
+    /// The key of the erasures.
+    #[error("RECOVERLY_ERASURE_KEY: {0}")]
+    ErasureKey(String),
     /// The schema is behind the code.
     #[error(
         "schema {schema} is at version {found}, this build needs {needed}: run `recoverly-{schema} migrate up` first"
@@ -203,6 +206,7 @@ impl Service {
                 db: foundation.db.clone(),
                 cursors: CursorKey::new(&settings.cursor_key)
                     .map_err(|e| StartError::CursorKey(e.to_string()))?,
+                erasures: erasure_key(settings)?,
                 tokens,
                 readiness,
                 metrics,
@@ -266,6 +270,14 @@ impl Service {
             stage.finish().await;
         }
     }
+}
+
+/// The key by which a service knows who was erased.
+///
+/// # Errors
+/// None in practice.
+pub fn erasure_key(settings: &Settings) -> Result<ErasureKey, StartError> {
+    ErasureKey::new(&settings.erasure_key).map_err(|e| StartError::ErasureKey(e.to_string()))
 }
 
 fn with_postgres(readiness: Readiness, db: &Db, version_min: i64) -> Readiness {

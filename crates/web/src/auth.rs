@@ -3,8 +3,9 @@
 mod principal;
 mod tokens;
 
+use std::collections::BTreeSet;
 use std::future::{Ready, ready};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
@@ -14,6 +15,7 @@ use futures::future::{Either, FutureExt, LocalBoxFuture};
 use serde::Serialize;
 
 use crate::audit::Act;
+use crate::erasure::Named;
 use crate::problem::Problem;
 use crate::rate::RateLimits;
 use crate::read::is_identifier;
@@ -57,6 +59,8 @@ pub struct Caller {
     pub request_id: RequestId,
     /// What is done, for the audit.
     pub(crate) act: Arc<Act>,
+    /// The client whom an app without the header acts for, once a handler has said so.
+    acted_for: Arc<OnceLock<String>>,
 }
 
 impl Caller {
@@ -89,6 +93,9 @@ impl Caller {
     /// # Errors
     /// 403 for a pipeline.
     pub fn actor_for(&self, user_id: &str) -> Result<db::Actor, Problem> {
+        if self.on_behalf_of.is_none() {
+            self.acted_for.get_or_init(|| user_id.to_owned());
+        }
         match self.acting_for(self.on_behalf_of.as_deref().or(Some(user_id)))? {
             db::Actor::Staff(staff_id) => Ok(db::Actor::StaffAbout {
                 staff_id,
@@ -108,6 +115,22 @@ impl Caller {
         }
     }
 
+    /// The people whom the request names, and the caller, where that is a person.
+    pub(crate) fn people(&self) -> BTreeSet<String> {
+        let caller = match self.principal.holder {
+            Holder::Client | Holder::Staff => Some(&self.principal.id),
+            Holder::App | Holder::Pipeline | Holder::Service => None,
+        };
+        self.act
+            .people
+            .iter()
+            .chain(&self.on_behalf_of)
+            .chain(self.acted_for.get())
+            .chain(caller)
+            .cloned()
+            .collect()
+    }
+
     fn acting_for(&self, client: Option<&str>) -> Result<db::Actor, Problem> {
         match (self.principal.holder, client) {
             (Holder::Client, _) => Ok(db::Actor::Client(self.principal.id.clone())),
@@ -125,11 +148,14 @@ impl Caller {
             limits.charge_principal(&principal)?;
         }
         let on_behalf_of = on_behalf_of(&principal, request)?;
+        let (act, acted_for) = (Arc::new(Act::of(request)), Arc::default());
+        Named::note(request, &principal, on_behalf_of.as_ref(), &act, &acted_for);
         Ok(Self {
             principal,
             on_behalf_of,
             request_id: RequestId::of(request),
-            act: Arc::new(Act::of(request)),
+            act,
+            acted_for,
         })
     }
 }

@@ -5,6 +5,7 @@
 mod audit;
 mod auth;
 mod body;
+mod erasure;
 mod fault;
 mod fields;
 mod idempotency;
@@ -23,6 +24,7 @@ mod write;
 
 pub use auth::{Allowed, Caller, Holder, Principal, Tokens};
 pub use body::{Body, BodyTimeout, parse};
+pub use erasure::ErasureKey;
 pub use fault::{Fault, Faults};
 pub use fields::{Fields, Item, Read, all};
 pub use idempotency::{Answer, IdempotencyKey, write};

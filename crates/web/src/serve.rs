@@ -21,6 +21,7 @@ use telemetry::Metrics;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::auth::Tokens;
+use crate::erasure::ErasureKey;
 use crate::page::CursorKey;
 use crate::rate::RateSettings;
 
@@ -84,6 +85,8 @@ pub struct Site<S> {
     pub db: Db,
     /// The key of its cursors.
     pub cursors: CursorKey,
+    /// The key by which it knows who was erased.
+    pub erasures: ErasureKey,
     /// The tokens it accepts.
     pub tokens: Tokens,
     /// What `/readyz` asks.

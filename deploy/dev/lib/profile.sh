@@ -76,8 +76,10 @@ ensure_secrets() {
   for name in "${names[@]}"; do
     [[ -n ${SECRET[$name]:-} ]] || SECRET[$name]=$(random_hex)
   done
-  [[ -n ${SECRET[cursor_key]:-} ]] || SECRET[cursor_key]=$(random_hex 32)
-  save_secrets cursor_key "${names[@]}" | write_private "$SECRETS_FILE"
+  for name in cursor_key erasure_key; do
+    [[ -n ${SECRET[$name]:-} ]] || SECRET[$name]=$(random_hex 32)
+  done
+  save_secrets cursor_key erasure_key "${names[@]}" | write_private "$SECRETS_FILE"
 }
 
 save_secrets() {

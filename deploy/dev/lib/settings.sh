@@ -64,5 +64,6 @@ write_env_file() {
     [[ -z $(management_url) ]] || printf 'RECOVERLY_AMQP_MANAGEMENT_URL=%s\n' "$(management_url)"
     printf 'RECOVERLY_REDIS_URL=%s\n' "$(redis_url)"
     printf 'RECOVERLY_CURSOR_KEY=%s\n' "${SECRET[cursor_key]}"
+    printf 'RECOVERLY_ERASURE_KEY=%s\n' "${SECRET[erasure_key]}"
   } | write_private "$ENV_FILE"
 }

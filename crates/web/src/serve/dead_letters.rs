@@ -103,7 +103,7 @@ async fn redrive(id: Path<i64>, request: Write<()>, db: ThinData<Db>) -> Result<
         if letter.redriven_at.is_some() {
             return Err(Problem::conflict(Code::WrongState, "It was redriven before."));
         }
-        Answer::ok(&letter)
+        Ok(Answer::ok(&letter)?.about(letter.subject))
     })
     .await
 }

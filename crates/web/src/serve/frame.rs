@@ -18,6 +18,7 @@ use telemetry::Metrics;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
+use crate::erasure::gone_if_erased;
 use crate::problem::{Code, PROBLEM_JSON, Problem};
 use crate::rate::RateLimits;
 use crate::request_id::{RequestId, X_REQUEST_ID};
@@ -138,6 +139,7 @@ async fn answer(
             Err(_) => return Err(too_slow(frame, call).into()),
         },
     };
+    let response = gone_if_erased(response).await;
     let route = response.request().match_pattern();
     frame.record(
         call,
