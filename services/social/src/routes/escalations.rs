@@ -269,9 +269,14 @@ pub(crate) async fn acknowledge(
         state
             .outbox
             .enqueue(tx, vec![changed(escalation::ACKNOWLEDGED, &taken)?]);
-        Ok::<_, Error>(Answer::ok(&EscalationView::new(taken, &caller))?)
+        answer(taken, &caller)
     })
     .await
+}
+
+fn answer(found: Escalation, caller: &Caller) -> Result<Answer, Error> {
+    let client = found.user_id.clone();
+    Ok(Answer::ok(&EscalationView::new(found, caller))?.about(client))
 }
 
 /// What came of an escalation.
@@ -337,7 +342,7 @@ pub(crate) async fn resolve(
         state
             .outbox
             .enqueue(tx, vec![changed(escalation::RESOLVED, &resolved)?]);
-        Ok::<_, Error>(Answer::ok(&EscalationView::new(resolved, &caller))?)
+        answer(resolved, &caller)
     })
     .await
 }

@@ -66,16 +66,14 @@ pub(crate) async fn record(
 
 fn answer_one(message_id: i64, outcome: Outcome) -> Result<Answer, Error> {
     let recorded = outcome?;
-    let (is_new, location) = (
-        recorded.is_new,
-        format!("/v1/users/{}/risk-profile", recorded.profile.user_id),
-    );
+    let (is_new, user_id) = (recorded.is_new, recorded.profile.user_id.clone());
     let body = RecordedBody::new(message_id, recorded);
-    Ok(if is_new {
-        Answer::created(location, &body)?
+    let answer = if is_new {
+        Answer::created(format!("/v1/users/{user_id}/risk-profile"), &body)?
     } else {
         Answer::ok(&body)?
-    })
+    };
+    Ok(answer.about([user_id]))
 }
 
 /// A prediction as counselors read it.

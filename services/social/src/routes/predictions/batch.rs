@@ -96,7 +96,12 @@ pub(crate) async fn record_batch(
         if !query.partial {
             refuse_all(&outcomes)?;
         }
-        Ok::<_, Error>(Answer::ok(&batch_answer(items, outcomes))?)
+        let people: Vec<String> = outcomes
+            .iter()
+            .flatten()
+            .map(|recorded| recorded.profile.user_id.clone())
+            .collect();
+        Ok::<_, Error>(Answer::ok(&batch_answer(items, outcomes))?.about(people))
     })
     .await
 }
