@@ -3,6 +3,7 @@
 
 mod accounts;
 mod demo;
+mod erasures;
 mod tokens;
 
 use std::io;
@@ -12,6 +13,8 @@ use bus::Outbox;
 use clap::{Args, Subcommand, ValueEnum};
 use config::Env;
 use db::Db;
+use service::Settings;
+use web::ErasureKey;
 
 use crate::config::VARIABLES;
 use crate::error::Error;
@@ -32,6 +35,9 @@ pub enum Command {
     Token(TokenArgs),
     /// Revoke every token of a holder, or one token. All services refuse it at once.
     Revoke(RevokeArgs),
+    /// Who leaves.
+    #[command(flatten)]
+    Erasures(erasures::Command),
     /// Development only: make one principal of each kind and write a token of each to a file that only its owner
     /// can read. Tokens of the file that still work are kept.
     DemoCredentials {
@@ -180,7 +186,16 @@ impl From<io::Error> for Failure {
 pub(crate) async fn main(command: Command, mut env: Env) -> Result<(), Box<dyn std::error::Error>> {
     let names = [VARIABLES.database_url, "RECOVERLY_DATABASE_URL"];
     let url = env.first_of(&names, "Postgres URL of the service's login role");
-    let url = env.finish(|| url)?;
+    let erasure_key = match &command {
+        Command::Erasures(_) => Settings::read_erasure_key(&mut env).map(Some),
+        Command::User(_)
+        | Command::Program(_)
+        | Command::Token(_)
+        | Command::Revoke(_)
+        | Command::DemoCredentials { .. } => Some(None),
+    };
+    let (url, erasure_key) = env.finish(|| Some((url?, erasure_key?)))?;
+    let erasure_key = erasure_key.as_ref().map(ErasureKey::new).transpose()?;
     let settings = db::Settings {
         url,
         schema: VARIABLES.name,
@@ -192,22 +207,28 @@ pub(crate) async fn main(command: Command, mut env: Env) -> Result<(), Box<dyn s
     Ok(run(
         &command,
         &db,
+        erasure_key.as_ref(),
         &mut io::BufReader::new(io::stdin()),
         &mut io::stdout(),
     )
     .await?)
 }
 
-/// Runs a command on core's database.
+/// Runs a command on core's database; those about erasures need their key.
 ///
 /// # Errors
 /// In words for the operator; nothing is then kept.
 pub async fn run(
     command: &Command,
     db: &Db,
+    erasure_key: Option<&ErasureKey>,
     input: &mut (dyn io::BufRead + Send),
     out: &mut (dyn io::Write + Send),
 ) -> Result<(), Failure> {
+    if let Command::Erasures(command) = command {
+        let no_key = || Failure("the key of the erasures is not given".to_owned());
+        return erasures::run(command, db, erasure_key.ok_or_else(no_key)?, input, out).await;
+    }
     let outbox = Outbox::new(db.schema());
     let tx = db.begin_worker().await?;
     match command {
@@ -239,6 +260,8 @@ pub async fn run(
             tx.commit().await?;
             writeln!(out, "{revoked} revoked")?;
         }
+        // Ran above, in transactions of its own.
+        Command::Erasures(_) => {}
         Command::DemoCredentials { file } => {
             let credentials = demo::prepare(&tx, &outbox, file).await?;
             tx.commit().await?;

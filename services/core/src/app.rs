@@ -6,9 +6,10 @@ use clap::Subcommand;
 use include_dir::{Dir, include_dir};
 use service::{Definition, Foundation, Program, Service, Settings, StartError};
 use telemetry::Metrics;
+use tokio::sync::Semaphore;
 use web::Readiness;
 
-use crate::state::State;
+use crate::state::{MAX_EXPORTS_AT_WORK, State};
 use crate::{admin, config, events, routes};
 
 static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrations/core");
@@ -42,6 +43,8 @@ pub fn start(settings: &Settings, metrics: Metrics) -> Result<Service, StartErro
     let state = State {
         db: foundation.db.clone(),
         outbox: foundation.outbox.clone(),
+        erasures: service::erasure_key(settings)?,
+        exports: Arc::new(Semaphore::new(MAX_EXPORTS_AT_WORK)),
     };
     let definition = Definition {
         about: routes::ABOUT,

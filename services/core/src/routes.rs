@@ -1,8 +1,10 @@
 //! Every path of the core service.
 
 mod caseload;
+mod export;
 mod history;
 mod leases;
+mod leaving;
 mod me;
 mod messages;
 mod users;
@@ -33,6 +35,9 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(messages::create_batch)
         .service(history::list)
         .service(history::find)
+        // leaving
+        .service(export::export)
+        .service(leaving::opt_out)
         // pipelines
         .service(leases::lease);
 }

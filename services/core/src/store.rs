@@ -3,6 +3,8 @@
 
 pub(crate) mod api_clients;
 pub(crate) mod caseload;
+pub(crate) mod erasures;
+pub(crate) mod exports;
 pub(crate) mod messages;
 pub(crate) mod scoring;
 pub(crate) mod staff_roles;

@@ -143,10 +143,8 @@ pub(crate) async fn create(state: Data<State>, request: Write<NewMessage>) -> Re
             Outcome::Stored(stored) => stored.into_iter().next().ok_or(Error::NotFound)?,
             Outcome::Refused(refusals) => return Err(refused_alone(refusals)),
         };
-        Ok(Answer::created(
-            format!("/v1/messages/{}", stored.message_id),
-            &stored,
-        )?)
+        let location = format!("/v1/messages/{}", stored.message_id);
+        Ok(Answer::created(location, &stored)?.about([&stored.user_id]))
     })
     .await
 }
@@ -174,7 +172,10 @@ pub(crate) async fn create_batch(
     };
     web::write(tx, &caller, key, async |tx| {
         match store(&state, tx, &caller, messages).await? {
-            Outcome::Stored(items) => Ok(Answer::ok(&BatchAnswer { items })?),
+            Outcome::Stored(items) => {
+                let people: Vec<String> = items.iter().map(|stored| stored.user_id.clone()).collect();
+                Ok(Answer::ok(&BatchAnswer { items })?.about(people))
+            }
             Outcome::Refused(refusals) => Err(refused_in_batch(&refusals)),
         }
     })

@@ -8,11 +8,15 @@
 
 mod admin;
 mod caseload;
+mod erasure;
 mod events;
 mod harness;
 mod history;
 mod leases;
+mod leaving;
 mod messages;
+mod planting;
 mod refusals;
 mod tokens;
+mod traces;
 mod users;
