@@ -393,6 +393,75 @@ async fn a_write_that_meets_an_erasure_finds_nobody_and_breaks_nothing() {
     assert_eq!(web::Problem::from(error).code(), web::Code::NotFound);
 }
 
+impl Harness {
+    /// Returns when somebody waits for a lock.
+    async fn somebody_waits(&self) {
+        let waiting = "select count(*) from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock'";
+        while self.database.count(waiting).await == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_erasure_waits_for_whoever_works_on_the_client_and_holds_nothing_that_they_need() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &[]).await;
+    let working = h.database.superuser().await;
+    working
+        .run(
+            "begin; set local lock_timeout = '500ms';
+             select from social.user_risk_profiles where user_id = 'client-a' for update",
+        )
+        .await;
+    let erasing = h.call("admin");
+    let work = async {
+        h.somebody_waits().await;
+        working
+            .run(
+                "insert into social.nudges (user_id, nudge_type, nudge_message, risk_level, expires_at)
+                 values ('client-a', 'check_in', 'text', 'LOW_RISK', now());
+                 insert into social.outbox (event_id, event_type, subject, data)
+                 values (gen_random_uuid(), 'social.nudge.created', 'client-a', '{}');
+                 commit",
+            )
+            .await;
+    };
+    let path = opt_out("client-a");
+    let (left, ()) = tokio::join!(erasing.delete(&path), work);
+    assert_eq!(left.code(), 200, "{}", left.json);
+    assert_eq!(left.at("/counts/removed")["social.nudges"], json!(1));
+    assert_eq!(h.traces_in_short("client-a").await, ["core.outbox 1"]);
+}
+
+#[tokio::test]
+async fn what_somebody_was_writing_when_the_erasure_began_is_found_by_it() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &[]).await;
+    h.life("client-a").await;
+    let viewing = h.database.superuser().await;
+    viewing
+        .run(
+            "begin;
+             update social.nudges set status = 'viewed' where user_id = 'client-a';
+             insert into social.outbox (event_id, event_type, subject, data)
+             values (gen_random_uuid(), 'social.nudge.viewed', 'client-a', '{}');
+             insert into social.idempotency_keys (principal, key, request_hash, people)
+             values ('app:x/client:client-a', 'k', '', array['client-a'])",
+        )
+        .await;
+    let erasing = h.call("app");
+    let view = async {
+        h.somebody_waits().await;
+        viewing.run("commit").await;
+    };
+    let path = opt_out("client-a");
+    let (left, ()) = tokio::join!(erasing.delete(&path), view);
+    assert_eq!(left.code(), 200, "{}", left.json);
+    assert_eq!(h.traces_in_short("client-a").await, ["core.outbox 1"]);
+}
+
 /// Everything that anybody does with a client at once, and two who erase them.
 async fn round(core: &Harness, social: &service::Service, number: usize) {
     let id = format!("round-{number}");
