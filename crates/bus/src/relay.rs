@@ -8,6 +8,7 @@ mod publisher;
 
 use std::time::{Duration, Instant};
 
+use common::contracts::{Contract, UserErased};
 use db::Db;
 use tokio::sync::watch;
 
@@ -200,11 +201,13 @@ impl Relay {
     /// Writes down what became of the claims.
     async fn settle(&self, claims: &[Claim], outcomes: Vec<Outcome>) -> Result<Drained, Error> {
         let mut confirmed = Vec::new();
+        let mut farewells = Vec::new();
         let mut refused = Vec::new();
         let mut unknown = Vec::new();
         let mut broken = None;
         for (claim, outcome) in claims.iter().zip(outcomes) {
             match outcome {
+                Outcome::Confirmed if claim.event_type == UserErased::TYPE => farewells.push(claim.id),
                 Outcome::Confirmed => confirmed.push(claim.id),
                 Outcome::Returned(reason) => {
                     self.metrics.published(Published::Returned, 1);
@@ -222,10 +225,12 @@ impl Relay {
                 }
             }
         }
-        self.metrics.published(Published::Confirmed, confirmed.len());
+        let published = confirmed.len() + farewells.len();
+        self.metrics.published(Published::Confirmed, published);
         self.metrics.published(Published::Unknown, unknown.len());
         futures::try_join!(
             self.ledger.mark_published(&confirmed),
+            self.ledger.forget(&farewells),
             self.ledger.back_off(&refused),
             self.ledger.release(&unknown),
         )?;
@@ -238,7 +243,7 @@ impl Relay {
         match broken {
             Some(error) => Err(error),
             None => Ok(Drained {
-                published: confirmed.len(),
+                published,
                 backed_off: refused.len(),
             }),
         }

@@ -85,6 +85,19 @@ impl Contract for BreakGlassReviewed {
     const TYPE: &'static str = "core.breakglass.reviewed";
 }
 
+/// An account was erased, with everything that belonged to it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UserErased {
+    /// The account there was.
+    pub user_id: String,
+    /// When, UTC.
+    pub erased_at: DateTime<Utc>,
+}
+
+impl Contract for UserErased {
+    const TYPE: &'static str = "core.user.erased";
+}
+
 /// A message was stored. The text stays in core.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MessageCreated {

@@ -29,6 +29,9 @@ pub enum Error {
         /// The constraint's name.
         constraint: String,
     },
+    /// The row to be written is not one that the actor may see: it was, when the handler looked.
+    #[error("row-level security refuses the row")]
+    NotVisible,
     /// A deadlock, a serialization failure, or a statement whose table a migration changed: the same transaction may
     /// succeed when run again.
     #[error("serialization failure")]
@@ -70,6 +73,7 @@ impl Error {
                 Some(constraint)
             }
             Self::Unavailable(_)
+            | Self::NotVisible
             | Self::Serialization
             | Self::Refused { .. }
             | Self::Row(_)
@@ -120,6 +124,8 @@ impl From<tokio_postgres::Error> for Error {
             || is_outdated_plan(db)
         {
             Self::Serialization
+        } else if is_not_visible(db) {
+            Self::NotVisible
         } else if is_passing(state) {
             Self::Unavailable(format!("SQLSTATE {}: {}", state.code(), db.message()))
         } else {
@@ -134,6 +140,14 @@ impl From<tokio_postgres::Error> for Error {
 /// A migration changed a column under a prepared statement. Postgres has no state of its own for it.
 fn is_outdated_plan(db: &DbError) -> bool {
     *db.code() == SqlState::FEATURE_NOT_SUPPORTED && db.message().starts_with("cached plan must not change")
+}
+
+/// Row-level security refuses with the state of a missing grant.
+fn is_not_visible(db: &DbError) -> bool {
+    *db.code() == SqlState::INSUFFICIENT_PRIVILEGE
+        && db
+            .message()
+            .starts_with("new row violates row-level security policy")
 }
 
 /// States that pass by themselves or by an operator's hand: lost connections (08), resources such as disk and

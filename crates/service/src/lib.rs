@@ -8,12 +8,14 @@
 
 mod cli;
 mod clock;
+mod erasure;
 mod job;
 mod running;
 mod settings;
 
 pub use cli::{NoCommand, Program, main};
 pub use clock::Clock;
+pub use erasure::forget_erased;
 pub use job::{Job, JobError};
-pub use running::{Definition, Foundation, Service, StartError};
+pub use running::{Definition, Foundation, Service, StartError, erasure_key};
 pub use settings::{Settings, Variables};

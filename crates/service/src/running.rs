@@ -10,7 +10,7 @@ use telemetry::Metrics;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use utoipa_actix_web::service_config::ServiceConfig;
-use web::{About, Auditor, CursorKey, Readiness, Server, ServerHandle, Site, Tokens};
+use web::{About, Auditor, CursorKey, ErasureKey, Readiness, Server, ServerHandle, Site, Tokens};
 
 use crate::Settings;
 use crate::job::{Job, JobError};
@@ -204,6 +204,7 @@ impl Service {
                 cursors: CursorKey::new(&settings.cursor_key)
                     .map_err(|_| StartError::Key("RECOVERLY_CURSOR_KEY"))?,
                 auditor: Auditor::new(foundation.db.clone()),
+                erasures: erasure_key(settings)?,
                 tokens,
                 readiness,
                 metrics,
@@ -267,6 +268,14 @@ impl Service {
             stage.finish().await;
         }
     }
+}
+
+/// The key by which a service knows who was erased.
+///
+/// # Errors
+/// None in practice.
+pub fn erasure_key(settings: &Settings) -> Result<ErasureKey, StartError> {
+    ErasureKey::new(&settings.erasure_key).map_err(|_| StartError::Key("RECOVERLY_ERASURE_KEY"))
 }
 
 fn with_postgres(readiness: Readiness, db: &Db, version_min: i64) -> Readiness {

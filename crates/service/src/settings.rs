@@ -38,6 +38,8 @@ pub struct Settings {
     pub amqp_url: SecretString,
     /// Signs cursors; the same for all replicas.
     pub cursor_key: SecretString,
+    /// By it people who were erased are known; the same for all services, and kept outside the database.
+    pub erasure_key: SecretString,
     /// How it listens.
     pub server: ServerSettings,
     /// How it logs and traces.
@@ -77,6 +79,7 @@ impl Settings {
             MIN_KEY_BYTES,
             "key that signs list cursors, 32 bytes or more",
         );
+        let erasure_key = Self::read_erasure_key(env);
         let default_listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), variables.port);
         let listen = env.or(variables.listen, default_listen, "host:port that serves the API");
         let metrics = env.optional(
@@ -109,11 +112,21 @@ impl Settings {
             },
             amqp_url: amqp_url?,
             cursor_key: cursor_key?,
+            erasure_key: erasure_key?,
             server,
             telemetry,
             schema_version_min: 0,
             background: true,
         })
+    }
+
+    /// Reads the key of the erasures alone, for a command that needs it; `None` where a fault was recorded.
+    pub fn read_erasure_key(env: &mut Env) -> Option<SecretString> {
+        env.secret(
+            "RECOVERLY_ERASURE_KEY",
+            MIN_KEY_BYTES,
+            "key by which erased people are known, 32 bytes or more, the same for all services",
+        )
     }
 
     /// For tests: a free port, nothing runs by itself, and stopping does not pause.
@@ -131,6 +144,7 @@ impl Settings {
             },
             amqp_url,
             cursor_key: SecretString::from("a key of tests, thirty-two bytes and more"),
+            erasure_key: SecretString::from("another key of tests, as long as the first"),
             server: ServerSettings {
                 drain_pause: Duration::ZERO,
                 ..ServerSettings::new(listen)

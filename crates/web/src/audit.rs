@@ -5,6 +5,8 @@
 
 mod recorder;
 
+use std::collections::BTreeSet;
+
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse};
 use db::{Json, Tx};
@@ -77,7 +79,7 @@ pub(crate) struct Entry {
     event_type: &'static str,
     actor: String,
     actor_kind: &'static str,
-    people: Vec<String>,
+    people: BTreeSet<String>,
     action: String,
     object_type: String,
     object_id: Option<String>,
@@ -90,12 +92,7 @@ impl Entry {
     fn allowed(caller: &Caller, people: Vec<String>) -> Self {
         let act = &caller.act;
         let own = (caller.principal.holder == Holder::Client).then(|| caller.principal.id.clone());
-        let mut concerned = act.people.clone();
-        concerned.extend(people);
-        concerned.extend(own);
-        concerned.extend(caller.on_behalf_of.clone());
-        concerned.sort_unstable();
-        concerned.dedup();
+        let concerned: BTreeSet<String> = caller.named().cloned().chain(people).chain(own).collect();
         Self {
             event_type: if act.reads { "read" } else { "write" },
             actor: caller.principal.id.clone(),
@@ -145,9 +142,20 @@ impl Caller {
         people: impl IntoIterator<Item = S>,
         body: &impl Serialize,
     ) -> Result<HttpResponse, Problem> {
-        let people = people.into_iter().map(Into::into).collect();
-        self.auditor.record(Entry::allowed(self, people)).await?;
+        self.on_record(people).await?;
         Ok(HttpResponse::Ok().json(body))
+    }
+
+    /// As [`Self::disclose`], before an answer that is not JSON in one piece.
+    ///
+    /// # Errors
+    /// 503 when it cannot be recorded: nothing may be shown then.
+    pub async fn on_record<S: Into<String>>(
+        &self,
+        people: impl IntoIterator<Item = S>,
+    ) -> Result<(), Problem> {
+        let people = people.into_iter().map(Into::into).collect();
+        self.auditor.record(Entry::allowed(self, people)).await
     }
 
     /// Records that the request was refused.

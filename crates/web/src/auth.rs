@@ -3,8 +3,9 @@
 mod principal;
 mod tokens;
 
+use std::collections::BTreeSet;
 use std::future::{Ready, ready};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
@@ -58,6 +59,8 @@ pub struct Caller {
     /// What is done, for the audit.
     pub(crate) act: Arc<Act>,
     pub(crate) auditor: Auditor,
+    /// The client whom an app without the header acts for, once a handler has said so.
+    acted_for: Arc<OnceLock<String>>,
 }
 
 impl Caller {
@@ -90,6 +93,9 @@ impl Caller {
     /// # Errors
     /// 403 for a pipeline.
     pub fn actor_for(&self, user_id: &str) -> Result<db::Actor, Problem> {
+        if self.on_behalf_of.is_none() {
+            self.acted_for.get_or_init(|| user_id.to_owned());
+        }
         match self.acting_for(self.on_behalf_of.as_deref().or(Some(user_id)))? {
             db::Actor::Staff(staff_id) => Ok(db::Actor::StaffAbout {
                 staff_id,
@@ -107,6 +113,24 @@ impl Caller {
             Some(client) => format!("{own}/client:{client}"),
             None => own,
         }
+    }
+
+    /// The people whom the request names.
+    pub(crate) fn named(&self) -> impl Iterator<Item = &String> {
+        self.act
+            .people
+            .iter()
+            .chain(&self.on_behalf_of)
+            .chain(self.acted_for.get())
+    }
+
+    /// The people whom the request names, and the caller, where that is a person.
+    pub(crate) fn people(&self) -> BTreeSet<String> {
+        let caller = match self.principal.holder {
+            Holder::Client | Holder::Staff => Some(&self.principal.id),
+            Holder::App | Holder::Pipeline | Holder::Service => None,
+        };
+        self.named().chain(caller).cloned().collect()
     }
 
     fn acting_for(&self, client: Option<&str>) -> Result<db::Actor, Problem> {
@@ -135,8 +159,9 @@ impl Caller {
             request_id: RequestId::of(request),
             act: Arc::new(Act::of(request)),
             auditor: auditor.clone(),
+            acted_for: Arc::default(),
         };
-        // For the frame, which tells the audit of a refusal.
+        // For the frame, which tells the audit of a refusal, and apps of who was erased.
         request.extensions_mut().insert(caller.clone());
         Ok(caller)
     }

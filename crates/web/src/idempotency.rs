@@ -1,7 +1,10 @@
 //! `Idempotency-Key`: a write that is sent again gives the answer of the first time, byte for byte, for 24 hours.
 //!
 //! The answer is stored in the transaction of the write itself, so it exists if and only if the write does. Routes that
-//! answer a secret ignore the key: no secret is stored.
+//! answer a secret ignore the key: no secret is stored. With an answer stands whom it is about, so that it goes when one
+//! of them is erased; a handler whose path does not name them says so by [`Answer::about`].
+
+use std::collections::BTreeSet;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue, LOCATION};
@@ -62,7 +65,8 @@ pub struct Answer {
     status: StatusCode,
     location: Option<String>,
     body: Bytes,
-    /// Whom the write was about, besides those that the path names; for the audit.
+    /// Whom the write was about, besides those that the path names: for the audit, and because a kept answer goes with
+    /// everybody it is about.
     people: Vec<String>,
 }
 
@@ -148,6 +152,7 @@ where
 {
     let record = key.map(|key| Record {
         principal: caller.identity(),
+        people: caller.people(),
         key,
     });
     match attempt(&tx, record.as_ref(), run).await {
@@ -197,6 +202,8 @@ where
 /// The row of one key of one principal.
 struct Record {
     principal: String,
+    /// Whom the request is about, the asking person among them.
+    people: BTreeSet<String>,
     key: IdempotencyKey,
 }
 
@@ -237,12 +244,14 @@ impl Record {
         Ok(Some(answer))
     }
 
-    fn store(self, tx: &Tx, answer: &Answer) {
+    fn store(mut self, tx: &Tx, answer: &Answer) {
+        self.people.extend(answer.people.iter().cloned());
         let store = format!(
-            "insert into {}.idempotency_keys (principal, key, request_hash, status, location, body)
-             values ($1, $2, $3, $4, $5, $6)
+            "insert into {}.idempotency_keys (principal, key, request_hash, status, location, body, people)
+             values ($1, $2, $3, $4, $5, $6, $7)
              on conflict (principal, key) do update set request_hash = excluded.request_hash, status = excluded.status,
-               location = excluded.location, body = excluded.body, created_at = now()",
+               location = excluded.location, body = excluded.body, people = excluded.people,
+               created_at = now()",
             tx.schema()
         );
         let status = i16::try_from(answer.status.as_u16()).unwrap_or_default();
@@ -255,6 +264,7 @@ impl Record {
                 Box::new(status),
                 Box::new(answer.location.clone()),
                 Box::new(answer.body.to_vec()),
+                Box::new(self.people.into_iter().collect::<Vec<_>>()),
             ],
         );
     }

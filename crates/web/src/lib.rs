@@ -5,6 +5,7 @@
 mod audit;
 mod auth;
 mod body;
+mod erasure;
 mod fault;
 mod fields;
 mod idempotency;
@@ -24,6 +25,7 @@ mod write;
 pub use audit::{Auditor, NOBODY_ELSE, audited_together};
 pub use auth::{Allowed, Caller, Holder, Principal, Tokens, token_shown};
 pub use body::{Body, BodyTimeout, parse};
+pub use erasure::ErasureKey;
 pub use fault::{Fault, Faults};
 pub use fields::{Fields, Item, Read, all};
 pub use idempotency::{Answer, IdempotencyKey, write};

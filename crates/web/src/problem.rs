@@ -281,8 +281,9 @@ impl From<&db::Error> for Problem {
             db::Error::Refused { sqlstate, .. } => {
                 Self::internal(format_args!("Postgres refused: {sqlstate}"))
             }
+            // Handlers look before they write: what they found has gone in between, or is not theirs any more.
+            db::Error::ForeignKey { .. } | db::Error::NotVisible => Self::not_found().with_cause(error),
             db::Error::Unique { .. }
-            | db::Error::ForeignKey { .. }
             | db::Error::Check { .. }
             | db::Error::Row(_)
             | db::Error::Settings(_) => Self::internal(error),

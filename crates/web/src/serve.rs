@@ -22,6 +22,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::audit::Auditor;
 use crate::auth::Tokens;
+use crate::erasure::ErasureKey;
 use crate::page::CursorKey;
 use crate::rate::RateSettings;
 
@@ -87,6 +88,8 @@ pub struct Site<S> {
     pub cursors: CursorKey,
     /// What its requests leave behind.
     pub auditor: Auditor,
+    /// The key by which it knows who was erased.
+    pub erasures: ErasureKey,
     /// The tokens it accepts.
     pub tokens: Tokens,
     /// What `/readyz` asks.

@@ -15,7 +15,7 @@ declare -rA LISTENERS=([postgres]="postgres" [rabbitmq]="amqp management prometh
 readonly PORT_NAMES=(postgres amqp management prometheus distribution epmd redis)
 readonly PORT_STEP=10
 # Keys of 32 bytes that the services sign with; Postgres has none of them.
-readonly KEYS=(cursor_key audit_key totp_key)
+readonly KEYS=(cursor_key audit_key totp_key erasure_key)
 readonly MAX_PORT_STEPS=9
 
 declare -rA URL_VARIABLE=([postgres]=RECOVERLY_DATABASE_URL [rabbitmq]=RECOVERLY_AMQP_URL [redis]=RECOVERLY_REDIS_URL)

@@ -4,6 +4,7 @@
 mod accounts;
 pub mod audit;
 mod demo;
+mod erasures;
 mod passwords;
 mod tokens;
 
@@ -15,6 +16,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use config::Env;
 use db::Db;
 use secrecy::SecretString;
+use service::Settings;
+use web::ErasureKey;
 
 use crate::config::VARIABLES;
 use crate::error::Error;
@@ -42,6 +45,9 @@ pub enum Command {
     Unlock(PersonArgs),
     /// Ask a member of staff for codes no more, who has lost the authenticator app and the codes on paper.
     ForgetTotp(PersonArgs),
+    /// Who leaves.
+    #[command(flatten)]
+    Erasures(erasures::Command),
     /// Development only: make one principal of each kind and write a token of each to a file that only its owner
     /// can read, and how its people sign in to sign-ins.json beside it. What still works of the files is kept.
     DemoCredentials {
@@ -200,10 +206,24 @@ impl From<io::Error> for Failure {
 /// Runs a command with the database that the environment names, on standard input and output.
 pub(crate) async fn main(command: Command, mut env: Env) -> Result<(), Box<dyn std::error::Error>> {
     let url = database_url(&mut env);
-    let db = connect(env.finish(|| url)?)?;
+    let erasure_key = match &command {
+        Command::Erasures(_) => Settings::read_erasure_key(&mut env).map(Some),
+        Command::User(_)
+        | Command::Program(_)
+        | Command::Token(_)
+        | Command::Revoke(_)
+        | Command::Password(_)
+        | Command::Unlock(_)
+        | Command::ForgetTotp(_)
+        | Command::DemoCredentials { .. } => Some(None),
+    };
+    let (url, erasure_key) = env.finish(|| Some((url?, erasure_key?)))?;
+    let erasure_key = erasure_key.as_ref().map(ErasureKey::new).transpose()?;
+    let db = connect(url)?;
     Ok(run(
         &command,
         &db,
+        erasure_key.as_ref(),
         &mut io::BufReader::new(io::stdin()),
         &mut io::stdout(),
     )
@@ -228,16 +248,21 @@ fn connect(url: SecretString) -> Result<Db, db::Error> {
     Db::new(&settings)
 }
 
-/// Runs a command on core's database.
+/// Runs a command on core's database; those about erasures need their key.
 ///
 /// # Errors
 /// In words for the operator; nothing is then kept.
 pub async fn run(
     command: &Command,
     db: &Db,
+    erasure_key: Option<&ErasureKey>,
     input: &mut (dyn io::BufRead + Send),
     out: &mut (dyn io::Write + Send),
 ) -> Result<(), Failure> {
+    if let Command::Erasures(command) = command {
+        let no_key = || Failure("the key of the erasures is not given".to_owned());
+        return erasures::run(command, db, erasure_key.ok_or_else(no_key)?, input, out).await;
+    }
     let outbox = Outbox::new(db.schema());
     if let Command::Password(args) = command {
         passwords::set(db, &args.user, input).await?;
@@ -273,8 +298,8 @@ pub async fn run(
             tx.commit().await?;
             writeln!(out, "{revoked} revoked")?;
         }
-        // It hashes, and so begins its transaction later.
-        Command::Password(_) => {}
+        // They ran above, in transactions of their own.
+        Command::Password(_) | Command::Erasures(_) => {}
         Command::Unlock(args) => {
             let forgotten = sign_in_failures::forget(&tx, &args.user).await?;
             tx.commit().await?;

@@ -10,6 +10,7 @@ use include_dir::{Dir, include_dir};
 use secrecy::SecretString;
 use service::{Definition, Foundation, Job, Program, Service, Settings, StartError};
 use telemetry::Metrics;
+use tokio::sync::Semaphore;
 use web::Readiness;
 
 use crate::anchor::Anchor;
@@ -19,7 +20,7 @@ use crate::domain::seal::SealKey;
 use crate::error::Error;
 use crate::hasher::Hasher;
 use crate::resets::{Resets, Resetter};
-use crate::state::State;
+use crate::state::{MAX_EXPORTS_AT_WORK, State};
 use crate::{admin, config, events, jobs, routes};
 
 static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrations/core");
@@ -73,6 +74,8 @@ pub fn start(settings: &Settings, config: Config, metrics: Metrics) -> Result<Se
         seal_key,
         anchor: Anchor::new(config.audit.anchor),
         throttle_key: settings.cursor_key.clone(),
+        erasures: service::erasure_key(settings)?,
+        exports: Arc::new(Semaphore::new(MAX_EXPORTS_AT_WORK)),
     };
     let state = Arc::new(state);
     let definition = Definition {

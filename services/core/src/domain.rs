@@ -4,6 +4,7 @@ pub(crate) mod break_glass;
 pub(crate) mod changes;
 pub(crate) mod consent;
 pub(crate) mod disclosure;
+pub(crate) mod erasure;
 pub(crate) mod message;
 pub(crate) mod password;
 pub(crate) mod password_hash;

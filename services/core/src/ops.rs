@@ -2,6 +2,7 @@
 
 pub(crate) mod attempt;
 pub(crate) mod create_user;
+pub(crate) mod erase_user;
 pub(crate) mod give_tokens;
 pub(crate) mod set_password;
 pub(crate) mod update_user;

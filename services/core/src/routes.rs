@@ -6,8 +6,10 @@ mod break_glass;
 mod caseload;
 mod consents;
 mod disclosures;
+mod export;
 mod history;
 mod leases;
+mod leaving;
 mod me;
 mod messages;
 mod password;
@@ -89,6 +91,9 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(disclosures::list_of_client)
         // auditors
         .service(disclosures::list)
+        // leaving
+        .service(export::export)
+        .service(leaving::opt_out)
         // pipelines
         .service(leases::lease);
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Semaphore;
 
 use crate::anchor::Anchor;
 use crate::cipher::Cipher;
@@ -10,7 +11,10 @@ use crate::domain::seal::SealKey;
 use crate::hasher::Hasher;
 use crate::resets::Resets;
 
-/// The ways to the database, the outbox, a password's hash and a person's mail.
+/// Exports that are sent at a time: each holds a connection for as long as its reader takes.
+pub(crate) const MAX_EXPORTS_AT_WORK: usize = 2;
+
+/// The ways to the database, the outbox, a password's hash and a person's mail, and the keys.
 #[derive(Clone)]
 pub(crate) struct State {
     pub(crate) db: db::Db,
@@ -25,6 +29,9 @@ pub(crate) struct State {
     pub(crate) cipher: Option<Arc<Cipher>>,
     /// The key under which failed attempts are counted.
     pub(crate) throttle_key: SecretString,
+    pub(crate) erasures: web::ErasureKey,
+    /// Held by an export for as long as it is sent.
+    pub(crate) exports: Arc<Semaphore>,
 }
 
 impl State {

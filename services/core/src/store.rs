@@ -8,6 +8,8 @@ pub(crate) mod caseload;
 pub(crate) mod consents;
 pub(crate) mod credentials;
 pub(crate) mod disclosures;
+pub(crate) mod erasures;
+pub(crate) mod exports;
 pub(crate) mod messages;
 pub(crate) mod password_resets;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::state::State;
 use bus::{Handlers, with};
-use common::contracts::{Contract, MessageCreated, ModelPredictionRecorded, UserCreated};
+use common::contracts::{Contract, MessageCreated, ModelPredictionRecorded, UserCreated, UserErased};
 
 /// Topic → consumer.
 pub(crate) fn handlers(state: &Arc<State>) -> Handlers {
@@ -19,4 +19,5 @@ pub(crate) fn handlers(state: &Arc<State>) -> Handlers {
             ModelPredictionRecorded::TYPE,
             with(Arc::clone(state), model_predictions::recorded),
         )
+        .on(UserErased::TYPE, service::forget_erased)
 }

@@ -61,6 +61,7 @@ pub(crate) struct Ledger {
 struct Sql {
     claim: String,
     mark_published: String,
+    forget: String,
     back_off: String,
     release: String,
     lag: String,
@@ -85,6 +86,11 @@ impl Ledger {
     /// Only for events whose own confirm has arrived.
     pub(crate) async fn mark_published(&self, ids: &[i64]) -> Result<(), db::Error> {
         self.update(&self.sql.mark_published, ids).await
+    }
+
+    /// Deletes events that may not stay once they were told. Only for those whose own confirm has arrived.
+    pub(crate) async fn forget(&self, ids: &[i64]) -> Result<(), db::Error> {
+        self.update(&self.sql.forget, ids).await
     }
 
     /// Gives events back that were neither taken nor refused: the connection broke. That is no fault of theirs
@@ -152,6 +158,7 @@ impl Sql {
                  update {schema}.outbox o set published_at = now(), claimed_until = null, last_error = null
                  from unhurried where o.id = any($1) and o.published_at is null"
             ),
+            forget: format!("{UNHURRIED} delete from {schema}.outbox o using unhurried where o.id = any($1)"),
             back_off: format!(
                 "{UNHURRIED}
                  update {schema}.outbox o

@@ -55,6 +55,7 @@ impl<S: 'static> Application<S> {
             .app_data(ThinData(self.private))
             .app_data(self.site.tokens.clone())
             .app_data(self.site.auditor.clone())
+            .app_data(self.site.erasures.clone())
             .app_data(Arc::clone(&self.frame))
             .app_data(self.limits.clone())
             .app_data(self.body_timeout)

@@ -19,6 +19,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use crate::auth::Caller;
+use crate::erasure::gone_if_erased;
 use crate::problem::{Code, PROBLEM_JSON, Problem};
 use crate::rate::RateLimits;
 use crate::request_id::{RequestId, X_REQUEST_ID};
@@ -139,6 +140,7 @@ async fn answer(
             Err(_) => return Err(too_slow(frame, call).into()),
         },
     };
+    let response = gone_if_erased(response).await;
     let route = response.request().match_pattern();
     frame.record(
         call,
@@ -159,6 +161,7 @@ async fn told_of_refusal(response: &ServiceResponse) -> Result<(), Problem> {
     let refused = match response.status() {
         StatusCode::FORBIDDEN => Code::Forbidden,
         StatusCode::NOT_FOUND => Code::NotFound,
+        StatusCode::GONE => Code::Gone,
         _ => return Ok(()),
     };
     let caller = response.request().extensions().get::<Caller>().cloned();

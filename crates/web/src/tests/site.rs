@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix_web::web::{Data, Path, ThinData};
 use actix_web::{HttpResponse, get, post};
 use common::PrincipalKind;
+use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -94,6 +95,7 @@ pub(super) fn start(settings: &ServerSettings, readiness: Readiness) -> Running 
     tokens.remember(ADMIN, principal("a1", Holder::Staff, &[PrincipalKind::Admin]));
     tokens.remember(APP, principal("front", Holder::App, &[]));
     let site = Site {
+        erasures: ErasureKey::new(&SecretString::from("k")).unwrap(),
         about: About {
             title: "Things",
             description: "For tests.",

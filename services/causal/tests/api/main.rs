@@ -5,6 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod leaving;
 mod predictions;
 mod serving;
 mod world;

@@ -145,7 +145,7 @@ pub(crate) async fn create(state: Data<State>, request: Write<NewMessage>) -> Re
             Outcome::Refused(refusals) => return Err(refused_alone(refusals)),
         };
         let location = format!("/v1/messages/{}", stored.message_id);
-        Ok(Answer::created(location, &stored)?.about([client]))
+        Ok(Answer::created(location, &stored)?.about([&stored.user_id]))
     })
     .await
 }
@@ -164,7 +164,6 @@ pub(crate) async fn create_batch(
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, body, key } = request.allow(&WRITE)?;
     let messages = web::all(body.items)?;
-    let clients: Vec<String> = messages.iter().map(|message| message.user_id.clone()).collect();
     // An app that names nobody in the header hands on messages of many clients.
     let for_many = caller.principal.holder == Holder::App && caller.on_behalf_of.is_none();
     let tx = if for_many {
@@ -174,7 +173,10 @@ pub(crate) async fn create_batch(
     };
     web::write(tx, &caller, key, async |tx| {
         match store(&state, tx, &caller, messages).await? {
-            Outcome::Stored(items) => Ok(Answer::ok(&BatchAnswer { items })?.about(clients)),
+            Outcome::Stored(items) => {
+                let people: Vec<String> = items.iter().map(|stored| stored.user_id.clone()).collect();
+                Ok(Answer::ok(&BatchAnswer { items })?.about(people))
+            }
             Outcome::Refused(refusals) => Err(refused_in_batch(&refusals)),
         }
     })

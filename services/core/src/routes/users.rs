@@ -150,7 +150,7 @@ pub(crate) async fn create(state: Data<State>, request: Write<NewUser>) -> Resul
             status: "active",
             created_at,
         };
-        Ok::<_, Error>(Answer::created(location, &body)?.about([body.user_id]))
+        Ok::<_, Error>(Answer::created(location, &body)?.about([&body.user_id]))
     })
     .await
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use db::{Row, Tx};
+use db::{Db, Row, Tx};
 use serde_json::Value;
 
 use crate::domain::changes::Account;
@@ -175,6 +175,12 @@ pub(crate) async fn hold(tx: &Tx, user_ids: &[&str]) -> Result<HashMap<String, K
         .collect()
 }
 
+/// Whether there is an account of this id, and it is a client's.
+pub(crate) async fn is_client(tx: &Tx, user_id: &str) -> Result<bool, db::Error> {
+    let sql = "select u.user_id from core.users u where u.user_id = $1 and u.kind = 'client'";
+    Ok(tx.query_opt(sql, &[&user_id]).await?.is_some())
+}
+
 /// Locks the clients among these that the transaction may see and write to, in one order for everybody; clients
 /// seen for a crisis alone are not among them.
 pub(crate) async fn lock_clients(tx: &Tx, user_ids: &[&str]) -> Result<HashSet<String>, db::Error> {
@@ -291,4 +297,18 @@ pub(crate) async fn set_status(tx: &Tx, user_id: &str, status: &str) -> Result<(
 
 fn kind_of(row: &Row) -> Result<Kind, db::Error> {
     Kind::parse(row.try_get("kind")?).ok_or_else(|| db::Error::Row("users.kind is no kind".to_owned()))
+}
+
+/// Accounts behind an id, each with when it was made.
+pub(crate) async fn page(
+    db: &Db,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<(String, DateTime<Utc>)>, db::Error> {
+    let sql =
+        "select u.user_id, u.created_at from core.users u where u.user_id > $1 order by u.user_id limit $2";
+    let rows = db.worker_query(sql, &[&after, &limit]).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("user_id")?, row.try_get("created_at")?)))
+        .collect()
 }

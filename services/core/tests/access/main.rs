@@ -17,7 +17,7 @@ use futures::StreamExt;
 use reqwest::Method;
 
 use table::{Row, Who, rows};
-use world::{CALLERS, Caller, NOBODY, OTHER, Reach, World, own_client, shows_the_other};
+use world::{CALLERS, Caller, NOBODY, OTHER, Reach, World, own_client, reached_stranger, shows_the_other};
 
 /// Cells at a time.
 const AT_ONCE: usize = 8;
@@ -50,6 +50,7 @@ impl Cell {
     fn client(&self) -> Option<String> {
         match self.target {
             Target::Own => Some(own_client(&self.row, &self.caller)),
+            Target::Other if self.is_granted() => Some(reached_stranger(&self.row, &self.caller)),
             Target::Other => Some(OTHER.to_owned()),
             Target::Absent => None,
         }
@@ -96,14 +97,10 @@ fn cells(rows: &[Row]) -> Vec<Cell> {
     cells
 }
 
-/// Everybody who is somebody's own client in a cell.
-fn own_clients(cells: &[Cell]) -> Vec<String> {
-    let own: BTreeSet<String> = cells
-        .iter()
-        .filter(|cell| cell.target == Target::Own)
-        .filter_map(Cell::client)
-        .collect();
-    own.into_iter().collect()
+/// Everybody whom a cell is about.
+fn clients(cells: &[Cell]) -> Vec<String> {
+    let about: BTreeSet<String> = cells.iter().filter_map(Cell::client).collect();
+    about.into_iter().filter(|client| client != OTHER).collect()
 }
 
 /// Calls; what is wrong with the answer, if anything is.
@@ -152,7 +149,7 @@ async fn every_caller_gets_of_every_route_what_the_table_says_and_no_more() {
     let cells = cells(&rows());
     let count = cells.len();
     assert!(count >= MIN_CELLS, "{count} cells");
-    let world = World::with_clients(&own_clients(&cells)).await;
+    let world = World::with_clients(&clients(&cells)).await;
     let found = differences(&world, cells).await;
     assert!(
         found.is_empty(),
@@ -207,7 +204,7 @@ async fn without_a_row_policy_the_same_cells_find_a_leak() {
         .filter(|row| row.path.contains("/nudges"))
         .collect();
     let cells = cells(&rows);
-    let world = World::with_clients(&own_clients(&cells)).await;
+    let world = World::with_clients(&clients(&cells)).await;
     let owner = world.database.superuser().await;
     owner
         .run("drop policy visible on social.nudges; create policy visible on social.nudges using (true)")

@@ -98,7 +98,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Starts with these clients, each of them seen by every caller who sees an own one, and the one of strangers.
+    /// Starts with these clients: each of them is seen by every caller who sees an own one, or is a stranger's.
     pub(crate) async fn with_clients(clients: &[String]) -> Self {
         let database = TestDb::new().await;
         let admin = database.superuser().await;
@@ -283,16 +283,18 @@ fn principals() -> String {
 fn people(clients: &[String]) -> String {
     let ids: Vec<String> = clients.iter().map(|id| format!("('{id}')")).collect();
     format!(
-        "create temp table own (user_id varchar);
-         insert into own values {};
+        "create temp table listed (user_id varchar);
+         insert into listed values ('{OTHER}'), {};
+         create temp table own as select user_id from listed where user_id not like '{OTHER}%';
+         create temp table strangers as select user_id from listed where user_id like '{OTHER}%';
          insert into core.users (user_id, kind, username, full_name)
-         select user_id, 'client', user_id, 'name-of-' || user_id from (select user_id from own union values ('{OTHER}')) c (user_id);
+         select user_id, 'client', user_id, 'name-of-' || user_id from listed;
          insert into core.access_tokens (token_hash, subject, expires_at)
          select sha256(convert_to('rcv_matrix_' || user_id, 'UTF8')), user_id, now() + interval '1 hour' from own;
-         insert into core.caseload_assignments (client_id, staff_id) select user_id, 'staff-counselor' from own;
          insert into core.caseload_assignments (client_id, staff_id)
-         select user_id, 'staff-suspended' from (select user_id from own union values ('{OTHER}')) c (user_id);
-         insert into core.caseload_assignments (client_id, staff_id) values ('{OTHER}', 'staff-stranger');",
+         select user_id, 'staff-counselor' from own union all
+         select user_id, 'staff-suspended' from listed union all
+         select user_id, 'staff-stranger' from strangers;",
         ids.join(",")
     )
 }
@@ -316,12 +318,12 @@ fn belongings() -> String {
      select user_id, 'profile_risk', 'high', 'HIGH_RISK', 'reason-of-' || user_id, 'notified' from planted_clients;
      insert into core.temporary_access (staff_id, client_id, cause, reference, until)
      select 'staff-oncall', e.user_id, 'escalation', e.escalation_id, 'infinity'
-     from social.escalations e where e.user_id <> 'client-of-strangers';
+     from social.escalations e where e.user_id not like 'client-of-strangers%';
      insert into core.break_glass_grants (staff_id, client_id, reason, created_at, expires_at)
      select 'staff-suspended', user_id, 'reason-of-' || user_id, now() - interval '2 hours', now() - interval '1 hour'
      from planted_clients;
      insert into core.consents (user_id, purpose, recipient) select user_id, 'family_share', 'contact-1' from planted_clients;
-     insert into core.user_preferences (user_id, theme) select user_id, 'theme-of-' || user_id from planted_clients;
+     insert into core.user_preferences (user_id, theme) select user_id, 'dark' from planted_clients;
      insert into core.user_profiles (user_id, profile_key, profile_value)
      select user_id, 'color', 'color-of-' || user_id from planted_clients;
      insert into core.stated_preferences (user_id, kind, category, value)
@@ -334,8 +336,17 @@ pub(crate) fn shows_the_other(answer: &str) -> bool {
     answer.contains(OTHER)
 }
 
-/// The client of a cell that may write: its own, so that one cell's write is not in the way of another's.
+/// The own client of a cell; one for each, so that one cell's write is not in the way of another's.
 pub(crate) fn own_client(row: &Row, caller: &Caller) -> String {
+    format!("c-{}", cell_name(row, caller))
+}
+
+/// A client of strangers whom a cell may write to all the same.
+pub(crate) fn reached_stranger(row: &Row, caller: &Caller) -> String {
+    format!("{OTHER}-{}", cell_name(row, caller))
+}
+
+fn cell_name(row: &Row, caller: &Caller) -> String {
     let route = hex::encode(&Sha256::digest(format!("{} {}", row.service, row.route()))[..6]);
-    format!("c-{route}-{}", caller.name.replace('_', "-"))
+    format!("{route}-{}", caller.name.replace('_', "-"))
 }

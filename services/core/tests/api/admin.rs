@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use core_service::admin;
 use serde_json::{Value, json};
+use service::Settings;
 use uuid::Uuid;
 
 use crate::harness::Harness;
@@ -27,7 +28,9 @@ impl Harness {
         let words = std::iter::once("test").chain(line.split_whitespace());
         let typed = Typed::try_parse_from(words).map_err(|error| error.to_string())?;
         let (db, mut out) = (self.database.pools("core"), Vec::new());
-        let ran = admin::run(&typed.command, &db, &mut input.as_bytes(), &mut out).await;
+        let key =
+            web::ErasureKey::new(&Settings::for_testing("core", "x".into(), "x".into()).erasure_key).unwrap();
+        let ran = admin::run(&typed.command, &db, Some(&key), &mut input.as_bytes(), &mut out).await;
         ran.map_err(|error| error.to_string())?;
         Ok(String::from_utf8(out).unwrap())
     }
@@ -294,4 +297,79 @@ async fn an_address_by_command_is_one_and_nobody_else_s() {
         let refused = h.admin(line).await.unwrap_err();
         assert!(refused.contains(words), "{line}: {refused}");
     }
+}
+
+#[tokio::test]
+async fn an_account_is_erased_by_command() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &[]).await;
+    let done = h.admin("erase --user client-a").await.unwrap();
+    assert!(done.starts_with("account client-a is erased, "), "{done}");
+    let again = h.admin("erase --user client-a").await.unwrap_err();
+    assert_eq!(again, "there is no account client-a");
+    let by = "select count(*) from core.erasures where requested_by = 'operator' and staff_id is null";
+    assert_eq!(h.database.count(by).await, 1);
+    assert_eq!(h.call("app").get("/v1/users/client-a").await.code(), 410);
+    assert_eq!(h.events("core.user.erased").await.len(), 1);
+}
+
+#[tokio::test]
+async fn whom_a_restore_brings_back_is_erased_again_by_the_export_that_was_kept_with_the_backup() {
+    let mut h = Harness::new().await;
+    for id in ["client-a", "client-b", "client-c", "client-d"] {
+        h.client(id, &[]).await;
+    }
+    for id in ["client-a", "client-b", "client-c"] {
+        h.admin(&format!("erase --user {id}")).await.unwrap();
+    }
+    let export = h.admin("export-erasures").await.unwrap();
+    assert_eq!(export.lines().count(), 3);
+    assert!(!export.contains("client-"), "{export}");
+    // An older backup: it has two of the three people and knows of no erasure. The third came back by themself, later.
+    h.run(
+        "truncate core.erasures;
+         insert into core.users (user_id, created_at) values ('client-a', now() - interval '1 year'),
+            ('client-b', now() - interval '1 year'), ('client-c', now() + interval '1 minute')",
+    )
+    .await;
+    assert_eq!(
+        h.admin("replay-erasures").await.unwrap(),
+        "0 accounts erased again\n"
+    );
+    let replayed = h.admin_with("replay-erasures --stdin", &export).await.unwrap();
+    assert_eq!(
+        replayed,
+        "3 erasures recorded that were not known here\n2 accounts erased again\n"
+    );
+    let left = "select count(*) from core.users where user_id in ('client-a', 'client-b')";
+    assert_eq!(h.database.count(left).await, 0);
+    let stay = "select count(*) from core.users where user_id in ('client-c', 'client-d')";
+    assert_eq!(h.database.count(stay).await, 2);
+    let again = h.admin_with("replay-erasures --stdin", &export).await.unwrap();
+    assert_eq!(
+        again,
+        "0 erasures recorded that were not known here\n0 accounts erased again\n"
+    );
+    assert_eq!(h.call("app").get("/v1/users/client-a").await.code(), 410);
+}
+
+#[tokio::test]
+async fn lines_that_are_no_erasures_are_refused_by_their_number() {
+    let h = Harness::new().await;
+    let good = format!(
+        "{{\"user_id_hmac\": \"{}\", \"requested_at\": \"2026-01-01T00:00:00Z\"}}\n",
+        "ab".repeat(32)
+    );
+    for bad in [
+        "client-a",
+        "{}",
+        "{\"user_id_hmac\": \"abcd\", \"requested_at\": \"2026-01-01T00:00:00Z\"}",
+    ] {
+        let refused = h
+            .admin_with("replay-erasures --stdin", &format!("{good}{bad}\n"))
+            .await
+            .unwrap_err();
+        assert_eq!(refused, "line 2 is no line of export-erasures");
+    }
+    assert_eq!(h.database.count("select count(*) from core.erasures").await, 0);
 }

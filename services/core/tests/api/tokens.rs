@@ -87,6 +87,7 @@ async fn a_revoked_token_is_refused_although_it_was_remembered() {
     admin::run(
         &typed.command,
         &h.database.pools("core"),
+        None,
         &mut std::io::empty(),
         &mut out,
     )

@@ -5,6 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod leaving;
 mod profiles;
 mod serving;
 mod world;

@@ -5,6 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod leaving;
 mod messages;
 mod serving;
 mod world;

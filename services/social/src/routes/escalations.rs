@@ -290,10 +290,14 @@ pub(crate) async fn acknowledge(
         state
             .outbox
             .enqueue(tx, vec![changed(escalation::ACKNOWLEDGED, &taken)?]);
-        let client = taken.user_id.clone();
-        Ok::<_, Error>(Answer::ok(&EscalationView::new(taken, &caller))?.about(client))
+        answer(taken, &caller)
     })
     .await
+}
+
+fn answer(found: Escalation, caller: &Caller) -> Result<Answer, Error> {
+    let client = found.user_id.clone();
+    Ok(Answer::ok(&EscalationView::new(found, caller))?.about(client))
 }
 
 /// What came of an escalation.
@@ -360,8 +364,7 @@ pub(crate) async fn resolve(
         state
             .outbox
             .enqueue(tx, vec![changed(escalation::RESOLVED, &resolved)?]);
-        let client = resolved.user_id.clone();
-        Ok::<_, Error>(Answer::ok(&EscalationView::new(resolved, &caller))?.about(client))
+        answer(resolved, &caller)
     })
     .await
 }

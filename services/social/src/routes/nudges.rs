@@ -188,6 +188,11 @@ pub(crate) async fn create(
     .await
 }
 
+fn answer(nudge: Nudge, caller: &Caller) -> Result<Answer, Error> {
+    let view = NudgeView::new(nudge, caller);
+    Ok(Answer::ok(&view)?.about([&view.user_id]))
+}
+
 /// A client's nudges, newest first.
 #[utoipa::path(
     tag = "nudges",
@@ -269,14 +274,14 @@ pub(crate) async fn viewed(
     web::write(tx, &caller, key, async |tx| {
         let found = nudges::lock(tx, **nudge_id).await?.ok_or(Error::NotFound)?;
         match found.status.as_str() {
-            "viewed" | "responded" => return Ok(Answer::ok(&NudgeView::new(found, &caller))?),
+            "viewed" | "responded" => return answer(found, &caller),
             "sent" => {}
             _ => return Err(Error::NudgeState(found.status)),
         }
         nudges::mark_viewed(tx, **nudge_id, state.clock.fixed()).await?;
         let seen = nudges::lock(tx, **nudge_id).await?.ok_or(Error::NotFound)?;
         state.outbox.enqueue(tx, vec![changed(nudge::VIEWED, &seen)?]);
-        Ok::<_, Error>(Answer::ok(&NudgeView::new(seen, &caller))?)
+        answer(seen, &caller)
     })
     .await
 }
@@ -341,7 +346,7 @@ pub(crate) async fn responded(
         state
             .outbox
             .enqueue(tx, vec![changed(nudge::RESPONDED, &answered)?]);
-        Ok::<_, Error>(Answer::ok(&NudgeView::new(answered, &caller))?)
+        answer(answered, &caller)
     })
     .await
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::harness::{Harness, noon, scores};
 
-fn event(event_type: &str, user_id: &str, data: Value) -> Event {
+pub(crate) fn event(event_type: &str, user_id: &str, data: Value) -> Event {
     Event {
         id: Uuid::now_v7(),
         source: "/recoverly/test".into(),

@@ -11,6 +11,7 @@ mod access;
 mod escalations;
 mod events;
 mod harness;
+mod leaving;
 mod nudges;
 mod predictions;
 mod profiles;

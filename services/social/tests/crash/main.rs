@@ -149,6 +149,10 @@ impl World {
                 "RECOVERLY_CURSOR_KEY",
                 "a key of tests, thirty-two bytes and more",
             ),
+            (
+                "RECOVERLY_ERASURE_KEY",
+                "another key of tests, as long as the first",
+            ),
             ("RECOVERLY_SOCIAL_LISTEN", listen),
             ("RECOVERLY_LOG", "error"),
             ("RECOVERLY_LOG_FORMAT", "pretty"),

@@ -96,11 +96,12 @@ pub(crate) async fn record_batch(
         if !query.partial {
             refuse_all(&outcomes)?;
         }
-        let clients: Vec<String> = outcomes
+        let people: Vec<String> = outcomes
             .iter()
-            .filter_map(|outcome| Some(outcome.as_ref().ok()?.profile.user_id.clone()))
+            .flatten()
+            .map(|recorded| recorded.profile.user_id.clone())
             .collect();
-        Ok::<_, Error>(Answer::ok(&batch_answer(items, outcomes))?.about(clients))
+        Ok::<_, Error>(Answer::ok(&batch_answer(items, outcomes))?.about(people))
     })
     .await
 }

@@ -1,0 +1,2 @@
+-- Undoes V005.
+drop index causal.idx_outbox_subject;

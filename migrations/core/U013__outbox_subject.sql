@@ -1,0 +1,2 @@
+-- Undoes V013.
+drop index core.idx_outbox_subject;

@@ -1,0 +1,2 @@
+-- Undoes V005.
+drop index reco.idx_outbox_subject;

@@ -1,0 +1,2 @@
+-- Undoes V005.
+drop index risk.idx_outbox_subject;

@@ -1,0 +1,2 @@
+-- Undoes V006.
+drop index social.idx_outbox_subject;

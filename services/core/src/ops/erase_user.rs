@@ -1,0 +1,32 @@
+//! Erasing an account with everything that belongs to it, over all schemas, and telling the others of it.
+
+use bus::{NewEvent, Outbox};
+use common::contracts::UserErased;
+use db::Tx;
+use web::ErasureKey;
+
+use crate::domain::erasure::{Counts, Requester};
+use crate::error::Error;
+use crate::store::erasures;
+
+/// Erases an account; [`Error::NotFound`] where there is none. The transaction is a worker's. Should it lose a deadlock
+/// ([`db::Error::Serialization`]), the whole of it is to be run again.
+///
+/// All that is left is the row of `core.erasures`, and until it is delivered the event, which names the account so that
+/// every service can sweep up what was in flight.
+pub(crate) async fn erase_user(
+    tx: &Tx,
+    outbox: &Outbox,
+    key: &ErasureKey,
+    user_id: &str,
+    by: &Requester,
+) -> Result<Counts, Error> {
+    let erased = erasures::erase(tx, user_id).await?.ok_or(Error::NotFound)?;
+    let erased_at = erasures::insert(tx, &key.hash(user_id), by, &erased).await?;
+    let told = UserErased {
+        user_id: user_id.to_owned(),
+        erased_at,
+    };
+    outbox.enqueue(tx, vec![NewEvent::of(Some(user_id.to_owned()), &told)?]);
+    Ok(erased)
+}
