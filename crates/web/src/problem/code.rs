@@ -107,7 +107,7 @@ impl Code {
             Self::Unauthenticated => ("unauthenticated", S::UNAUTHORIZED, "A valid token is needed",
                 "Send `Authorization: Bearer <token>`. The answer is the same for an absent, unknown, expired or revoked token."),
             Self::Forbidden => ("forbidden", S::FORBIDDEN, "This token may not do that",
-                "The route is open to other kinds of principal. The detail names them."),
+                "The route is open to other kinds of principal, or the token is limited to other scopes. The detail names which."),
             Self::NotFound => ("not-found", S::NOT_FOUND, "There is no such thing",
                 "It does not exist, or it is not yours to see: the two are not told apart."),
             Self::MethodNotAllowed => ("method-not-allowed", S::METHOD_NOT_ALLOWED, "The address takes other methods",
