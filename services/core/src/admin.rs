@@ -14,6 +14,7 @@ use config::Env;
 use db::Db;
 
 use crate::config::VARIABLES;
+use crate::domain::program;
 use crate::error::Error;
 
 /// No token of ours lasts longer.
@@ -97,6 +98,10 @@ pub struct ProgramArgs {
     /// What operators call it.
     #[arg(long)]
     name: String,
+    /// What its tokens are limited to, such as messages:read; give it several times. Without any, those that it has
+    /// stay; a new program may then do all that its kind may.
+    #[arg(long = "scope", value_parser = scope)]
+    scopes: Vec<String>,
 }
 
 /// What a program is.
@@ -118,6 +123,10 @@ pub struct TokenArgs {
     /// How many days it works.
     #[arg(long, default_value_t = DEFAULT_TTL_DAYS, value_parser = clap::value_parser!(i32).range(1..=MAX_TTL_DAYS))]
     ttl_days: i32,
+    /// What it is limited to, such as messages:read; give it several times. Without any it may do all that its holder
+    /// may.
+    #[arg(long = "scope", value_parser = scope)]
+    scopes: Vec<String>,
     /// Print a JSON object instead of the token alone.
     #[arg(long)]
     json: bool,
@@ -148,6 +157,10 @@ pub struct RevokeArgs {
     /// The one that is read from standard input: it must not stand in the shell's history.
     #[arg(long)]
     token_stdin: bool,
+}
+
+fn scope(word: &str) -> Result<String, &'static str> {
+    program::scope(word).ok_or("it is the scope of no route")
 }
 
 /// A command that failed, in words for the operator.
@@ -222,7 +235,7 @@ pub async fn run(
             writeln!(out, "program {} is registered", args.id)?;
         }
         Command::Token(args) => {
-            let issued = tokens::issue(&tx, args.holder.holder(), args.ttl_days).await?;
+            let issued = tokens::issue(&tx, args.holder.holder(), args.ttl_days, &args.scopes).await?;
             tx.commit().await?;
             writeln!(
                 out,

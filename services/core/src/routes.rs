@@ -1,10 +1,12 @@
 //! Every path of the core service.
 
+mod api_clients;
 mod caseload;
 mod history;
 mod leases;
 mod me;
 mod messages;
+mod oauth;
 mod users;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -24,6 +26,14 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(users::create)
         .service(users::list)
         .service(users::find)
+        // programs
+        .service(api_clients::create)
+        .service(api_clients::list)
+        .service(api_clients::rotate)
+        .service(api_clients::disable)
+        .service(oauth::issue)
+        .service(oauth::introspect)
+        .service(oauth::revoke)
         // who cares for whom
         .service(caseload::list)
         .service(caseload::assign)

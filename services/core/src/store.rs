@@ -1,6 +1,7 @@
 //! SQL, one module a table, as free functions that take the transaction first. Only routes, events, ops and the
 //! operator's commands begin or commit.
 
+pub(crate) mod api_client_secrets;
 pub(crate) mod api_clients;
 pub(crate) mod caseload;
 pub(crate) mod messages;

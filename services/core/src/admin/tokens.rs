@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 
 use super::{Failure, HolderArgs, RevokeArgs};
 use crate::domain::token::Token;
-use crate::store::tokens::{self, Holder};
+use crate::store::tokens::{self, Holder, NewToken};
 
 /// No line with a token is longer, in bytes.
 const MAX_LINE_BYTES: u64 = 1_024;
+const SECONDS_OF_A_DAY: i32 = 24 * 60 * 60;
 
 /// A token that was just made. Its holder sees it now or never.
 pub(super) struct Issued {
@@ -34,10 +35,21 @@ impl Issued {
     }
 }
 
-/// Makes a token that works for so many days.
-pub(super) async fn issue(tx: &Tx, holder: Holder<'_>, days: i32) -> Result<Issued, Failure> {
+/// Makes a token that works for so many days, limited to these scopes where there are any.
+pub(super) async fn issue(
+    tx: &Tx,
+    holder: Holder<'_>,
+    days: i32,
+    scopes: &[String],
+) -> Result<Issued, Failure> {
     let token = Token::new(rand::random());
-    let stored = tokens::insert(tx, &token.hash(), holder, days).await?;
+    let new = NewToken {
+        hash: &token.hash(),
+        holder,
+        scopes,
+        lasts_seconds: days * SECONDS_OF_A_DAY,
+    };
+    let stored = tokens::insert(tx, new).await?;
     let (word, field, id) = match holder {
         Holder::User(id) => ("account", "user_id", id),
         Holder::Program(id) => ("program", "client_id", id),

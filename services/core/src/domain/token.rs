@@ -1,4 +1,4 @@
-//! Bearer tokens: opaque, shown once, stored as hashes.
+//! Bearer tokens, and the secrets by which programs get them: opaque, shown once, stored as hashes.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,6 +6,8 @@ use sha2::{Digest, Sha256};
 
 /// Every token begins so, which lets leaked ones be found.
 const PREFIX: &str = "rcv_";
+/// Every secret of a program begins so: neither passes for the other.
+const SECRET_PREFIX: &str = "rcs_";
 /// As unguessable as a key of the strongest cipher, in bytes.
 pub(crate) const SECRET_BYTES: usize = 32;
 
@@ -16,6 +18,11 @@ impl Token {
     /// The token of a secret that nobody can guess.
     pub(crate) fn new(secret: [u8; SECRET_BYTES]) -> Self {
         Self(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(secret)))
+    }
+
+    /// The secret of a program, made of the same.
+    pub(crate) fn of_program(secret: [u8; SECRET_BYTES]) -> Self {
+        Self(format!("{SECRET_PREFIX}{}", URL_SAFE_NO_PAD.encode(secret)))
     }
 
     /// A token as its holder wrote it; it may be none of ours.
