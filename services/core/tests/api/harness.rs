@@ -1,10 +1,12 @@
 //! A core service of its own for each test: its database, its port.
 
+use std::process::Command;
+
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use service::{Service, Settings};
 use telemetry::Metrics;
-use testkit::{Answer, Client, Principals, TestDb};
+use testkit::{Answer, Client, Principals, TestDb, workspace_root};
 
 pub(crate) struct Harness {
     pub(crate) database: TestDb,
@@ -105,6 +107,21 @@ impl Harness {
             .iter()
             .map(|row| row.get("data"))
             .collect()
+    }
+
+    /// Runs a program of `tests/python` against the service.
+    pub(crate) async fn python(&self, script: &str, environment: &[(&str, &str)]) {
+        let root = workspace_root();
+        let mut program = Command::new(root.join(".dev/venv/bin/python"));
+        program
+            .arg(root.join("services/core/tests/python").join(script))
+            .env("RECOVERLY_CORE_URL", self.app.base_url())
+            .envs(environment.iter().copied());
+        let ran = tokio::task::spawn_blocking(move || program.output())
+            .await
+            .unwrap();
+        let ran = ran.expect("the Python environment: run examples/setup.sh first");
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     }
 
     /// Runs statements as the superuser.

@@ -13,6 +13,8 @@ mod harness;
 mod history;
 mod leases;
 mod messages;
+mod oauth;
+mod programs;
 mod refusals;
 mod tokens;
 mod users;
