@@ -18,8 +18,8 @@ use crate::{Service, Settings, Variables};
 /// Why a command failed, in words for the person who typed it.
 type Failure = Box<dyn std::error::Error>;
 
-/// A service's program.
-pub struct Program<C> {
+/// A service's program, with commands `C` and settings `S` of its own.
+pub struct Program<C, S = ()> {
     /// Its settings' names.
     pub variables: Variables,
     /// What it is, in a sentence.
@@ -28,8 +28,10 @@ pub struct Program<C> {
     pub migrations: &'static Dir<'static>,
     /// What it serves, as OpenAPI.
     pub openapi: fn() -> OpenApi,
+    /// Reads its own settings; `None` where a fault was recorded.
+    pub own_settings: fn(&mut Env) -> Option<S>,
     /// Starts it.
-    pub start: fn(Settings, Metrics) -> BoxFuture<'static, Result<Service, Failure>>,
+    pub start: fn(Settings, S, Metrics) -> BoxFuture<'static, Result<Service, Failure>>,
     /// Runs a command of its own.
     pub command: fn(C, Env) -> BoxFuture<'static, Result<(), Failure>>,
 }
@@ -58,13 +60,13 @@ enum Command<C: Subcommand> {
 }
 
 /// Reads the command line and runs what it says.
-pub async fn main<C: Subcommand>(program: Program<C>) -> ExitCode {
+pub async fn main<C: Subcommand, S>(program: Program<C, S>) -> ExitCode {
     let name = program.variables.program;
     let command = Cli::<C>::command()
         .name(name)
         .about(program.about)
         .version(env!("CARGO_PKG_VERSION"))
-        .after_help(variables_help(program.variables));
+        .after_help(variables_help(&program));
     let cli = match Cli::<C>::from_arg_matches(&command.get_matches()) {
         Ok(cli) => cli,
         Err(error) => error.exit(),
@@ -78,7 +80,7 @@ pub async fn main<C: Subcommand>(program: Program<C>) -> ExitCode {
     }
 }
 
-async fn run<C: Subcommand>(command: Command<C>, program: Program<C>) -> Result<(), Failure> {
+async fn run<C: Subcommand, S>(command: Command<C>, program: Program<C, S>) -> Result<(), Failure> {
     let mut env = Env::from_process();
     match command {
         Command::Serve => serve(env, program).await,
@@ -102,9 +104,10 @@ async fn run<C: Subcommand>(command: Command<C>, program: Program<C>) -> Result<
     }
 }
 
-async fn serve<C>(mut env: Env, program: Program<C>) -> Result<(), Failure> {
+async fn serve<C, S>(mut env: Env, program: Program<C, S>) -> Result<(), Failure> {
     let settings = Settings::read(&mut env, program.variables);
-    let mut settings = env.finish(|| settings)?;
+    let own = (program.own_settings)(&mut env);
+    let (mut settings, own) = env.finish(|| settings.zip(own))?;
     let telemetry = telemetry::init(&settings.telemetry)?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stopped = async {
@@ -122,7 +125,7 @@ async fn serve<C>(mut env: Env, program: Program<C>) -> Result<(), Failure> {
         _ = &mut stopped => return Ok(()),
     }
     drop(foundation);
-    let service = (program.start)(settings, telemetry.metrics()).await?;
+    let service = (program.start)(settings, own, telemetry.metrics()).await?;
     let reason = stopped.await;
     tracing::info!(
         reason,
@@ -136,9 +139,10 @@ async fn serve<C>(mut env: Env, program: Program<C>) -> Result<(), Failure> {
 }
 
 /// The variables of `serve`, found by reading them from nothing.
-fn variables_help(variables: Variables) -> String {
+fn variables_help<C, S>(program: &Program<C, S>) -> String {
     let mut env = Env::from_pairs(&[]);
-    let _ = Settings::read(&mut env, variables);
+    let _ = Settings::read(&mut env, program.variables);
+    let _ = (program.own_settings)(&mut env);
     let mut help = String::from("Environment:\n");
     for variable in env.described() {
         let default = match (&variable.default, variable.required) {

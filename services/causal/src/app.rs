@@ -17,7 +17,8 @@ pub const PROGRAM: Program<NoCommand> = Program {
     about: "Recoverly causal: a client's risk a day, for estimates of which action helps whom",
     migrations: &MIGRATIONS,
     openapi: routes::openapi,
-    start: |settings, metrics| Box::pin(async move { Ok(start(&settings, metrics)?) }),
+    own_settings: |_| Some(()),
+    start: |settings, (), metrics| Box::pin(async move { Ok(start(&settings, metrics)?) }),
     command: |command, _| match command {},
 };
 

@@ -17,7 +17,8 @@ pub const PROGRAM: Program<NoCommand> = Program {
     about: "Recoverly reco: the latest label and trend of each client, for recommendations",
     migrations: &MIGRATIONS,
     openapi: routes::openapi,
-    start: |settings, metrics| Box::pin(async move { Ok(start(&settings, metrics)?) }),
+    own_settings: |_| Some(()),
+    start: |settings, (), metrics| Box::pin(async move { Ok(start(&settings, metrics)?) }),
     command: |command, _| match command {},
 };
 

@@ -17,7 +17,8 @@ pub const PROGRAM: Program<NoCommand> = Program {
     about: "Recoverly risk: how much a client writes a day, for the models that predict a relapse",
     migrations: &MIGRATIONS,
     openapi: routes::openapi,
-    start: |settings, metrics| Box::pin(async move { Ok(start(&settings, metrics)?) }),
+    own_settings: |_| Some(()),
+    start: |settings, (), metrics| Box::pin(async move { Ok(start(&settings, metrics)?) }),
     command: |command, _| match command {},
 };
 

@@ -23,7 +23,8 @@ pub const PROGRAM: Program<NoCommand> = Program {
     about: "Recoverly social: risk profiles, nudges and escalations from scored messages",
     migrations: &MIGRATIONS,
     openapi: routes::openapi,
-    start: |settings, metrics| Box::pin(async move { Ok(start(&settings, Clock::database(), metrics)?) }),
+    own_settings: |_| Some(()),
+    start: |settings, (), metrics| Box::pin(async move { Ok(start(&settings, Clock::database(), metrics)?) }),
     command: |command, _| match command {},
 };
 
