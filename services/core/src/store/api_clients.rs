@@ -81,6 +81,17 @@ pub(crate) fn from_row(row: &Row) -> Result<Program, db::Error> {
     })
 }
 
+/// What the tokens of a program are limited to; `None` where there is none.
+pub(crate) async fn scopes(tx: &Tx, client_id: &str) -> Result<Option<Vec<String>>, db::Error> {
+    let row = tx
+        .query_opt(
+            "select c.scopes from core.api_clients c where c.client_id = $1",
+            &[&client_id],
+        )
+        .await?;
+    row.map(|row| Ok(row.try_get("scopes")?)).transpose()
+}
+
 /// Locks a program; whether it is switched off, and `None` where there is none.
 pub(crate) async fn lock(tx: &Tx, client_id: &str) -> Result<Option<bool>, db::Error> {
     let row = tx

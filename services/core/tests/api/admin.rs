@@ -178,6 +178,14 @@ async fn a_token_by_command_can_be_limited_as_any_other() {
     h.admin("program --id program-app --kind app --name Renamed")
         .await
         .unwrap();
+    let too_much = h
+        .admin("token --program program-app --scope users:write")
+        .await
+        .unwrap_err();
+    assert_eq!(too_much, "program program-app has no such scope");
+    let within = h.admin("token --program program-app").await.unwrap();
+    let me = h.anonymous().with_token(within.trim()).get("/v1/me").await;
+    assert_eq!(me.at("/scopes"), &json!(["users:read"]));
     let listed = h.call("admin").get("/v1/api-clients?limit=1").await;
     assert_eq!(
         (listed.at("/items/0/name"), listed.at("/items/0/scopes")),
