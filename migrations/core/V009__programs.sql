@@ -1,4 +1,4 @@
--- Programs that call: their secrets.
+-- Programs that call, and accounts that another system keeps.
 
 comment on column core.api_clients.scopes is 'What its tokens are limited to; empty: all that its kind may.';
 comment on column core.access_tokens.scopes is 'What it is limited to; empty: all that its holder may.';
@@ -31,3 +31,33 @@ comment on column core.api_client_secrets.last_used_at is 'When it last got a to
 comment on column core.api_client_secrets.revoked_at is 'When it was revoked.';
 
 create unique index uq_api_client_secrets_live on core.api_client_secrets (client_id, place) where revoked_at is null;
+
+-- Accounts at Clerk: what was received, and the newest that was said of each.
+create table core.webhook_receipts (
+    webhook_id varchar(255),
+    received_at timestamptz not null default now(),
+    constraint pk_webhook_receipts primary key (webhook_id)
+);
+
+comment on table core.webhook_receipts is 'Webhooks that were applied: one that is sent again changes nothing. Kept for 30 days.';
+comment on column core.webhook_receipts.webhook_id is 'The sender''s id of the message, the same at every try.';
+comment on column core.webhook_receipts.received_at is 'When it was applied.';
+
+create index idx_webhook_receipts_received on core.webhook_receipts (received_at);
+
+-- By hash, so that nothing of a person is left here when the account is erased and a late message must still find that
+-- it was.
+create table core.clerk_accounts (
+    account_hash bytea not null,
+    said_at timestamptz not null,
+    webhook_id varchar(255) not null,
+    deleted_at timestamptz,
+    constraint pk_clerk_accounts primary key (account_hash),
+    constraint ck_clerk_accounts_hash check (octet_length(account_hash) = 32)
+);
+
+comment on table core.clerk_accounts is 'The newest that Clerk said of each account, so that messages may come in any order.';
+comment on column core.clerk_accounts.account_hash is 'SHA-256 of Clerk''s id of the account.';
+comment on column core.clerk_accounts.said_at is 'When Clerk last changed the account, of what was applied.';
+comment on column core.clerk_accounts.webhook_id is 'The message that said so; it decides between two of the same time.';
+comment on column core.clerk_accounts.deleted_at is 'When its deletion was applied; nothing is applied after it.';

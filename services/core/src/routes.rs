@@ -2,6 +2,7 @@
 
 mod api_clients;
 mod caseload;
+mod clerk;
 mod history;
 mod leases;
 mod me;
@@ -34,6 +35,9 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(oauth::issue)
         .service(oauth::introspect)
         .service(oauth::revoke)
+        // Clerk
+        .service(clerk::webhook)
+        .service(clerk::exchange)
         // who cares for whom
         .service(caseload::list)
         .service(caseload::assign)

@@ -1,8 +1,10 @@
 //! What handlers share.
 
-/// The ways to the database and the outbox.
-#[derive(Clone)]
+use crate::clerk::Clerk;
+
+/// The ways to the database, the outbox and Clerk.
 pub(crate) struct State {
     pub(crate) db: db::Db,
     pub(crate) outbox: bus::Outbox,
+    pub(crate) clerk: Clerk,
 }

@@ -4,11 +4,13 @@
 pub(crate) mod api_client_secrets;
 pub(crate) mod api_clients;
 pub(crate) mod caseload;
+pub(crate) mod clerk_accounts;
 pub(crate) mod messages;
 pub(crate) mod scoring;
 pub(crate) mod staff_roles;
 pub(crate) mod tokens;
 pub(crate) mod users;
+pub(crate) mod webhook_receipts;
 
 use std::str::FromStr;
 

@@ -8,6 +8,8 @@ use sha2::{Digest, Sha256};
 const PREFIX: &str = "rcv_";
 /// Every secret of a program begins so: neither passes for the other.
 const SECRET_PREFIX: &str = "rcs_";
+/// How long the access token of a person lasts, in seconds.
+pub(crate) const PERSON_SECONDS: i32 = 15 * 60;
 /// As unguessable as a key of the strongest cipher, in bytes.
 pub(crate) const SECRET_BYTES: usize = 32;
 

@@ -10,10 +10,11 @@ use crate::error::Error;
 use crate::store::users;
 
 /// What must be unique among accounts: the constraint and the field it stands for.
-const UNIQUE: [(&str, &str); 4] = [
+const UNIQUE: [(&str, &str); 5] = [
     ("pk_users", "user_id"),
     ("uq_users_username", "username"),
     ("uq_users_email", "email"),
+    ("uq_users_clerk_user_id", "clerk_user_id"),
     ("uq_users_external_id", "external_id"),
 ];
 
@@ -30,7 +31,8 @@ pub(crate) async fn create_user(tx: &Tx, outbox: &Outbox, user: &NewUser) -> Res
     Ok(created_at)
 }
 
-fn taken(error: db::Error) -> Error {
+/// What a unique constraint of accounts says, in words for the caller.
+pub(crate) fn taken(error: db::Error) -> Error {
     let field = UNIQUE
         .into_iter()
         .find(|(constraint, _)| error.constraint() == Some(constraint));

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use core_service::OwnSettings;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use service::{Service, Settings};
@@ -13,6 +14,9 @@ pub(crate) struct Harness {
     pub(crate) principals: Principals,
     pub(crate) app: Service,
 }
+
+/// A URL that leads nowhere.
+const NO_BROKER: &str = "amqp://127.0.0.1:1/none";
 
 /// A message of a client to a peer.
 pub(crate) fn message(user_id: &str, text: &str) -> Value {
@@ -36,14 +40,23 @@ pub(crate) fn column(answer: &Answer, field: &str) -> Vec<Value> {
 impl Harness {
     /// Starts without a broker: its URL leads nowhere, and nothing runs by itself.
     pub(crate) async fn new() -> Self {
-        Self::with_broker(SecretString::from("amqp://127.0.0.1:1/none")).await
+        Self::with(SecretString::from(NO_BROKER), &OwnSettings::default()).await
     }
 
     pub(crate) async fn with_broker(amqp_url: SecretString) -> Self {
+        Self::with(amqp_url, &OwnSettings::default()).await
+    }
+
+    /// As [`Self::new`], with settings of core's own.
+    pub(crate) async fn with_settings(own: &OwnSettings) -> Self {
+        Self::with(SecretString::from(NO_BROKER), own).await
+    }
+
+    async fn with(amqp_url: SecretString, own: &OwnSettings) -> Self {
         let database = TestDb::new().await;
         let principals = Principals::plant(&database).await;
         let settings = Settings::for_testing("core", database.url("core"), amqp_url);
-        let app = core_service::start(&settings, Metrics::isolated("core").unwrap()).unwrap();
+        let app = core_service::start(&settings, own, Metrics::isolated("core").unwrap()).unwrap();
         Self {
             database,
             principals,
@@ -109,8 +122,8 @@ impl Harness {
             .collect()
     }
 
-    /// Runs a program of `tests/python` against the service.
-    pub(crate) async fn python(&self, script: &str, environment: &[(&str, &str)]) {
+    /// Runs a program of `tests/python` against the service; what it prints.
+    pub(crate) async fn python(&self, script: &str, environment: &[(&str, &str)]) -> String {
         let root = workspace_root();
         let mut program = Command::new(root.join(".dev/venv/bin/python"));
         program
@@ -122,6 +135,7 @@ impl Harness {
             .unwrap();
         let ran = ran.expect("the Python environment: run examples/setup.sh first");
         assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stdout).unwrap()
     }
 
     /// Runs statements as the superuser.

@@ -8,6 +8,8 @@
 
 mod admin;
 mod caseload;
+mod clerk;
+mod clerk_sessions;
 mod events;
 mod harness;
 mod history;
