@@ -163,7 +163,9 @@ begin
         and (new.user_id is null or (new.user_id, new.recipient, new.what) = (old.user_id, old.recipient, old.what))
         and (new.consent_id is not distinct from old.consent_id or new.consent_id is null
             and not exists (select from core.consents c where c.consent_id = old.consent_id))
-        and (new.disclosed_by is not distinct from old.disclosed_by or new.disclosed_by is null) then
+        and (new.disclosed_by is not distinct from old.disclosed_by or new.disclosed_by is null
+            and (old.disclosed_by = current_setting('recoverly.erasing', true)
+                or not exists (select from core.users u where u.user_id = old.disclosed_by))) then
         if new.user_id is null then
             new.recipient := null;
             new.what := null;

@@ -185,6 +185,8 @@ begin
     if not found then
         return null;
     end if;
+    -- For tables whose rows change for nothing else, such as core.disclosures.
+    perform set_config('recoverly.erasing', erased, true);
     counts := core.erase_from('core', erased);
     delete from core.users u where u.user_id = erased;
     return jsonb_set(counts, '{removed,core.users}', '1');

@@ -6,11 +6,13 @@ pub mod contracts;
 mod event;
 mod principal;
 mod probability;
+mod scope;
 mod words;
 
 pub use event::{DecodeError, Event, MAX_EVENT_BYTES};
 pub use principal::PrincipalKind;
 pub use probability::{MICROS, Probability};
+pub use scope::{is_scope, noun_of, scope_of};
 pub use words::{
     ConsentPurpose, ContactOutcome, ConversationType, EscalationStatus, EscalationType, ModelRiskLevel,
     RiskLabel, SenderRole, Trend, UnknownWord, Urgency,

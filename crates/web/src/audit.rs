@@ -31,7 +31,7 @@ const WRITE: &str = "select core.write_audit($1)";
 pub(crate) struct Act {
     /// Method and route pattern, such as `GET /v1/users/{user_id}/messages`.
     pub(crate) action: String,
-    /// The kind of thing it is about: the pattern's first word, or the first behind a person.
+    /// The kind of thing it is about.
     pub(crate) noun: String,
     /// The ids in the path that name no person, such as `4711`.
     pub(crate) object: Option<String>,
@@ -54,23 +54,12 @@ impl Act {
         }
         Self {
             action: format!("{} {pattern}", request.method()),
-            noun: noun(&pattern).to_owned(),
+            noun: common::noun_of(&pattern).to_owned(),
             object: (!object.is_empty()).then(|| object.join("/")),
             people,
             reads: request.method() == Method::GET,
         }
     }
-}
-
-/// `messages` of `/v1/users/{user_id}/messages`, of `/v1/messages:lease` and of `/v1/messages/{message_id}`.
-fn noun(pattern: &str) -> &str {
-    let path = pattern.trim_start_matches('/').trim_start_matches("v1/");
-    let word = path
-        .strip_prefix("users/{user_id}/")
-        .unwrap_or(path)
-        .split(['/', ':'])
-        .next();
-    word.unwrap_or_default()
 }
 
 /// One row to be, as `core.write_audit` reads it.
@@ -170,26 +159,5 @@ impl Caller {
             ..Entry::allowed(self, Vec::new())
         };
         self.auditor.record(entry).await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::noun;
-
-    #[test]
-    fn the_noun_of_a_route_is_its_first_word_or_the_first_behind_a_person() {
-        for (pattern, word) in [
-            ("/v1/users", "users"),
-            ("/v1/users/{user_id}", "users"),
-            ("/v1/users/{user_id}/messages", "messages"),
-            ("/v1/users/{user_id}/risk-profile/history", "risk-profile"),
-            ("/v1/messages:lease", "messages"),
-            ("/v1/messages/{message_id}/predictions", "messages"),
-            ("/oauth/token", "oauth"),
-            ("", ""),
-        ] {
-            assert_eq!(noun(pattern), word, "{pattern}");
-        }
     }
 }

@@ -64,19 +64,36 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Checks that the caller is one of those a route is open to.
+    /// Checks that the caller is one of those a route is open to, and that the token is not limited to other routes.
     ///
     /// # Errors
-    /// 403 that names them.
+    /// 403 that names them, or the scope that the token lacks.
     pub fn allow(&self, allowed: &Allowed) -> Result<(), Problem> {
         if self.principal.kinds().any(|kind| allowed.0.contains(&kind)) {
-            return Ok(());
+            return self.within_scopes();
         }
         let words: Vec<&str> = allowed.0.iter().map(|kind| kind.as_str()).collect();
         Err(Problem::forbidden(format!(
             "This is open to: {}.",
             words.join(", ")
         )))
+    }
+
+    /// A token without scopes may do all that its holder may.
+    fn within_scopes(&self) -> Result<(), Problem> {
+        let scopes = &self.principal.scopes;
+        if scopes.is_empty() {
+            return Ok(());
+        }
+        let (method, pattern) = self.act.action.split_once(' ').unwrap_or_default();
+        let needed = common::scope_of(method, pattern);
+        if scopes.contains(&needed) {
+            Ok(())
+        } else {
+            Err(Problem::forbidden(format!(
+                "This token lacks the scope {needed}."
+            )))
+        }
     }
 
     /// The person whose rows this request may touch.

@@ -19,6 +19,8 @@ use crate::value::Value;
 /// How long a whole body may take to arrive where the server sets nothing else, in seconds.
 const BODY_TIMEOUT_SECONDS: u64 = 10;
 
+const JSON: &str = "application/json";
+
 /// How long a body may take to arrive; in the application's data.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyTimeout(pub Duration);
@@ -37,6 +39,27 @@ impl<T: Read + 'static> FromRequest for Body<T> {
         Box::pin(async move {
             let bytes = receive::<T>(&request, payload).await?;
             parse(&bytes).map(Self)
+        })
+    }
+}
+
+/// A JSON body as it came, for routes whose caller signs the bytes.
+#[derive(Debug)]
+pub struct Signed(pub Bytes);
+
+/// The largest signed body, in bytes.
+const MAX_SIGNED_BYTES: usize = 256 * 1024;
+
+impl FromRequest for Signed {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            receive_as(JSON, MAX_SIGNED_BYTES, &request, payload)
+                .await
+                .map(Self)
         })
     }
 }
@@ -62,18 +85,29 @@ pub(crate) async fn receive<T: Read>(request: &HttpRequest, payload: Payload) ->
     if T::MAY_BE_ABSENT && announced.unwrap_or(0) == 0 && header(request, &CONTENT_TYPE).is_none() {
         return Ok(Bytes::new());
     }
-    let compressed = check_headers(request)?;
-    if announced.is_some_and(|length| length > T::MAX_BODY_BYTES) {
-        return Err(over(T::MAX_BODY_BYTES));
+    receive_as(JSON, T::MAX_BODY_BYTES, request, payload).await
+}
+
+/// As [`receive`], for a body of any media type that must be there.
+pub(crate) async fn receive_as(
+    media_type: &str,
+    max_bytes: usize,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<Bytes, Problem> {
+    let announced = header(request, &CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
+    let compressed = check_headers(request, media_type)?;
+    if announced.is_some_and(|length| length > max_bytes) {
+        return Err(over(max_bytes));
     }
     let timeout = request
         .app_data::<BodyTimeout>()
         .map_or(Duration::from_secs(BODY_TIMEOUT_SECONDS), |set| set.0);
-    let received = tokio::time::timeout(timeout, collect(payload, announced, T::MAX_BODY_BYTES))
+    let received = tokio::time::timeout(timeout, collect(payload, announced, max_bytes))
         .await
         .map_err(|_| Problem::timeout())??;
     if compressed {
-        decompress(&received, T::MAX_BODY_BYTES)
+        decompress(&received, max_bytes)
     } else {
         Ok(received)
     }
@@ -107,12 +141,12 @@ fn decompress(compressed: &[u8], max_bytes: usize) -> Result<Bytes, Problem> {
 }
 
 /// Whether the body is compressed, once its type and encoding are known to be ours.
-fn check_headers(request: &HttpRequest) -> Result<bool, Problem> {
+fn check_headers(request: &HttpRequest, media_type: &str) -> Result<bool, Problem> {
     let content_type = header(request, &CONTENT_TYPE).unwrap_or_default();
-    if !is_json(content_type) {
-        return Err(Problem::unsupported_media_type(
-            "The content type must be application/json.",
-        ));
+    if !is_of(content_type, media_type) {
+        return Err(Problem::unsupported_media_type(format!(
+            "The content type must be {media_type}."
+        )));
     }
     match header(request, &CONTENT_ENCODING) {
         None => Ok(false),
@@ -124,10 +158,10 @@ fn check_headers(request: &HttpRequest) -> Result<bool, Problem> {
     }
 }
 
-fn is_json(content_type: &str) -> bool {
+fn is_of(content_type: &str, media_type: &str) -> bool {
     let (essence, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
     let utf8 = parameters.trim().is_empty() || parameters.trim().eq_ignore_ascii_case("charset=utf-8");
-    essence.trim().eq_ignore_ascii_case("application/json") && utf8
+    essence.trim().eq_ignore_ascii_case(media_type) && utf8
 }
 
 /// A header's value; what is not visible ASCII counts as a value that means nothing.

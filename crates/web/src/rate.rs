@@ -98,7 +98,7 @@ impl RateLimits {
         }
     }
 
-    fn address(&self, request: &HttpRequest) -> Option<IpAddr> {
+    pub(crate) fn address(&self, request: &HttpRequest) -> Option<IpAddr> {
         let peer = request.peer_addr().map(|peer| peer.ip());
         if !self.settings.behind_gateway {
             return peer;

@@ -20,6 +20,7 @@ use service::Settings;
 use web::ErasureKey;
 
 use crate::config::VARIABLES;
+use crate::domain::program;
 use crate::error::Error;
 use crate::store::{sign_in_failures, totp_secrets};
 
@@ -124,6 +125,10 @@ pub struct ProgramArgs {
     /// What operators call it.
     #[arg(long)]
     name: String,
+    /// What its tokens are limited to, such as messages:read; give it several times. Without any, those that it has
+    /// stay; a new program may then do all that its kind may.
+    #[arg(long = "scope", value_parser = scope)]
+    scopes: Vec<String>,
 }
 
 /// What a program is.
@@ -145,6 +150,10 @@ pub struct TokenArgs {
     /// How many days it works.
     #[arg(long, default_value_t = DEFAULT_TTL_DAYS, value_parser = clap::value_parser!(i32).range(1..=MAX_TTL_DAYS))]
     ttl_days: i32,
+    /// What it is limited to, such as messages:read; give it several times. Without any it may do all that its holder
+    /// may.
+    #[arg(long = "scope", value_parser = scope)]
+    scopes: Vec<String>,
     /// Print a JSON object instead of the token alone.
     #[arg(long)]
     json: bool,
@@ -175,6 +184,10 @@ pub struct RevokeArgs {
     /// The one that is read from standard input: it must not stand in the shell's history.
     #[arg(long)]
     token_stdin: bool,
+}
+
+fn scope(word: &str) -> Result<String, &'static str> {
+    program::scope(word).ok_or("it is the scope of no route")
 }
 
 /// A command that failed, in words for the operator.
@@ -281,7 +294,7 @@ pub async fn run(
             writeln!(out, "program {} is registered", args.id)?;
         }
         Command::Token(args) => {
-            let issued = tokens::issue(&tx, args.holder.holder(), args.ttl_days).await?;
+            let issued = tokens::issue(&tx, args.holder.holder(), args.ttl_days, &args.scopes).await?;
             tx.commit().await?;
             writeln!(
                 out,

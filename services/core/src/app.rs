@@ -15,6 +15,7 @@ use web::Readiness;
 
 use crate::anchor::Anchor;
 use crate::cipher::Cipher;
+use crate::clerk::Clerk;
 use crate::config::{Config, MailConfig};
 use crate::domain::seal::SealKey;
 use crate::error::Error;
@@ -76,6 +77,7 @@ pub fn start(settings: &Settings, config: Config, metrics: Metrics) -> Result<Se
         throttle_key: settings.cursor_key.clone(),
         erasures: service::erasure_key(settings)?,
         exports: Arc::new(Semaphore::new(MAX_EXPORTS_AT_WORK)),
+        clerk: Clerk::new(&config.clerk),
     };
     let state = Arc::new(state);
     let definition = Definition {

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use service::Variables;
 use url::Url;
 
+use crate::clerk::ClerkSettings;
 use crate::mail::{Mailer, Smtp};
 
 /// The names of its variables.
@@ -45,12 +46,15 @@ pub struct Config {
     pub mail: Option<MailConfig>,
     /// Seals the second factors of staff; without it nobody can have one.
     pub totp_key: Option<SecretString>,
+    /// Clients who have their account at Clerk.
+    pub clerk: ClerkSettings,
 }
 
 impl Config {
     /// Reads them from the environment; `None` where a fault was recorded.
-    pub(crate) fn read(env: &mut Env) -> Option<Self> {
+    pub fn read(env: &mut Env) -> Option<Self> {
         let audit = AuditConfig::read(env);
+        let clerk = ClerkSettings::read(env);
         let smtp_url = env.optional::<SmtpUrl>(SMTP_URL, SMTP_URL_HELP);
         let from = env.optional::<Mailbox>(MAIL_FROM, MAIL_FROM_HELP);
         let page = env.optional::<Url>(RESET_URL, RESET_URL_HELP);
@@ -75,6 +79,7 @@ impl Config {
             audit: audit?,
             mail,
             totp_key: totp_key.map(SecretString::from),
+            clerk: clerk?,
         })
     }
 
@@ -88,6 +93,7 @@ impl Config {
             },
             mail: None,
             totp_key: None,
+            clerk: ClerkSettings::default(),
         }
     }
 }

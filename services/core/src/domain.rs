@@ -2,6 +2,7 @@
 
 pub(crate) mod break_glass;
 pub(crate) mod changes;
+pub(crate) mod clerk;
 pub(crate) mod consent;
 pub(crate) mod disclosure;
 pub(crate) mod erasure;
@@ -11,6 +12,7 @@ pub(crate) mod password_hash;
 pub(crate) mod password_reset;
 pub(crate) mod preferences;
 pub(crate) mod profile;
+pub(crate) mod program;
 pub(crate) mod seal;
 pub(crate) mod sign_in;
 pub(crate) mod throttle;

@@ -2,12 +2,13 @@
 //!
 //! Read in this order: `routes` is every path on one screen, `domain` what is decided, `ops` the transactions that
 //! several share, `store` the SQL, `events` and `jobs` what happens without a request, `admin` the operator's commands. `hasher`,
-//! `cipher`, `resets` and `mail` serve those who sign in; `anchor` is the audit's copy outside Postgres.
+//! `cipher`, `resets` and `mail` serve those who sign in; `clerk` is what another system vouches for; `anchor` is the audit's copy outside Postgres.
 
 pub mod admin;
 mod anchor;
 mod app;
 mod cipher;
+mod clerk;
 mod config;
 mod domain;
 mod error;
@@ -22,5 +23,6 @@ mod state;
 mod store;
 
 pub use app::{Command, PROGRAM, start};
+pub use clerk::{ClerkSettings, SessionSettings};
 pub use config::{AuditConfig, Config, MailConfig};
 pub use routes::openapi;

@@ -1,9 +1,11 @@
 //! Every path of the core service.
 
+mod api_clients;
 mod audit;
 mod auth;
 mod break_glass;
 mod caseload;
+mod clerk;
 mod consents;
 mod disclosures;
 mod export;
@@ -12,6 +14,7 @@ mod leases;
 mod leaving;
 mod me;
 mod messages;
+mod oauth;
 mod password;
 mod password_reset;
 mod preferences;
@@ -53,6 +56,17 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(user_changes::change)
         .service(roles::grant)
         .service(roles::revoke)
+        // programs
+        .service(api_clients::create)
+        .service(api_clients::list)
+        .service(api_clients::rotate)
+        .service(api_clients::disable)
+        .service(oauth::issue)
+        .service(oauth::introspect)
+        .service(oauth::revoke)
+        // Clerk
+        .service(clerk::webhook)
+        .service(clerk::exchange)
         // who cares for whom
         .service(caseload::list)
         .service(caseload::assign)

@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 
 use crate::anchor::Anchor;
 use crate::cipher::Cipher;
+use crate::clerk::Clerk;
 use crate::domain::seal::SealKey;
 use crate::hasher::Hasher;
 use crate::resets::Resets;
@@ -15,7 +16,6 @@ use crate::resets::Resets;
 pub(crate) const MAX_EXPORTS_AT_WORK: usize = 2;
 
 /// The ways to the database, the outbox, a password's hash and a person's mail, and the keys.
-#[derive(Clone)]
 pub(crate) struct State {
     pub(crate) db: db::Db,
     pub(crate) outbox: bus::Outbox,
@@ -29,6 +29,7 @@ pub(crate) struct State {
     pub(crate) cipher: Option<Arc<Cipher>>,
     /// The key under which failed attempts are counted.
     pub(crate) throttle_key: SecretString,
+    pub(crate) clerk: Clerk,
     pub(crate) erasures: web::ErasureKey,
     /// Held by an export for as long as it is sent.
     pub(crate) exports: Arc<Semaphore>,

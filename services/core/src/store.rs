@@ -1,10 +1,12 @@
 //! SQL, one module a table, as free functions that take the transaction first. Only routes, events, ops and the
 //! operator's commands begin or commit.
 
+pub(crate) mod api_client_secrets;
 pub(crate) mod api_clients;
 pub(crate) mod audit;
 pub(crate) mod break_glass;
 pub(crate) mod caseload;
+pub(crate) mod clerk_accounts;
 pub(crate) mod consents;
 pub(crate) mod credentials;
 pub(crate) mod disclosures;
@@ -28,6 +30,7 @@ pub(crate) mod totp_secrets;
 pub(crate) mod user_preferences;
 pub(crate) mod user_profiles;
 pub(crate) mod users;
+pub(crate) mod webhook_receipts;
 
 use std::str::FromStr;
 

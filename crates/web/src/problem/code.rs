@@ -113,7 +113,7 @@ impl Code {
             Self::SignInFailed => ("sign-in-failed", S::UNAUTHORIZED, "Nobody is signed in by that",
                 "What was sent does not fit together, or works no longer. The answer is the same for every reason. Sign in anew."),
             Self::Forbidden => ("forbidden", S::FORBIDDEN, "This token may not do that",
-                "The route is open to other kinds of principal. The detail names them."),
+                "The route is open to other kinds of principal, or the token is limited to other scopes. The detail names which."),
             Self::ConsentRequired => ("consent-required", S::FORBIDDEN, "The person has not consented to that",
                 "No consent of the person covers it now. Ask the person; with a consent for this purpose and recipient, send the request again."),
             Self::NotFound => ("not-found", S::NOT_FOUND, "There is no such thing",

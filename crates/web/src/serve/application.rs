@@ -13,6 +13,7 @@ use super::frame::Frame;
 use super::platform::{self, PrivateAddress};
 use super::{ServerSettings, Site, openapi};
 use crate::body::BodyTimeout;
+use crate::guesses::Guesses;
 use crate::path;
 use crate::rate::RateLimits;
 
@@ -21,6 +22,7 @@ pub(crate) struct Application<S> {
     site: Arc<Site<S>>,
     frame: Arc<Frame>,
     limits: RateLimits,
+    guesses: Guesses,
     document: Arc<Document>,
     private: PrivateAddress,
     body_timeout: BodyTimeout,
@@ -38,6 +40,7 @@ impl<S: 'static> Application<S> {
             document: Arc::new(Document::new(openapi(site.about, site.routes))),
             site: Arc::new(site),
             limits,
+            guesses: Guesses::new(),
             private: PrivateAddress(private),
             body_timeout: BodyTimeout(settings.body_timeout),
         }
@@ -58,6 +61,7 @@ impl<S: 'static> Application<S> {
             .app_data(self.site.erasures.clone())
             .app_data(Arc::clone(&self.frame))
             .app_data(self.limits.clone())
+            .app_data(self.guesses.clone())
             .app_data(self.body_timeout)
             .app_data(path::config());
 
@@ -76,6 +80,7 @@ impl<S> Clone for Application<S> {
             site: Arc::clone(&self.site),
             frame: Arc::clone(&self.frame),
             limits: self.limits.clone(),
+            guesses: self.guesses.clone(),
             document: Arc::clone(&self.document),
             private: self.private,
             body_timeout: self.body_timeout,

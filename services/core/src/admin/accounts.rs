@@ -5,6 +5,7 @@ use db::Tx;
 
 use super::{Failure, ProgramArgs, ProgramKind, Role, UserArgs, UserKind};
 use crate::domain::changes::Changes;
+use crate::domain::program::{self, NewProgram};
 use crate::domain::user::{Kind, NewUser, email as email_of};
 use crate::ops::create_user::create_user;
 use crate::ops::update_user::update_user;
@@ -63,12 +64,17 @@ pub(super) async fn user(tx: &Tx, outbox: &Outbox, args: &UserArgs) -> Result<St
 /// Registers the program or renames it.
 pub(super) async fn program(tx: &Tx, args: &ProgramArgs) -> Result<(), Failure> {
     must_be_id(&args.id)?;
-    let kind = match args.kind {
-        ProgramKind::App => "app",
-        ProgramKind::Pipeline => "pipeline",
-        ProgramKind::Service => "service",
+    let program = NewProgram {
+        client_id: args.id.clone(),
+        kind: match args.kind {
+            ProgramKind::App => program::Kind::App,
+            ProgramKind::Pipeline => program::Kind::Pipeline,
+            ProgramKind::Service => program::Kind::Service,
+        },
+        name: args.name.clone(),
+        scopes: args.scopes.clone(),
     };
-    if api_clients::register(tx, &args.id, kind, &args.name).await? {
+    if api_clients::register(tx, &program).await? {
         Ok(())
     } else {
         Err(Failure(format!("program {} is of another kind", args.id)))

@@ -57,6 +57,7 @@ pub(super) async fn prepare(tx: &Tx, outbox: &Outbox, file: &Path) -> Result<Cre
                 id: id.to_owned(),
                 kind,
                 name: id.to_owned(),
+                scopes: Vec::new(),
             },
         )
         .await?;
@@ -80,7 +81,7 @@ pub(super) async fn prepare(tx: &Tx, outbox: &Outbox, file: &Path) -> Result<Cre
             .find(|(token, owner)| *token.0 == *name && owner == id)
         {
             Some((token, _)) => token.1.clone(),
-            None => super::tokens::issue(tx, holder, DEFAULT_TTL_DAYS)
+            None => super::tokens::issue(tx, holder, DEFAULT_TTL_DAYS, &[])
                 .await?
                 .reveal()
                 .to_owned(),

@@ -7,11 +7,14 @@ use db::Tx;
 use serde_json::{Value, json};
 
 use super::{Failure, HolderArgs, RevokeArgs};
-use crate::domain::token::Token;
-use crate::store::tokens::{self, Holder};
+use crate::domain::program::granted;
+use crate::domain::token::{Purpose, Token};
+use crate::store::api_clients;
+use crate::store::tokens::{self, Holder, NewToken};
 
 /// No line with a token is longer, in bytes.
 const MAX_LINE_BYTES: u64 = 1_024;
+const SECONDS_OF_A_DAY: i32 = 24 * 60 * 60;
 
 /// A token that was just made. Its holder sees it now or never.
 pub(super) struct Issued {
@@ -34,10 +37,30 @@ impl Issued {
     }
 }
 
-/// Makes a token that works for so many days.
-pub(super) async fn issue(tx: &Tx, holder: Holder<'_>, days: i32) -> Result<Issued, Failure> {
-    let token = Token::new(rand::random());
-    let stored = tokens::insert(tx, &token.hash(), holder, days).await?;
+/// Makes a token that works for so many days, limited to these scopes where there are any, and to the program's in any
+/// case.
+pub(super) async fn issue(
+    tx: &Tx,
+    holder: Holder<'_>,
+    days: i32,
+    scopes: &[String],
+) -> Result<Issued, Failure> {
+    let scopes = match holder {
+        Holder::User(_) => scopes.to_vec(),
+        Holder::Program(id) => {
+            let own = api_clients::scopes(tx, id).await?.unwrap_or_default();
+            granted(&own, Some(&scopes.join(" ")))
+                .ok_or_else(|| Failure(format!("program {id} has no such scope")))?
+        }
+    };
+    let token = Token::of(Purpose::Access, rand::random());
+    let new = NewToken {
+        hash: &token.hash(),
+        holder,
+        scopes: &scopes,
+        lasts_seconds: days * SECONDS_OF_A_DAY,
+    };
+    let stored = tokens::insert(tx, new).await?;
     let (word, field, id) = match holder {
         Holder::User(id) => ("account", "user_id", id),
         Holder::Program(id) => ("program", "client_id", id),

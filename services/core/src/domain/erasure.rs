@@ -16,6 +16,8 @@ pub(crate) enum Requester {
     Admin(String),
     /// Somebody with core's database URL.
     Operator,
+    /// Clerk, where the person ended the account there.
+    Clerk,
 }
 
 impl Requester {
@@ -26,6 +28,7 @@ impl Requester {
             Self::App(_) => "app",
             Self::Admin(_) => "admin",
             Self::Operator => "operator",
+            Self::Clerk => "clerk",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Tokens: opaque, shown once, stored as hashes.
+//! Bearer tokens, and the secrets by which programs get them: opaque, shown once, stored as hashes.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,6 +16,8 @@ pub(crate) enum Purpose {
     Reset,
     /// Exchanged for tokens, with a code.
     Ticket,
+    /// By which a program gets its tokens.
+    Secret,
 }
 
 impl Purpose {
@@ -27,10 +29,13 @@ impl Purpose {
             Self::Refresh => "rcvr_",
             Self::Reset => "rcvp_",
             Self::Ticket => "rcvt_",
+            Self::Secret => "rcs_",
         }
     }
 }
 
+/// How long the access token of a person lasts, in seconds.
+pub(crate) const PERSON_SECONDS: i32 = 15 * 60;
 /// As unguessable as a key of the strongest cipher, in bytes.
 pub(crate) const SECRET_BYTES: usize = 32;
 
@@ -38,11 +43,6 @@ pub(crate) const SECRET_BYTES: usize = 32;
 pub(crate) struct Token(String);
 
 impl Token {
-    /// The access token of a secret that nobody can guess.
-    pub(crate) fn new(secret: [u8; SECRET_BYTES]) -> Self {
-        Self::of(Purpose::Access, secret)
-    }
-
     /// As [`Self::new`], for any purpose.
     pub(crate) fn of(purpose: Purpose, secret: [u8; SECRET_BYTES]) -> Self {
         Self(format!("{}{}", purpose.prefix(), URL_SAFE_NO_PAD.encode(secret)))
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_token_is_a_prefix_and_32_bytes_in_base64url() {
-        let token = Token::new([0xff; SECRET_BYTES]);
+        let token = Token::of(Purpose::Access, [0xff; SECRET_BYTES]);
         assert_eq!(token.reveal(), "rcv___________________________________________8");
         assert_eq!(token.hash().len(), 32);
         assert_eq!(Token::given("  rcv_x\n").hash(), Token::given("rcv_x").hash());

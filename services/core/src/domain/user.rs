@@ -48,6 +48,7 @@ pub(crate) struct NewUser {
     pub(crate) phone: Option<String>,
     pub(crate) timezone: String,
     pub(crate) locale: Option<String>,
+    pub(crate) clerk_user_id: Option<String>,
     pub(crate) external_id: Option<String>,
     pub(crate) metadata: Option<Value>,
 }
@@ -65,6 +66,7 @@ impl NewUser {
             phone: None,
             timezone: Tz::UTC.name().to_owned(),
             locale: None,
+            clerk_user_id: None,
             external_id: None,
             metadata: None,
         }

@@ -14,8 +14,8 @@ const UNIQUE: [(&str, &str); 5] = [
     ("pk_users", "user_id"),
     ("uq_users_username", "username"),
     ("uq_users_email", "email"),
-    ("uq_users_external_id", "external_id"),
     ("uq_users_clerk_user_id", "clerk_user_id"),
+    ("uq_users_external_id", "external_id"),
 ];
 
 /// Makes the account; returns when. A value that another account has is [`Error::Taken`], and the transaction is then

@@ -52,7 +52,7 @@ pub(crate) async fn insert(
     counts: &Counts,
 ) -> Result<DateTime<Utc>, db::Error> {
     let (staff_id, client_id) = match by {
-        Requester::Themself | Requester::Operator => (None, None),
+        Requester::Themself | Requester::Operator | Requester::Clerk => (None, None),
         Requester::Admin(id) => (Some(id), None),
         Requester::App(id) => (None, Some(id)),
     };

@@ -1,7 +1,7 @@
 //! `core.access_tokens`: hashes only.
 
 use chrono::{DateTime, Utc};
-use db::Tx;
+use db::{Row, Tx};
 
 /// Who a token is for.
 #[derive(Clone, Copy, Debug)]
@@ -12,22 +12,27 @@ pub(crate) enum Holder<'a> {
     Program(&'a str),
 }
 
-/// Stores a token of so many days; `None` where there is no such holder.
-pub(crate) async fn insert(
-    tx: &Tx,
-    hash: &[u8],
-    holder: Holder<'_>,
-    days: i32,
-) -> Result<Option<DateTime<Utc>>, db::Error> {
-    let (user, program) = split(holder);
+/// A token that is about to be stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewToken<'a> {
+    pub(crate) hash: &'a [u8],
+    pub(crate) holder: Holder<'a>,
+    /// Empty: all that the holder may.
+    pub(crate) scopes: &'a [String],
+    pub(crate) lasts_seconds: i32,
+}
+
+/// Stores a token; returns when it ends, and `None` where there is no such holder.
+pub(crate) async fn insert(tx: &Tx, token: NewToken<'_>) -> Result<Option<DateTime<Utc>>, db::Error> {
+    let (user, program) = split(token.holder);
     let row = tx
         .query_opt(
-            "insert into core.access_tokens (token_hash, subject, client_id, expires_at)
-             select $1, $2::varchar, $3::varchar, now() + make_interval(days => $4)
+            "insert into core.access_tokens (token_hash, subject, client_id, scopes, expires_at)
+             select $1, $2::varchar, $3::varchar, $4, now() + $5::integer * interval '1 second'
              where exists (select from core.users u where u.user_id = $2)
                 or exists (select from core.api_clients c where c.client_id = $3)
              returning expires_at",
-            &[&hash, &user, &program, &days],
+            &[&token.hash, &user, &program, &token.scopes, &token.lasts_seconds],
         )
         .await?;
     row.map(|row| Ok(row.try_get("expires_at")?)).transpose()
@@ -68,6 +73,33 @@ pub(crate) async fn holders(tx: &Tx, hashes: &[Vec<u8>]) -> Result<Vec<(Vec<u8>,
     rows.iter()
         .map(|row| Ok((row.try_get("token_hash")?, row.try_get("principal_id")?)))
         .collect()
+}
+
+/// A token that is valid.
+#[derive(Clone, Debug)]
+pub(crate) struct Active {
+    pub(crate) principal_id: String,
+    /// The program it was given to, where it was one.
+    pub(crate) client_id: Option<String>,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) expires_at: DateTime<Utc>,
+}
+
+/// The token of a hash (`$1`), where it is valid.
+pub(crate) const ACTIVE: &str = "
+    select a.principal_id, t.client_id, t.scopes, t.created_at, t.expires_at
+    from core.access_tokens t cross join lateral core.authenticate(t.token_hash) as a
+    where t.token_hash = $1";
+
+pub(crate) fn active_from_row(row: &Row) -> Result<Active, db::Error> {
+    Ok(Active {
+        principal_id: row.try_get("principal_id")?,
+        client_id: row.try_get("client_id")?,
+        scopes: row.try_get("scopes")?,
+        created_at: row.try_get("created_at")?,
+        expires_at: row.try_get("expires_at")?,
+    })
 }
 
 fn split(holder: Holder<'_>) -> (Option<&str>, Option<&str>) {

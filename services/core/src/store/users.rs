@@ -7,6 +7,7 @@ use db::{Db, Row, Tx};
 use serde_json::Value;
 
 use crate::domain::changes::Account;
+use crate::domain::clerk::Profile;
 use crate::domain::user::{Kind, NewUser};
 
 /// An account as it is read.
@@ -140,8 +141,8 @@ pub(crate) async fn insert(tx: &Tx, user: &NewUser) -> Result<DateTime<Utc>, db:
     let row = tx
         .query_one(
             "insert into core.users (user_id, kind, username, email, full_name, display_name, phone, timezone, locale,
-                external_id, metadata)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                clerk_user_id, external_id, metadata)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
              returning created_at",
             &[
                 &user.user_id,
@@ -153,6 +154,7 @@ pub(crate) async fn insert(tx: &Tx, user: &NewUser) -> Result<DateTime<Utc>, db:
                 &user.phone,
                 &user.timezone,
                 &user.locale,
+                &user.clerk_user_id,
                 &user.external_id,
                 &user.metadata,
             ],
@@ -311,4 +313,41 @@ pub(crate) async fn page(
     rows.iter()
         .map(|row| Ok((row.try_get("user_id")?, row.try_get("created_at")?)))
         .collect()
+}
+
+/// Locks the account that belongs to one at Clerk; its id and kind.
+pub(crate) async fn lock_of_clerk(tx: &Tx, clerk_user_id: &str) -> Result<Option<(String, Kind)>, db::Error> {
+    let row = tx
+        .query_opt(
+            "select u.user_id, u.kind from core.users u where u.clerk_user_id = $1 for no key update",
+            &[&clerk_user_id],
+        )
+        .await?;
+    row.map(|row| Ok((row.try_get("user_id")?, kind_of(&row)?)))
+        .transpose()
+}
+
+/// The active account (`user_id`) that belongs to one at Clerk (`$1`).
+pub(crate) const OF_CLERK: &str =
+    "select u.user_id from core.users u where u.clerk_user_id = $1 and u.status = 'active'";
+
+/// Gives an account the names and addresses that it has at Clerk.
+pub(crate) async fn set_profile(tx: &Tx, user_id: &str, profile: &Profile) -> Result<(), db::Error> {
+    tx.execute(
+        "update core.users u
+         set username = $2, email = $3, full_name = $4, display_name = $5, phone = $6, external_id = $7,
+             updated_at = now()
+         where u.user_id = $1",
+        &[
+            &user_id,
+            &profile.username,
+            &profile.email,
+            &profile.full_name,
+            &profile.display_name,
+            &profile.phone,
+            &profile.external_id,
+        ],
+    )
+    .await?;
+    Ok(())
 }

@@ -71,13 +71,14 @@ pub(crate) const OF_A_CLIENT: [&str; 8] = [
     "{grant_id}",
 ];
 /// Parameters that lead to nobody in particular.
-const OTHERS: [(&str, &str); 6] = [
+const OTHERS: [(&str, &str); 7] = [
     ("{staff_id}", "staff-suspended"),
     ("{code}", "invalid"),
     ("{id}", "1"),
     ("{key}", "color"),
     ("{role}", "counselor"),
     ("{team_id}", "1"),
+    ("{program_id}", "program-spare"),
 ];
 
 /// The client whom only strangers care for.
@@ -275,7 +276,8 @@ fn principals() -> String {
          from core.users;
          insert into core.access_tokens (token_hash, client_id, expires_at)
          select sha256(convert_to('rcv_matrix_' || kind, 'UTF8')), client_id, now() + interval '1 hour'
-         from core.api_clients;"
+         from core.api_clients;
+         insert into core.api_clients (client_id, kind, name) values ('program-spare', 'app', 'spare');"
     )
 }
 

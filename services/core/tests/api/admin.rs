@@ -108,6 +108,14 @@ async fn what_cannot_be_is_refused_in_words_and_leaves_nothing() {
         ("token --program nobody", "there is no program nobody"),
         ("token --user staff-admin --ttl-days 91", "91 is not in 1..=90"),
         (
+            "token --program program-app --scope messages:eat",
+            "it is the scope of no route",
+        ),
+        (
+            "program --id x --kind app --name x --scope everything",
+            "it is the scope of no route",
+        ),
+        (
             "token --user staff-admin --program program-app",
             "cannot be used with",
         ),
@@ -155,6 +163,41 @@ async fn a_token_is_shown_once_and_stored_as_a_hash() {
         "0 revoked\n"
     );
     assert_eq!(h.admin("revoke --user staff-admin").await.unwrap(), "1 revoked\n");
+}
+
+#[tokio::test]
+async fn a_token_by_command_can_be_limited_as_any_other() {
+    let h = Harness::new().await;
+    let token = h
+        .admin("token --user staff-admin --scope users:read --scope caseload:write")
+        .await
+        .unwrap();
+    let caller = h.anonymous().with_token(token.trim());
+    assert_eq!(caller.get("/v1/users").await.code(), 200);
+    let refused = caller.get("/v1/caseload").await;
+    assert_eq!(
+        (refused.code(), refused.at("/detail")),
+        (403, &json!("This token lacks the scope caseload:read."))
+    );
+    h.admin("program --id program-app --kind app --name App --scope users:read")
+        .await
+        .unwrap();
+    h.admin("program --id program-app --kind app --name Renamed")
+        .await
+        .unwrap();
+    let too_much = h
+        .admin("token --program program-app --scope users:write")
+        .await
+        .unwrap_err();
+    assert_eq!(too_much, "program program-app has no such scope");
+    let within = h.admin("token --program program-app").await.unwrap();
+    let me = h.anonymous().with_token(within.trim()).get("/v1/me").await;
+    assert_eq!(me.at("/scopes"), &json!(["users:read"]));
+    let listed = h.call("admin").get("/v1/api-clients?limit=1").await;
+    assert_eq!(
+        (listed.at("/items/0/name"), listed.at("/items/0/scopes")),
+        (&json!("Renamed"), &json!(["users:read"]))
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! A core service of its own for each test: its database, its port.
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use core_service::Config;
@@ -8,7 +9,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use service::{Service, Settings};
 use telemetry::Metrics;
-use testkit::{Answer, Client, Principals, TestDb};
+use testkit::{Answer, Client, Principals, TestDb, workspace_root};
 
 pub(crate) struct Harness {
     pub(crate) database: TestDb,
@@ -159,6 +160,22 @@ impl Harness {
         );
         let rows = self.database.query(&sql).await;
         rows.iter().map(|row| row.get("entry")).collect()
+    }
+
+    /// Runs a program of `tests/python` against the service; what it prints.
+    pub(crate) async fn python(&self, script: &str, environment: &[(&str, &str)]) -> String {
+        let root = workspace_root();
+        let mut program = Command::new(root.join(".dev/venv/bin/python"));
+        program
+            .arg(root.join("services/core/tests/python").join(script))
+            .env("RECOVERLY_CORE_URL", self.app.base_url())
+            .envs(environment.iter().copied());
+        let ran = tokio::task::spawn_blocking(move || program.output())
+            .await
+            .unwrap();
+        let ran = ran.expect("the Python environment: run examples/setup.sh first");
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stdout).unwrap()
     }
 
     /// Runs statements as the superuser.

@@ -15,8 +15,12 @@ pub(crate) const WHO: &str = "client-mrk";
 const OTHER: &str = "client-other";
 
 /// Tables that hold nothing of a person.
-const OF_NOBODY: [&str; 8] = [
+const OF_NOBODY: [&str; 11] = [
     "core.api_clients",
+    "core.api_client_secrets",
+    // What Clerk said, by hashes and by its own ids of webhooks.
+    "core.clerk_accounts",
+    "core.webhook_receipts",
     // The audit names people by references, which go.
     "core.audit_events",
     "core.audit_pending",

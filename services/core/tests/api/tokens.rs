@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Parser;
 use core_service::admin;
 use serde_json::{Value, json};
+use testkit::eventually;
 
 use crate::harness::Harness;
 
@@ -94,8 +95,42 @@ async fn a_revoked_token_is_refused_although_it_was_remembered() {
     .await
     .unwrap();
     assert_eq!(String::from_utf8(out).unwrap(), "1 revoked\n");
-    let refused = async { while app.get("/v1/me").await.code() != 401 {} };
-    tokio::time::timeout(Duration::from_secs(5), refused)
-        .await
-        .expect("the revocation is heard of");
+    h.refused_soon(&app).await;
+}
+
+/// The sessions that listen for revocations in the test's own database.
+const LISTENERS: &str = "from pg_stat_activity where datname = current_database() and query like 'listen%'";
+
+#[tokio::test]
+async fn a_service_that_cannot_hear_of_revocations_remembers_nothing() {
+    let h = Harness::new().await;
+    let count = format!("select count(*) {LISTENERS}");
+    eventually("the service listens", Duration::from_secs(5), async || {
+        h.database.count(&count).await == 1
+    })
+    .await;
+    let (app, pipeline) = (h.call("app"), h.call("pipeline"));
+    assert_eq!(app.get("/v1/me").await.code(), 200);
+    // Nobody but a superuser connects any more: the line that is cut stays cut.
+    let database =
+        "do $$ begin execute format('alter database %I connection limit 0', current_database()); end $$";
+    h.run(&format!(
+        "{database}; select pg_terminate_backend(pid) {LISTENERS}"
+    ))
+    .await;
+    let revoke = |program: &str| {
+        format!("update core.access_tokens set revoked_at = now() where client_id = '{program}'")
+    };
+    h.run(&revoke("program-app")).await;
+    h.refused_soon(&app).await;
+    assert_eq!(h.database.count(&count).await, 0);
+    for _ in 0..2 {
+        assert_eq!(pipeline.get("/v1/me").await.code(), 200);
+    }
+    h.run(&revoke("program-pipeline")).await;
+    assert_eq!(
+        pipeline.get("/v1/me").await.code(),
+        401,
+        "at once, without a word of it"
+    );
 }

@@ -1,0 +1,102 @@
+//! Scopes: what a token can be limited to. Each route has one word, made of its method and its path.
+
+/// What the routes of all services are about. A new noun of a path stands here too; `crates/common/tests` hold the list
+/// against the OpenAPI documents.
+const NOUNS: [&str; 25] = [
+    "access-log",
+    "api-clients",
+    "audit-events",
+    "auth",
+    "break-glass",
+    "caseload",
+    "consents",
+    "dead-letters",
+    "disclosures",
+    "escalations",
+    "export",
+    "me",
+    "messages",
+    "metrics",
+    "nudges",
+    "opt-out",
+    "predictions",
+    "preferences",
+    "profile",
+    "risk-profile",
+    "risk-profiles",
+    "roles",
+    "stated-preferences",
+    "teams",
+    "users",
+];
+
+/// What is done with it.
+const READ: &str = "read";
+/// As [`READ`].
+const WRITE: &str = "write";
+
+/// In front of what belongs to one person: what comes behind is the noun.
+const OF_A_USER: &str = "/v1/users/{user_id}/";
+/// In front of everything else.
+const VERSION: &str = "/v1/";
+
+/// The scope that a route needs, such as `messages:read` for `GET /v1/users/{user_id}/messages`.
+#[must_use]
+pub fn scope_of(method: &str, pattern: &str) -> String {
+    let verb = if method == "GET" { READ } else { WRITE };
+    format!("{}:{verb}", noun_of(pattern))
+}
+
+/// What a route is about, such as `messages` for `/v1/users/{user_id}/messages`.
+#[must_use]
+pub fn noun_of(pattern: &str) -> &str {
+    let place = pattern
+        .strip_prefix(OF_A_USER)
+        .or_else(|| pattern.strip_prefix(VERSION))
+        .unwrap_or_else(|| pattern.trim_start_matches('/'));
+    place.split(['/', ':']).next().unwrap_or_default()
+}
+
+/// Whether a word is the scope of some route.
+#[must_use]
+pub fn is_scope(word: &str) -> bool {
+    word.split_once(':')
+        .is_some_and(|(noun, verb)| NOUNS.contains(&noun) && (verb == READ || verb == WRITE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_is_the_noun_of_the_path_and_whether_it_is_read() {
+        for (method, pattern, scope) in [
+            ("GET", "/v1/messages/{message_id}", "messages:read"),
+            ("GET", "/v1/users/{user_id}/messages", "messages:read"),
+            ("POST", "/v1/messages:lease", "messages:write"),
+            ("POST", "/v1/messages/{message_id}/predictions", "messages:write"),
+            ("GET", "/v1/users", "users:read"),
+            ("PATCH", "/v1/users/{user_id}", "users:write"),
+            ("DELETE", "/v1/api-clients/{program_id}", "api-clients:write"),
+            ("GET", "/metrics", "metrics:read"),
+        ] {
+            assert_eq!(scope_of(method, pattern), scope, "{method} {pattern}");
+            assert!(is_scope(scope), "{scope}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_no_route_has_is_no_scope() {
+        for word in [
+            "",
+            "messages",
+            "messages:",
+            "messages:delete",
+            ":read",
+            "everything:read",
+            "messages:read:x",
+        ] {
+            assert!(!is_scope(word), "{word}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Bringing an account to what Clerk said of it, whatever the order in which it was said and however often.
+
+use bus::Outbox;
+use db::Tx;
+use uuid::Uuid;
+use web::ErasureKey;
+
+use super::create_user::{create_user, taken};
+use super::erase_user::erase_user;
+use crate::domain::clerk::{Profile, Said, account_hash};
+use crate::domain::erasure::Requester;
+use crate::domain::user::{Kind, NewUser};
+use crate::error::Error;
+use crate::store::{clerk_accounts, users, webhook_receipts};
+
+/// Applies one webhook. A name that another account has is [`Error::Taken`]: nothing is then kept, and Clerk sends it
+/// again.
+pub(crate) async fn follow_clerk(
+    tx: &Tx,
+    outbox: &Outbox,
+    erasures: &ErasureKey,
+    webhook_id: &str,
+    said: &Said,
+) -> Result<(), Error> {
+    if !webhook_receipts::note(tx, webhook_id).await? {
+        return Ok(());
+    }
+    match said {
+        Said::Account(profile) => {
+            let hash = account_hash(&profile.clerk_user_id);
+            if clerk_accounts::advance(tx, &hash, profile.updated_at, webhook_id).await? {
+                bring_to(tx, outbox, profile).await?;
+            }
+        }
+        Said::Deleted(clerk_user_id) => {
+            let is_news = clerk_accounts::bury(tx, &account_hash(clerk_user_id), webhook_id).await?;
+            match users::lock_of_clerk(tx, clerk_user_id).await? {
+                Some((user_id, Kind::Client)) if is_news => {
+                    erase_user(tx, outbox, erasures, &user_id, &Requester::Clerk).await?;
+                }
+                // Whoever worked here stays accountable; they only sign in no more.
+                Some((user_id, Kind::Staff)) if is_news => {
+                    users::set_status(tx, &user_id, "suspended").await?;
+                }
+                Some(_) | None => {}
+            }
+        }
+        Said::Other => {}
+    }
+    Ok(())
+}
+
+async fn bring_to(tx: &Tx, outbox: &Outbox, profile: &Profile) -> Result<(), Error> {
+    if let Some((user_id, _)) = users::lock_of_clerk(tx, &profile.clerk_user_id).await? {
+        return users::set_profile(tx, &user_id, profile).await.map_err(taken);
+    }
+    let user = NewUser {
+        username: profile.username.clone(),
+        email: profile.email.clone(),
+        full_name: profile.full_name.clone(),
+        display_name: profile.display_name.clone(),
+        phone: profile.phone.clone(),
+        clerk_user_id: Some(profile.clerk_user_id.clone()),
+        external_id: profile.external_id.clone(),
+        ..NewUser::bare(&Uuid::now_v7().to_string(), Kind::Client)
+    };
+    create_user(tx, outbox, &user).await?;
+    Ok(())
+}
