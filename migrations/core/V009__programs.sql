@@ -61,3 +61,17 @@ comment on column core.clerk_accounts.account_hash is 'SHA-256 of Clerk''s id of
 comment on column core.clerk_accounts.said_at is 'When Clerk last changed the account, of what was applied.';
 comment on column core.clerk_accounts.webhook_id is 'The message that said so; it decides between two of the same time.';
 comment on column core.clerk_accounts.deleted_at is 'When its deletion was applied; nothing is applied after it.';
+
+-- Nobody's request of a person sees any of it.
+alter table core.api_client_secrets enable row level security;
+alter table core.api_client_secrets force row level security;
+create policy worker on core.api_client_secrets to recoverly_worker using (true) with check (true);
+create policy owner on core.api_client_secrets to recoverly_owner using (true) with check (true);
+alter table core.webhook_receipts enable row level security;
+alter table core.webhook_receipts force row level security;
+create policy worker on core.webhook_receipts to recoverly_worker using (true) with check (true);
+create policy owner on core.webhook_receipts to recoverly_owner using (true) with check (true);
+alter table core.clerk_accounts enable row level security;
+alter table core.clerk_accounts force row level security;
+create policy worker on core.clerk_accounts to recoverly_worker using (true) with check (true);
+create policy owner on core.clerk_accounts to recoverly_owner using (true) with check (true);

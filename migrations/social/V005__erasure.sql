@@ -21,10 +21,11 @@ begin
     perform from social.user_risk_profiles p where p.user_id = erased for update;
     counts := core.erase_from('social', erased);
     update social.escalations e
-    set escalated_to = nullif(e.escalated_to, erased)
+    set escalated_to = null
     where e.escalated_to = erased;
     update social.escalations e
     set status = case when e.status = 'acknowledged' then 'notified' else e.status end,
+        acknowledged_at = case when e.status <> 'acknowledged' then e.acknowledged_at end,
         ack_expires_at = case when e.status <> 'acknowledged' then e.ack_expires_at end,
         acknowledged_by = null
     where e.acknowledged_by = erased;

@@ -52,8 +52,6 @@ impl Contract for UserUpdated {
 pub struct BreakGlassGranted {
     /// The grant.
     pub grant_id: i64,
-    /// Who took it.
-    pub staff_id: String,
     /// The client whom it shows.
     pub user_id: String,
     /// From when on, UTC.
@@ -71,12 +69,8 @@ impl Contract for BreakGlassGranted {
 pub struct BreakGlassReviewed {
     /// The grant.
     pub grant_id: i64,
-    /// Who took it; null once that account is gone.
-    pub staff_id: Option<String>,
     /// The client whom it showed.
     pub user_id: String,
-    /// Who reviewed it.
-    pub reviewed_by: String,
     /// When, UTC.
     pub reviewed_at: DateTime<Utc>,
 }

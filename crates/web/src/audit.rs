@@ -14,11 +14,18 @@ use serde::Serialize;
 
 use crate::auth::{Caller, Holder};
 use crate::problem::{Code, Problem};
+use crate::read::is_identifier;
 
 pub use recorder::Auditor;
 
 /// Path parameters that name people; they are the subjects of a request, and stand in no object.
 const PEOPLE: [&str; 3] = ["user_id", "client_id", "staff_id"];
+
+/// Path parameters that say something of a person and are nobody's to read here.
+const TELLING: [&str; 1] = ["key"];
+
+/// No object is longer, in bytes.
+const MAX_OBJECT_BYTES: usize = 255;
 
 /// For [`Caller::disclose`]: the path names everybody whom the answer is about.
 pub const NOBODY_ELSE: [&str; 0] = [];
@@ -45,17 +52,23 @@ impl Act {
     pub(crate) fn of(request: &HttpRequest) -> Self {
         let pattern = request.match_pattern().unwrap_or_default();
         let (mut people, mut object) = (Vec::new(), Vec::new());
-        for (name, value) in request.match_info().iter() {
+        // What cannot be an id names nothing, and could not be stored.
+        let named = request
+            .match_info()
+            .iter()
+            .filter(|(_, value)| is_identifier(value));
+        for (name, value) in named {
             if PEOPLE.contains(&name) {
                 people.push(value.to_owned());
-            } else {
+            } else if !TELLING.contains(&name) {
                 object.push(value);
             }
         }
+        let object = object.join("/");
         Self {
             action: format!("{} {pattern}", request.method()),
             noun: common::noun_of(&pattern).to_owned(),
-            object: (!object.is_empty()).then(|| object.join("/")),
+            object: (1..=MAX_OBJECT_BYTES).contains(&object.len()).then_some(object),
             people,
             reads: request.method() == Method::GET,
         }
@@ -153,10 +166,10 @@ impl Caller {
     }
 
     /// As [`Self::disclose`], for an answer that a write gave before and that is shown again.
-    pub(crate) async fn shown_again(&self) -> Result<(), Problem> {
+    pub(crate) async fn shown_again(&self, people: Vec<String>) -> Result<(), Problem> {
         let entry = Entry {
             reason: Some("replayed"),
-            ..Entry::allowed(self, Vec::new())
+            ..Entry::allowed(self, people)
         };
         self.auditor.record(entry).await
     }

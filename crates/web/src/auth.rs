@@ -80,7 +80,7 @@ impl Caller {
     }
 
     /// A token without scopes may do all that its holder may.
-    fn within_scopes(&self) -> Result<(), Problem> {
+    pub(crate) fn within_scopes(&self) -> Result<(), Problem> {
         let scopes = &self.principal.scopes;
         if scopes.is_empty() {
             return Ok(());
@@ -166,13 +166,13 @@ impl Caller {
         if let Some(limits) = request.app_data::<RateLimits>() {
             limits.charge_principal(&principal)?;
         }
-        let on_behalf_of = on_behalf_of(&principal, request)?;
+        let on_behalf_of = on_behalf_of(&principal, request);
         let Some(auditor) = request.app_data::<Auditor>() else {
             return Err(Problem::internal("no Auditor in the application's data"));
         };
         let caller = Self {
             principal,
-            on_behalf_of,
+            on_behalf_of: on_behalf_of.clone().ok().flatten(),
             request_id: RequestId::of(request),
             act: Arc::new(Act::of(request)),
             auditor: auditor.clone(),
@@ -180,7 +180,7 @@ impl Caller {
         };
         // For the frame, which tells the audit of a refusal, and apps of who was erased.
         request.extensions_mut().insert(caller.clone());
-        Ok(caller)
+        on_behalf_of.map(|_| caller)
     }
 }
 

@@ -105,7 +105,8 @@ fn decode(text: &str) -> Option<String> {
     }
     let spaced = text.replace('+', " ");
     let clear = percent_decode_str(&spaced).decode_utf8().ok()?;
-    Some(clear.into_owned())
+    // Postgres cannot hold it.
+    (!clear.contains('\0')).then(|| clear.into_owned())
 }
 
 #[cfg(test)]
@@ -137,6 +138,7 @@ mod tests {
             (b"a=%4", Malformed::Encoding),
             (b"a=%zz", Malformed::Encoding),
             (b"a=%ff", Malformed::Encoding),
+            (b"a=%00", Malformed::Encoding),
             (b"a=\xff", Malformed::Encoding),
             (many.as_bytes(), Malformed::TooMany),
         ] {

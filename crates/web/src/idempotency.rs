@@ -166,7 +166,7 @@ where
         }
         Ok(Outcome::Known(answer)) => {
             tx.rollback().await?;
-            caller.shown_again().await?;
+            caller.shown_again(answer.people.clone()).await?;
             let mut response = answer.into_response();
             response
                 .headers_mut()
@@ -214,7 +214,7 @@ impl Record {
         let lock = "select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as locked";
         let locked_name = format!("{schema}|{}|{key}", self.principal);
         let stored = format!(
-            "select request_hash, status, location, body from {schema}.idempotency_keys
+            "select request_hash, status, location, body, people from {schema}.idempotency_keys
              where principal = $1 and key = $2 and created_at > now() - interval '24 hours'"
         );
         let lock_params: Params<'_> = &[&locked_name];
@@ -280,7 +280,7 @@ fn answer(row: &Row) -> Result<(Vec<u8>, Answer), db::Error> {
         status: status.ok_or_else(|| db::Error::Row("idempotency_keys.status".to_owned()))?,
         location: row.try_get("location")?,
         body: body.into(),
-        people: Vec::new(),
+        people: row.try_get("people")?,
     };
     Ok((row.try_get("request_hash")?, answer))
 }

@@ -67,7 +67,9 @@ pub fn identifier(value: &Value) -> Result<String, Fault> {
     }
 }
 
-pub(crate) fn is_identifier(text: &str) -> bool {
+/// Whether a text is 1 to 255 of `A-Z a-z 0-9 _ -`.
+#[must_use]
+pub fn is_identifier(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     !text.is_empty() && text.len() <= MAX_IDENTIFIER_BYTES && text.bytes().all(allowed)
 }

@@ -69,8 +69,9 @@ impl<T: Read> Write<T> {
     /// Reads the body of whoever has a good token: for routes on the own account, which staff without a role have too.
     ///
     /// # Errors
-    /// 400, 413 or 422.
+    /// 403 where the token is limited to other routes, then 400, 413 or 422.
     pub fn known(self) -> Result<Granted<T>, Problem> {
+        self.caller.within_scopes()?;
         let body = parse(&self.received)?;
         Ok(Granted {
             caller: self.caller,

@@ -45,6 +45,13 @@ struct Waiting {
     written: oneshot::Sender<()>,
 }
 
+impl Waiting {
+    fn is_written(self) {
+        // Whoever has gone away needs no answer.
+        self.written.send(()).ok();
+    }
+}
+
 impl Auditor {
     /// Records into Postgres.
     pub fn new(db: Db) -> Self {
@@ -106,15 +113,31 @@ impl Auditor {
             has_ended: false,
         };
         while let Some(group) = writer.next() {
-            let (entries, written): (Vec<Entry>, Vec<_>) =
-                group.into_iter().map(|one| (one.entry, one.written)).unzip();
-            if let Err(error) = self.write(entries).await {
-                tracing::error!(%error, refused = written.len(), "the audit cannot be written: requests are refused");
-                continue;
+            self.write_group(group).await;
+        }
+    }
+
+    /// What fails as a group is tried one by one, so that nobody pays for a neighbour; while Postgres is away everybody is
+    /// told so at once.
+    async fn write_group(&self, group: Vec<Waiting>) {
+        let entries: Vec<Entry> = group.iter().map(|one| one.entry.clone()).collect();
+        let outcome = self.write(entries).await;
+        let alone = group.len() == 1;
+        match outcome {
+            Ok(()) => group.into_iter().for_each(Waiting::is_written),
+            Err(error) if alone || error.is_unavailable() => {
+                let refused = group.len();
+                tracing::error!(%error, refused, "the audit cannot be written: requests are refused");
             }
-            for one in written {
-                // Whoever has gone away needs no answer.
-                one.send(()).ok();
+            Err(_) => {
+                for one in group {
+                    match self.write(vec![one.entry.clone()]).await {
+                        Ok(()) => one.is_written(),
+                        Err(error) => {
+                            tracing::error!(%error, "the audit cannot be written: a request is refused");
+                        }
+                    }
+                }
             }
         }
     }

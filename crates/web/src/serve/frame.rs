@@ -147,10 +147,11 @@ async fn answer(
         route.unwrap_or_else(|| "unmatched".to_owned()),
         response.status(),
     );
+    let response = match told_of_refusal(&response).await {
+        Ok(()) => response,
+        Err(unheard) => unserved(response, &unheard),
+    };
     let mut response = located(response, call);
-    if let Err(unheard) = told_of_refusal(&response).await {
-        response = unserved(response, unheard, call);
-    }
     set_headers(response.headers_mut(), &call.id);
     Ok(response)
 }
@@ -158,12 +159,16 @@ async fn answer(
 /// Tells the audit that somebody whom we know was refused something, or found nothing where there may be something that
 /// is not theirs.
 async fn told_of_refusal(response: &ServiceResponse) -> Result<(), Problem> {
-    let refused = match response.status() {
-        StatusCode::FORBIDDEN => Code::Forbidden,
-        StatusCode::NOT_FOUND => Code::NotFound,
-        StatusCode::GONE => Code::Gone,
-        _ => return Ok(()),
-    };
+    let refusals = [StatusCode::FORBIDDEN, StatusCode::NOT_FOUND, StatusCode::GONE];
+    if !refusals.contains(&response.status()) {
+        return Ok(());
+    }
+    let ours = response
+        .response()
+        .extensions()
+        .get::<Problem>()
+        .map(Problem::code);
+    let refused = ours.unwrap_or_else(|| Code::of_status(response.status()));
     let caller = response.request().extensions().get::<Caller>().cloned();
     match caller {
         Some(caller) => caller.refused(refused).await,
@@ -172,9 +177,9 @@ async fn told_of_refusal(response: &ServiceResponse) -> Result<(), Problem> {
 }
 
 /// In place of an answer that must not go out.
-fn unserved(response: ServiceResponse, problem: Problem, call: &Call) -> ServiceResponse {
+fn unserved(response: ServiceResponse, problem: &Problem) -> ServiceResponse {
     let (request, _) = response.into_parts();
-    located(ServiceResponse::new(request, problem.error_response()), call)
+    ServiceResponse::new(request, problem.error_response())
 }
 
 /// The refusal after a time-out. The handler is dropped, and with it the request that knows the route.

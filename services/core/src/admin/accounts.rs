@@ -9,6 +9,7 @@ use crate::domain::program::{self, NewProgram};
 use crate::domain::user::{Kind, NewUser, email as email_of};
 use crate::ops::create_user::create_user;
 use crate::ops::update_user::update_user;
+use crate::store::tokens::{self, Holder};
 use crate::store::{api_clients, staff_roles, users};
 
 /// Makes the account or brings it to what is said; tells what was done.
@@ -74,11 +75,14 @@ pub(super) async fn program(tx: &Tx, args: &ProgramArgs) -> Result<(), Failure> 
         name: args.name.clone(),
         scopes: args.scopes.clone(),
     };
-    if api_clients::register(tx, &program).await? {
-        Ok(())
-    } else {
-        Err(Failure(format!("program {} is of another kind", args.id)))
+    if !api_clients::register(tx, &program).await? {
+        return Err(Failure(format!("program {} is of another kind", args.id)));
     }
+    if !program.scopes.is_empty() {
+        // Tokens keep the scopes that they were made with.
+        tokens::revoke_of(tx, Holder::Program(&args.id)).await?;
+    }
+    Ok(())
 }
 
 fn kind(given: UserKind) -> Kind {

@@ -5,9 +5,13 @@ use common::contracts::UserErased;
 use db::Tx;
 use web::ErasureKey;
 
+use crate::domain::clerk::account_hash;
 use crate::domain::erasure::{Counts, Requester};
 use crate::error::Error;
-use crate::store::erasures;
+use crate::store::{clerk_accounts, erasures, users};
+
+/// Stands where a webhook's id would, for accounts that nobody at Clerk has ended.
+const ERASED_HERE: &str = "erased here";
 
 /// Erases an account; [`Error::NotFound`] where there is none. The transaction is a worker's. Should it lose a deadlock
 /// ([`db::Error::Serialization`]), the whole of it is to be run again.
@@ -21,6 +25,10 @@ pub(crate) async fn erase_user(
     user_id: &str,
     by: &Requester,
 ) -> Result<Counts, Error> {
+    // What Clerk still sends of the account must not bring the person back.
+    if let Some(account) = users::clerk_user_id(tx, user_id).await? {
+        clerk_accounts::bury(tx, &account_hash(&account), ERASED_HERE).await?;
+    }
     let erased = erasures::erase(tx, user_id).await?.ok_or(Error::NotFound)?;
     let erased_at = erasures::insert(tx, &key.hash(user_id), by, &erased).await?;
     let told = UserErased {

@@ -5,8 +5,10 @@ use db::Tx;
 use uuid::Uuid;
 use web::ErasureKey;
 
-use super::create_user::{create_user, taken};
+use super::create_user::create_user;
 use super::erase_user::erase_user;
+use super::update_user::update_user;
+use crate::domain::changes::Changes;
 use crate::domain::clerk::{Profile, Said, account_hash};
 use crate::domain::erasure::Requester;
 use crate::domain::user::{Kind, NewUser};
@@ -34,15 +36,10 @@ pub(crate) async fn follow_clerk(
         }
         Said::Deleted(clerk_user_id) => {
             let is_news = clerk_accounts::bury(tx, &account_hash(clerk_user_id), webhook_id).await?;
-            match users::lock_of_clerk(tx, clerk_user_id).await? {
-                Some((user_id, Kind::Client)) if is_news => {
-                    erase_user(tx, outbox, erasures, &user_id, &Requester::Clerk).await?;
-                }
-                // Whoever worked here stays accountable; they only sign in no more.
-                Some((user_id, Kind::Staff)) if is_news => {
-                    users::set_status(tx, &user_id, "suspended").await?;
-                }
-                Some(_) | None => {}
+            if let Some(user_id) = users::lock_of_clerk(tx, clerk_user_id).await?
+                && is_news
+            {
+                erase_user(tx, outbox, erasures, &user_id, &Requester::Clerk).await?;
             }
         }
         Said::Other => {}
@@ -51,8 +48,20 @@ pub(crate) async fn follow_clerk(
 }
 
 async fn bring_to(tx: &Tx, outbox: &Outbox, profile: &Profile) -> Result<(), Error> {
-    if let Some((user_id, _)) = users::lock_of_clerk(tx, &profile.clerk_user_id).await? {
-        return users::set_profile(tx, &user_id, profile).await.map_err(taken);
+    if let Some(user_id) = users::lock_of_clerk(tx, &profile.clerk_user_id).await?
+        && let Some(found) = users::lock(tx, &user_id, Some(Kind::Client)).await?
+    {
+        let changes = Changes {
+            username: Some(profile.username.clone()),
+            email: Some(profile.email.clone()),
+            full_name: Some(profile.full_name.clone()),
+            display_name: Some(profile.display_name.clone()),
+            phone: Some(profile.phone.clone()),
+            external_id: Some(profile.external_id.clone()),
+            ..Changes::default()
+        };
+        update_user(tx, outbox, &user_id, found, changes).await?;
+        return Ok(());
     }
     let user = NewUser {
         username: profile.username.clone(),

@@ -10,6 +10,8 @@ use crate::domain::seal::{Fault, Link, SealKey};
 use crate::error::Error;
 use crate::store::audit;
 
+/// Rows that are hashed at a time.
+const MAX_VERIFIED_ROWS: i64 = 100_000;
 /// Faults that one report names; there may be more.
 const MAX_NAMED_FAULTS: usize = 100;
 
@@ -67,7 +69,9 @@ pub(crate) async fn verify(
     };
     let state = db.worker_query(audit::STATE, &[]).await?;
     let state = state.first().ok_or(Error::NotFound)?;
-    let rows = db.worker_query(audit::SEALS_WITH_ROWS, &[&after, &limit]).await?;
+    let rows = db
+        .worker_query(audit::SEALS_WITH_ROWS, &[&after, &limit, &MAX_VERIFIED_ROWS])
+        .await?;
     let mut report = Report {
         last_seq: state.try_get("last_seq").map_err(db::Error::from)?,
         unsealed_events: state.try_get("unsealed_events").map_err(db::Error::from)?,
@@ -87,9 +91,9 @@ pub(crate) async fn verify(
             hash: seal.hash,
         };
     }
-    let is_full = report.seals == limit;
-    report.next_after = is_full.then_some(link.seq);
-    let through = if is_full { link.seq } else { i64::MAX };
+    let goes_on = report.seals > 0 && link.seq < report.last_seq;
+    report.next_after = goes_on.then_some(link.seq);
+    let through = if goes_on { link.seq } else { i64::MAX };
     let stretch = anchor.stretch(after, through).await.map_err(Error::Anchor)?;
     report.hold_against(&stretch, &hashes);
     Ok(report)

@@ -87,7 +87,7 @@ pub(crate) async fn take(state: Data<State>, request: Write<TakeBody>) -> Result
             None => {
                 let grant =
                     break_glass::insert(tx, staff_id, &body.client_id, &body.reason, GRANT_MINUTES).await?;
-                state.outbox.enqueue(tx, vec![granted(staff_id, &grant)?]);
+                state.outbox.enqueue(tx, vec![granted(&grant)?]);
                 (grant, StatusCode::CREATED)
             }
         };
@@ -102,10 +102,9 @@ pub(crate) async fn take(state: Data<State>, request: Write<TakeBody>) -> Result
     .await
 }
 
-fn granted(staff_id: &str, grant: &Grant) -> Result<NewEvent, Error> {
+fn granted(grant: &Grant) -> Result<NewEvent, Error> {
     let granted = BreakGlassGranted {
         grant_id: grant.grant_id,
-        staff_id: staff_id.to_owned(),
         user_id: grant.client_id.clone(),
         granted_at: grant.created_at,
         expires_at: grant.expires_at,
@@ -267,7 +266,7 @@ pub(crate) async fn review(
             return Err(Problem::conflict(Code::WrongState, "It was reviewed before.").into());
         }
         let grant = break_glass::review(tx, **grant_id, supervisor, body.note.as_deref()).await?;
-        state.outbox.enqueue(tx, vec![reviewed(supervisor, &grant)?]);
+        state.outbox.enqueue(tx, vec![reviewed(&grant)?]);
         let view = ReviewedBody {
             id: grant.grant_id,
             reviewed_by: grant.reviewed_by,
@@ -279,13 +278,11 @@ pub(crate) async fn review(
     .await
 }
 
-fn reviewed(supervisor: &str, grant: &Grant) -> Result<NewEvent, Error> {
+fn reviewed(grant: &Grant) -> Result<NewEvent, Error> {
     let at = grant.reviewed_at;
     let reviewed = BreakGlassReviewed {
         grant_id: grant.grant_id,
-        staff_id: grant.staff_id.clone(),
         user_id: grant.client_id.clone(),
-        reviewed_by: supervisor.to_owned(),
         reviewed_at: at.ok_or_else(|| db::Error::Row("a review without a time".to_owned()))?,
     };
     Ok(NewEvent::of(Some(grant.client_id.clone()), &reviewed)?)

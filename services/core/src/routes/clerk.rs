@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, post};
 use chrono::Utc;
 use serde::Serialize;
 use utoipa::ToSchema;
-use web::{Body, Fields, Problem, Read, Signed, read};
+use web::{Body, Fields, Problem, Read, Signed, Stranger, read};
 
 use crate::domain::clerk::Said;
 use crate::domain::token::{PERSON_SECONDS, Purpose, Token};
@@ -41,6 +41,7 @@ const RETRY_AFTER_SECONDS: u64 = 5;
 #[post("/v1/webhooks/clerk")]
 pub(crate) async fn webhook(
     state: Data<State>,
+    _: Stranger,
     request: HttpRequest,
     Signed(body): Signed,
 ) -> Result<HttpResponse, Error> {
@@ -105,6 +106,7 @@ struct ExchangedBody<'a> {
 #[post("/v1/auth/clerk")]
 pub(crate) async fn exchange(
     state: Data<State>,
+    _: Stranger,
     Body(session): Body<SessionBody>,
 ) -> Result<HttpResponse, Error> {
     let sessions = state.clerk.sessions.as_ref().ok_or(Error::NotFound)?;

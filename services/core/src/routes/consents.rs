@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use web::{
-    Allowed, Answer, Caller, Code, CursorKey, Fields, Granted, Holder, Identifier, NOBODY_ELSE, Page, Paging,
-    Params, Problem, Query, Read, ReadQuery, Write, read,
+    Allowed, Answer, Caller, Code, CursorKey, Fields, Granted, Holder, Id, Identifier, NOBODY_ELSE, Page,
+    Paging, Params, Problem, Query, Read, ReadQuery, Write, read,
 };
 
 use crate::domain::consent::{self, NewConsent};
@@ -209,15 +209,15 @@ fn changed(
 #[delete("/v1/consents/{consent_id}")]
 pub(crate) async fn revoke(
     state: Data<State>,
-    consent_id: Path<i64>,
+    consent_id: Path<Id>,
     request: Write<()>,
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, key, .. } = request.allow(&WRITE)?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
-        let consent = consents::lock(tx, *consent_id).await?.ok_or(Error::NotFound)?;
+        let consent = consents::lock(tx, **consent_id).await?.ok_or(Error::NotFound)?;
         if consent.is_active {
-            let revoked_at = consents::revoke(tx, *consent_id, caller.request_id.as_str()).await?;
+            let revoked_at = consents::revoke(tx, **consent_id, caller.request_id.as_str()).await?;
             let event = changed(keys::REVOKED, &consent, revoked_at)?;
             state.outbox.enqueue(tx, vec![event]);
         }

@@ -10,7 +10,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, post};
 use serde::Serialize;
 use utoipa::ToSchema;
-use web::Form;
+use web::{Form, Stranger};
 
 use self::credentials::Proven;
 use self::refusal::Refusal;
@@ -65,6 +65,7 @@ struct TokenBody<'a> {
 #[post("/oauth/token")]
 pub(crate) async fn issue(
     state: Data<State>,
+    _: Stranger,
     request: HttpRequest,
     form: Form,
 ) -> Result<HttpResponse, Refusal> {
@@ -159,6 +160,7 @@ impl From<Active> for Introspection {
 #[post("/oauth/introspect")]
 pub(crate) async fn introspect(
     state: Data<State>,
+    _: Stranger,
     request: HttpRequest,
     form: Form,
 ) -> Result<HttpResponse, Refusal> {
@@ -190,6 +192,7 @@ pub(crate) async fn introspect(
 #[post("/oauth/revoke")]
 pub(crate) async fn revoke(
     state: Data<State>,
+    _: Stranger,
     request: HttpRequest,
     form: Form,
 ) -> Result<HttpResponse, Refusal> {

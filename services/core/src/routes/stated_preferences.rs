@@ -8,8 +8,8 @@ use common::Probability;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use web::{
-    Answer, Caller, Code, CursorKey, Fields, Granted, Identifier, NOBODY_ELSE, Page, Paging, Problem, Query,
-    Read, Write, read,
+    Answer, Caller, Code, CursorKey, Fields, Granted, Id, Identifier, NOBODY_ELSE, Page, Paging, Problem,
+    Query, Read, Write, read,
 };
 
 use super::preferences::{READ, WRITE};
@@ -27,7 +27,8 @@ const MAX_VALUE_BYTES: usize = 500;
 struct Place {
     #[param(value_type = String)]
     user_id: Identifier,
-    preference_id: i64,
+    #[param(value_type = i64)]
+    preference_id: Id,
 }
 
 /// What a client likes or dislikes.
@@ -166,7 +167,7 @@ pub(crate) async fn forget(
     let Granted { caller, key, .. } = request.allow(&WRITE)?;
     let tx = state.db.begin(&caller.actor_for(&path.user_id)?).await?;
     web::write(tx, &caller, key, async |tx| {
-        if stated_preferences::delete(tx, &path.user_id, path.preference_id).await? {
+        if stated_preferences::delete(tx, &path.user_id, *path.preference_id).await? {
             Ok(Answer::no_content())
         } else {
             Err(Error::NotFound)

@@ -8,8 +8,8 @@ use common::PrincipalKind;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use web::{
-    Allowed, Answer, Caller, Code, CursorKey, FieldError, Fields, Granted, Id, Identifier, NOBODY_ELSE, Page,
-    Paging, Problem, Query, Read, Write, read,
+    Allowed, Answer, Caller, Code, CursorKey, FieldError, Fields, Granted, Id, Identifier, Page, Paging,
+    Problem, Query, Read, Write, read,
 };
 
 use super::roles::must_be_staff;
@@ -124,7 +124,13 @@ pub(crate) async fn list(
     let page = Page::cut(items, paging.limit, |last| {
         cursors.seal(LIST_NAME, &caller, &paging, &last.team_id)
     });
-    Ok(caller.disclose(NOBODY_ELSE, &page).await?)
+    let members: Vec<&str> = page
+        .items
+        .iter()
+        .flat_map(|team| &team.members)
+        .map(|member| member.staff_id.as_str())
+        .collect();
+    Ok(caller.disclose(members, &page).await?)
 }
 
 /// A staff user in a team.

@@ -125,22 +125,24 @@ pub(crate) async fn take_unsealed(tx: &Tx, limit: i64) -> Result<Option<Taken>, 
                  delete from core.audit_pending p
                  where p.ctid = any (array(select q.ctid from core.audit_pending q limit $1))
                  returning p.id, p.at)
-             select count(t.id) - count(e.id) as vanished,
+             select count(t.id) as taken, count(t.id) - count(e.id) as vanished,
                  coalesce(array_agg(e.id order by e.id) filter (where e.id is not null), '{}') as event_ids,
-                 min(e.at) as first_at, max(e.at) as last_at,
-                 sha256(string_agg(core.audit_row_hash(e), ''::bytea order by e.id) filter (where e.id is not null)) as rows_hash
+                 coalesce(min(e.at), now()) as first_at, coalesce(max(e.at), now()) as last_at,
+                 sha256(coalesce(string_agg(core.audit_row_hash(e), ''::bytea order by e.id)
+                     filter (where e.id is not null), '')) as rows_hash
              from taken t left join core.audit_events e on e.id = t.id and e.at = t.at",
             &[&limit],
         )
         .await?;
-    let Some(rows_hash) = row.try_get("rows_hash")? else {
+    // Were all of them gone, a seal over nothing still says that something was there, and the next ones get theirs.
+    if row.try_get::<_, i64>("taken")? == 0 {
         return Ok(None);
-    };
+    }
     Ok(Some(Taken {
         event_ids: row.try_get("event_ids")?,
         first_at: row.try_get("first_at")?,
         last_at: row.try_get("last_at")?,
-        rows_hash,
+        rows_hash: row.try_get("rows_hash")?,
         vanished: row.try_get("vanished")?,
     }))
 }
@@ -172,15 +174,21 @@ pub(crate) const SEALS: &str = "
     order by s.seq
     limit $2";
 
-/// As [`SEALS`], each with how many rows it covers and the hash of what they are now.
+/// As [`SEALS`], each with how many rows it covers and the hash of what they are now; no more than cover `$3` rows, and
+/// at least one.
 pub(crate) const SEALS_WITH_ROWS: &str = "
-    select s.seq, s.prev_hash, s.hash, s.mac, cardinality(s.event_ids)::bigint as events,
-        (select sha256(string_agg(core.audit_row_hash(e), ''::bytea order by e.id)) from core.audit_events e
+    select s.seq, s.prev_hash, s.hash, s.mac, s.events,
+        (select sha256(coalesce(string_agg(core.audit_row_hash(e), ''::bytea order by e.id), '')) from core.audit_events e
          where e.id = any (s.event_ids) and e.at between s.first_at and s.last_at) as rows_hash
-    from core.audit_seals s
-    where s.seq > $1
-    order by s.seq
-    limit $2";
+    from (select n.seq, n.prev_hash, n.hash, n.mac, n.event_ids, n.first_at, n.last_at,
+              cardinality(n.event_ids)::bigint as events,
+              sum(cardinality(n.event_ids)) over (order by n.seq) - cardinality(n.event_ids) as rows_before
+          from core.audit_seals n
+          where n.seq > $1
+          order by n.seq
+          limit $2) s
+    where s.rows_before < $3
+    order by s.seq";
 
 /// Where the chain ends and what waits for a seal.
 pub(crate) const STATE: &str = "

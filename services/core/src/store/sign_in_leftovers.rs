@@ -9,7 +9,7 @@ const MAX_ROWS: i64 = 1_000;
 const TOKENS: &str = "
     with gone as (delete from core.access_tokens t where t.token_hash = any (array(
         select o.token_hash from core.access_tokens o
-        where o.family is not null and o.expires_at < now() - interval '1 day' limit $1)) returning true)
+        where o.expires_at < now() - interval '1 day' limit $1)) returning true)
     select count(*) as gone from gone";
 const REFRESH_TOKENS: &str = "
     with gone as (delete from core.refresh_tokens t where t.token_hash = any (array(

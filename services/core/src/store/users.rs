@@ -7,7 +7,6 @@ use db::{Db, Row, Tx};
 use serde_json::Value;
 
 use crate::domain::changes::Account;
-use crate::domain::clerk::Profile;
 use crate::domain::user::{Kind, NewUser};
 
 /// An account as it is read.
@@ -315,39 +314,28 @@ pub(crate) async fn page(
         .collect()
 }
 
-/// Locks the account that belongs to one at Clerk; its id and kind.
-pub(crate) async fn lock_of_clerk(tx: &Tx, clerk_user_id: &str) -> Result<Option<(String, Kind)>, db::Error> {
+/// Locks the client who belongs to an account at Clerk. Staff have nothing of theirs there.
+pub(crate) async fn lock_of_clerk(tx: &Tx, clerk_user_id: &str) -> Result<Option<String>, db::Error> {
     let row = tx
         .query_opt(
-            "select u.user_id, u.kind from core.users u where u.clerk_user_id = $1 for no key update",
+            "select u.user_id from core.users u
+             where u.clerk_user_id = $1 and u.kind = 'client' for no key update",
             &[&clerk_user_id],
         )
         .await?;
-    row.map(|row| Ok((row.try_get("user_id")?, kind_of(&row)?)))
-        .transpose()
+    row.map(|row| Ok(row.try_get("user_id")?)).transpose()
 }
 
-/// The active account (`user_id`) that belongs to one at Clerk (`$1`).
-pub(crate) const OF_CLERK: &str =
-    "select u.user_id from core.users u where u.clerk_user_id = $1 and u.status = 'active'";
+/// The active client (`user_id`) that belongs to one at Clerk (`$1`).
+pub(crate) const OF_CLERK: &str = "select u.user_id from core.users u where u.clerk_user_id = $1 and u.kind = 'client' and u.status = 'active'";
 
-/// Gives an account the names and addresses that it has at Clerk.
-pub(crate) async fn set_profile(tx: &Tx, user_id: &str, profile: &Profile) -> Result<(), db::Error> {
-    tx.execute(
-        "update core.users u
-         set username = $2, email = $3, full_name = $4, display_name = $5, phone = $6, external_id = $7,
-             updated_at = now()
-         where u.user_id = $1",
-        &[
-            &user_id,
-            &profile.username,
-            &profile.email,
-            &profile.full_name,
-            &profile.display_name,
-            &profile.phone,
-            &profile.external_id,
-        ],
-    )
-    .await?;
-    Ok(())
+/// The id of an account at Clerk, where it has one there.
+pub(crate) async fn clerk_user_id(tx: &Tx, user_id: &str) -> Result<Option<String>, db::Error> {
+    let row = tx
+        .query_opt(
+            "select u.clerk_user_id from core.users u where u.user_id = $1",
+            &[&user_id],
+        )
+        .await?;
+    row.map_or(Ok(None), |row| Ok(row.try_get("clerk_user_id")?))
 }

@@ -530,3 +530,64 @@ async fn edits_deletions_reorders_and_truncations_are_told_apart() {
         json!([{"seq": 1, "fault": "rows_changed"}, {"seq": 3, "fault": "cut_off"}])
     );
 }
+
+#[tokio::test]
+async fn an_address_that_names_nothing_stops_nobody_elses_read() {
+    let mut h = Harness::new().await;
+    h.client("c1", &["counselor"]).await;
+    // Remembered tokens: the caller is known before the path is read.
+    h.call("counselor").get("/v1/users/c1").await;
+    let long = "x".repeat(300);
+    let own = "/v1/users/c1".to_owned();
+    let probes = [
+        "/v1/messages/%00".to_owned(),
+        format!("/v1/messages/{long}"),
+        "/v1/users/%00".to_owned(),
+    ];
+    let caller = h.call("counselor");
+    let reads = probes.iter().chain([&own; 4]).map(|path| caller.get(path));
+    let answers = futures::future::join_all(reads).await;
+    let codes: Vec<u16> = answers.iter().map(testkit::Answer::code).collect();
+    assert_eq!(codes, [404, 404, 404, 200, 200, 200, 200]);
+}
+
+#[tokio::test]
+async fn the_key_of_a_profile_is_not_told_to_auditors() {
+    let mut h = Harness::new().await;
+    h.client("c1", &[]).await;
+    let entry = json!({"profile_value": "yes", "is_sensitive": true});
+    assert_eq!(
+        h.call("c1")
+            .put("/v1/users/c1/profile/telling_key", &entry)
+            .await
+            .code(),
+        201
+    );
+    let rows = h
+        .database
+        .query("select e::text as row from core.audit_events e")
+        .await;
+    assert_eq!(rows.len(), 1);
+    assert!(!rows[0].get::<_, String>("row").contains("telling_key"));
+}
+
+#[tokio::test]
+async fn rows_that_vanish_before_their_seal_do_not_stop_the_sealer() {
+    let mut h = Harness::new().await;
+    sealed(&mut h, 2).await;
+    h.run("select core.write_audit('[{\"event_type\": \"read\", \"actor\": \"program-app\", \"actor_kind\": \"app\", \"people\": [],
+        \"action\": \"x\", \"decision\": \"allow\"}]')")
+        .await;
+    h.run("set session_replication_role = replica; delete from core.audit_events where action = 'x'")
+        .await;
+    h.app.round("seal").await.unwrap();
+    assert_eq!(
+        h.database.count("select count(*) from core.audit_pending").await,
+        0
+    );
+    let report = verify(&h).await;
+    assert_eq!(
+        (&report["is_sound"], &report["last_seq"]),
+        (&json!(true), &json!(2))
+    );
+}

@@ -51,7 +51,10 @@ async fn a_grant_shows_the_client_like_the_own_caseload_and_the_others_are_told_
     );
     let told = h.events("core.breakglass.granted").await;
     assert_eq!(told.len(), 1);
-    assert_eq!(told[0]["staff_id"], json!("staff-counselor_other"));
+    assert!(
+        !told[0].to_string().contains("staff-"),
+        "an event names nobody but its subject"
+    );
     assert_eq!(told[0]["user_id"], json!("client-a"));
     assert_eq!(told[0]["expires_at"], *taken.at("/expires_at"));
     assert!(!told[0].to_string().contains("danger"));
@@ -236,7 +239,10 @@ async fn a_review_stays_open_until_it_is_done() {
     );
     let told = h.events("core.breakglass.reviewed").await;
     assert_eq!(told.len(), 1);
-    assert_eq!(told[0]["reviewed_by"], json!("staff-supervisor"));
+    assert!(
+        !told[0].to_string().contains("staff-"),
+        "an event names nobody but its subject"
+    );
     assert!(!told[0].to_string().contains("Rightly"));
 }
 

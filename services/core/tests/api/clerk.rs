@@ -243,3 +243,22 @@ async fn without_its_settings_nothing_of_clerk_is_there() {
     let exchange = h.anonymous().post("/v1/auth/clerk", &json!({"token": "x"})).await;
     assert_eq!((webhook.code(), exchange.code()), (404, 404));
 }
+
+#[tokio::test]
+async fn who_leaves_here_is_not_brought_back_by_what_clerk_still_sends() {
+    let h = with_clerk().await;
+    let made = deliver(&h, &[delivery("w1", "user.created", &account("user_a", 1))]).await;
+    assert_eq!(made, [204]);
+    let of = "select user_id from core.users where clerk_user_id = 'user_a'";
+    let id: String = h.database.query(of).await[0].get("user_id");
+    let left = h.call("app").delete(&format!("/v1/users/{id}/opt-out")).await;
+    assert_eq!(left.code(), 200, "{}", left.json);
+    deliver(&h, &[delivery("w2", "user.updated", &account("user_a", 2))]).await;
+    assert!(h.database.query(of).await.is_empty());
+    assert_eq!(
+        h.database
+            .count("select count(*) from core.users where kind = 'client'")
+            .await,
+        0
+    );
+}

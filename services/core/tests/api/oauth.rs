@@ -323,3 +323,18 @@ async fn an_ordinary_oauth_client_gets_and_uses_a_token() {
     ];
     h.python("oauth_client.py", &environment).await;
 }
+
+#[tokio::test]
+async fn an_id_that_cannot_be_one_is_a_program_that_is_not_there() {
+    let h = Harness::new().await;
+    let long = "x".repeat(300);
+    for id in ["a%00", "a b", &long] {
+        let form = format!("grant_type=client_credentials&client_id={id}&client_secret=x");
+        let refused = post(&h.anonymous(), "/oauth/token", &form).await;
+        assert!([400, 401].contains(&refused.code()), "{id}: {}", refused.code());
+    }
+    let refused = h
+        .oauth("/oauth/token", ("a\0", "x"), "grant_type=client_credentials")
+        .await;
+    assert_eq!(refused.code(), 401);
+}

@@ -23,6 +23,9 @@ impl Proven {
     /// The program that a request comes from.
     pub(super) async fn of(db: &Db, request: &HttpRequest, form: &Parameters) -> Result<Self, Refusal> {
         let (client_id, shown) = presented(request, form)?;
+        if !web::read::is_identifier(&client_id) {
+            return Err(Refusal::InvalidClient);
+        }
         let guess = Guess::begin(request, &client_id)?;
         let rows = db.worker_query(api_client_secrets::LIVE, &[&client_id]).await?;
         let live = rows
