@@ -46,7 +46,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn is_written(self) {
+    fn answer(self) {
         // Whoever has gone away needs no answer.
         self.written.send(()).ok();
     }
@@ -124,7 +124,7 @@ impl Auditor {
         let outcome = self.write(entries).await;
         let alone = group.len() == 1;
         match outcome {
-            Ok(()) => group.into_iter().for_each(Waiting::is_written),
+            Ok(()) => group.into_iter().for_each(Waiting::answer),
             Err(error) if alone || error.is_unavailable() => {
                 let refused = group.len();
                 tracing::error!(%error, refused, "the audit cannot be written: requests are refused");
@@ -132,7 +132,7 @@ impl Auditor {
             Err(_) => {
                 for one in group {
                     match self.write(vec![one.entry.clone()]).await {
-                        Ok(()) => one.is_written(),
+                        Ok(()) => one.answer(),
                         Err(error) => {
                             tracing::error!(%error, "the audit cannot be written: a request is refused");
                         }
