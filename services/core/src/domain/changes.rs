@@ -52,9 +52,11 @@ impl Field {
     /// admins' alone.
     pub(crate) const fn is_open_to(self, right: Right) -> bool {
         match self {
-            Self::Username | Self::Email | Self::FullName | Self::Phone | Self::Locale => {
+            Self::Username | Self::FullName | Self::Phone | Self::Locale => {
                 matches!(right, Right::Person | Right::App | Right::Admin)
             }
+            // Whoever reads the address can set a new password: a token of a person, which may have leaked, is not enough.
+            Self::Email => matches!(right, Right::App | Right::Admin),
             Self::DisplayName | Self::Timezone => true,
             Self::ExternalId | Self::ClerkUserId | Self::Status => matches!(right, Right::Admin),
             Self::Metadata => matches!(right, Right::App | Right::Care),

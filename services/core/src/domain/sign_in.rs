@@ -2,10 +2,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::domain::token::PERSON_SECONDS;
 use crate::domain::user::Kind;
 
-/// How long an access token works, in minutes.
-const ACCESS_MINUTES: i64 = 15;
 /// How long a client may stay away and still be signed in, in days: every exchange begins them anew. To be shut out of
 /// the app for want of a password is what somebody in a crisis needs least.
 const CLIENT_REFRESH_DAYS: i64 = 30;
@@ -26,7 +25,7 @@ pub(crate) fn ends(kind: Kind, parent: Option<DateTime<Utc>>, now: DateTime<Utc>
         (Kind::Staff, None) => now + TimeDelta::hours(STAFF_SIGN_IN_HOURS),
         (Kind::Staff, Some(parent)) => parent,
     };
-    let access = now + TimeDelta::minutes(ACCESS_MINUTES);
+    let access = now + TimeDelta::seconds(i64::from(PERSON_SECONDS));
     Ends {
         access: access.min(refresh),
         refresh,

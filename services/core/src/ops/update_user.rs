@@ -8,7 +8,9 @@ use db::Tx;
 use super::create_user::taken;
 use crate::domain::changes::{Changes, Field};
 use crate::error::Error;
+use crate::store::tokens::{self, Holder};
 use crate::store::users::{self, Locked};
+use crate::store::{password_resets, refresh_tokens};
 
 /// What became of an account.
 pub(crate) struct Updated {
@@ -36,6 +38,15 @@ pub(crate) async fn update_user(
     }
     if changed.contains(&Field::Status) {
         users::set_status(tx, user_id, &account.status).await?;
+        if account.status == "suspended" {
+            // Or they would work again once the account does.
+            refresh_tokens::revoke_of(tx, user_id, None).await?;
+            tokens::revoke_of(tx, Holder::User(user_id)).await?;
+        }
+    }
+    if changed.contains(&Field::Email) {
+        // What was mailed to the address before is read by somebody else now.
+        password_resets::end(tx, user_id).await?;
     }
     let updated_at = users::update(tx, user_id, &account).await.map_err(taken)?;
     let updated = UserUpdated {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use web::{Body, Fields, Problem, Read, Signed, Stranger, read};
 
+use super::auth::EVERYBODY;
 use crate::domain::clerk::Said;
 use crate::domain::token::{PERSON_SECONDS, Purpose, Token};
 use crate::error::Error;
@@ -15,9 +16,6 @@ use crate::ops::follow_clerk::follow_clerk;
 use crate::state::State;
 use crate::store::tokens::{self, Holder, NewToken};
 use crate::store::users;
-
-/// In `x-principals`: a signature is the proof, no token of ours is asked for.
-const EVERYBODY: [&str; 1] = ["everybody"];
 
 /// The longest session token that is looked at, in bytes.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;

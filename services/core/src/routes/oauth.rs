@@ -14,14 +14,12 @@ use web::{Form, Stranger};
 
 use self::credentials::Proven;
 use self::refusal::Refusal;
+use super::auth::EVERYBODY;
 use crate::domain::program::{Kind, TOKEN_SECONDS, granted};
 use crate::domain::token::{Purpose, Token};
 use crate::state::State;
 use crate::store::api_client_secrets;
 use crate::store::tokens::{self, Active, Holder, NewToken};
-
-/// In `x-principals`: the secret of a program is the proof, no token is asked for.
-const EVERYBODY: [&str; 1] = ["everybody"];
 
 const GRANT: &str = "client_credentials";
 const TOKEN_TYPE: &str = "Bearer";

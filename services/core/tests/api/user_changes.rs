@@ -125,6 +125,12 @@ async fn nobody_changes_a_field_that_is_not_theirs() {
             json!({"external_id": "x", "clerk_user_id": "u", "metadata": {}}),
             vec!["/external_id", "/clerk_user_id", "/metadata"],
         ),
+        // With the address, a forgotten password is set anew: a token that leaked must not reach that far.
+        (
+            "client-a",
+            json!({"email": "x@mail.example", "phone": "1"}),
+            vec!["/email"],
+        ),
         ("app", json!({"status": "active"}), vec!["/status"]),
         (
             "counselor",
@@ -224,7 +230,8 @@ async fn a_suspended_account_is_refused_at_once() {
             .code(),
         200
     );
-    assert_eq!(client.get("/v1/me").await.code(), 200);
+    // Open again, the account is to be signed in to anew.
+    assert_eq!(client.get("/v1/me").await.code(), 401);
 }
 
 #[tokio::test]
@@ -294,4 +301,24 @@ async fn a_repeated_change_under_a_key_is_one_change() {
     let again = patch(&caller, "client-a", &body).await;
     assert_eq!((again.code(), &again.bytes), (200, &first.bytes));
     assert_eq!(h.events("core.user.updated").await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_mailed_to_the_address_before_is_of_no_use_after() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &[]).await;
+    h.run(
+        "insert into core.password_resets (token_hash, user_id, expires_at)
+           values (sha256('x'), 'client-a', now() + interval '10 minutes')",
+    )
+    .await;
+    let admin = h.call("admin");
+    assert_eq!(
+        patch(&admin, "client-a", &json!({"email": "new@mail.example"}))
+            .await
+            .code(),
+        200
+    );
+    let usable = "select count(*) from core.password_resets where used_at is null and expires_at > now()";
+    assert_eq!(h.database.count(usable).await, 0);
 }
