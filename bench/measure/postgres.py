@@ -132,8 +132,24 @@ def _batch(run):
     return scripts, defines
 
 
+def _audited(select, action):
+    """The select and the row that it leaves behind, in one statement and one commit."""
+    return (
+        "with audited as (insert into bench.audit_events"
+        " (event_type, actor, actor_kind, subject_refs, action, object_type, decision, purpose, request_id)"
+        " values ('read', cast(gen_random_uuid() as text), 'staff',"
+        f" array[gen_random_uuid()], '{action}', 'records', 'allow', 'caseload',"
+        f" cast(gen_random_uuid() as text)))\n{select};\n"
+    )
+
+
 def _profile(run):
     return [f"\\set u random(1, {run.users})\n" + statement("read_profile", user_id=USER) + ";\n"], {}
+
+
+def _profile_audited(run):
+    read = _audited(statement("read_profile", user_id=USER), "GET /v1/risk-profiles/{user_id}")
+    return [f"\\set u random(1, {run.users})\n{read}"], {}
 
 
 def _caseload(_):
@@ -154,9 +170,25 @@ def _caseload_own(run):
     return [f"\\set c random(1, {counselors})\nselect asked.* from ({text}) as asked where {guard};\n"], {}
 
 
+def _caseload_audited(run):
+    """Our statement, and what it leaves in our audit about fifty people."""
+    [script], defines = _caseload_own(run)
+    people = f"(select jsonb_agg({USER.replace(':u', '(50 * (:c - 1) + n)')}) from generate_series(1, 50) n)"
+    fields = {"event_type": "read", "actor": "bench", "actor_kind": "staff", "action": "GET /v1/risk-profiles", "decision": "allow"}
+    words = ", ".join(f"'{name}', '{value}'" for name, value in fields.items())
+    entry = f"jsonb_build_array(jsonb_build_object({words}, 'people', {people}))"
+    audited = script.replace("from (", f"from (select core.write_audit({entry})) as audited cross join (", 1)
+    return [audited], defines
+
+
 def _messages(run):
     script = f"\\set u random(1, {run.users // 5})\n" + statement("read_messages", user_id=USER) + ";\n"
     return [script], {"limit": "50"}
+
+
+def _messages_audited(run):
+    read = _audited(statement("read_messages", user_id=USER), "GET /v1/users/{user_id}/messages")
+    return [f"\\set u random(1, {run.users // 5})\n{read}"], {"limit": "50"}
 
 
 SCRIPTS = {
@@ -164,9 +196,12 @@ SCRIPTS = {
     "write_function": _write_function,
     "batch": _batch,
     "profile": _profile,
+    "profile_audited": _profile_audited,
     "caseload": _caseload,
+    "caseload_audited": _caseload_audited,
     "caseload_own": _caseload_own,
     "messages": _messages,
+    "messages_audited": _messages_audited,
 }
 
 

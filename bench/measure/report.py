@@ -6,19 +6,29 @@ from collections import defaultdict
 
 from .pairs import PAIRS
 
-ORDER = ("write", "write_function", "batch", "profile", "caseload", "caseload_own", "messages", "health")
+ORDER = ("write", "write_function", "batch", "profile", "profile_audited", "caseload", "caseload_own", "caseload_audited")
+ORDER += ("messages", "messages_audited", "health")
 WHO = ("pgbench", "service", *(pair.who for pair in PAIRS), "peer-statements", "peer-function")
 NAMES = {
     "write": "single write",
     "write_function": "single write, stored function",
     "batch": "batch of 1,000",
     "profile": "one risk profile",
+    "profile_audited": "one risk profile, and its audit row",
     "caseload": "caseload list, 50 rows",
     "caseload_own": "caseload list, our statement",
+    "caseload_audited": "caseload list, our statement and its audit row",
     "messages": "last 50 messages",
+    "messages_audited": "last 50 messages, and their audit row",
     "health": "health",
 }
 CPU = ("app", "pg", "client", "broker")
+LIMITS = {
+    "write": "write_function",
+    "profile": "profile_audited",
+    "caseload": "caseload_audited",
+    "messages": "messages_audited",
+}
 # What performance.md asks for: must and moonshot.
 WRITE_RATE, WRITE_RATE_PEER, WRITE_P50 = (1.5, 3.0), (8.0, 15.0), (1.3, 1.0)
 BATCH_RATE = (2.0, 5.0)
@@ -58,8 +68,8 @@ def ratio(value, of):
 
 
 def limit_path(path):
-    """What a path is held against: the write against the faster of its two limits."""
-    return "write_function" if path == "write" else path
+    """What a path is held against: the write against the faster of its two limits, a read against one that is audited."""
+    return LIMITS.get(path, path)
 
 
 def table(medians):
@@ -150,13 +160,13 @@ def goals(medians, facts):
     batch = ratio(best("service", "batch"), best("pgbench", "batch"))
     found.add("batch of 1,000: best rate, of pgbench's best", batch, *BATCH_RATE)
     for path in ("profile", "messages"):
-        ours, limit = get("service", path, 1, "p50_ms"), get("pgbench", path, 1, "p50_ms")
+        ours, limit = get("service", path, 1, "p50_ms"), get("pgbench", limit_path(path), 1, "p50_ms")
         more = None if ours is None or limit is None else ours - limit
         found.add(f"{NAMES[path]}, c = 1: p50 above pgbench's", more, READ_P50_MORE_MS, above=False, unit=" ms")
         rate = get("service", path, middle, "rate")
-        found.add(f"{NAMES[path]}, c = {middle}: rate, of pgbench's", ratio(rate, get("pgbench", path, middle, "rate")), *READ_RATE)
+        found.add(f"{NAMES[path]}, c = {middle}: rate, of pgbench's", ratio(rate, get("pgbench", limit_path(path), middle, "rate")), *READ_RATE)
         found.add(f"{NAMES[path]}, c = {middle}: rate, of FastAPI's", ratio(rate, get("peer-statements", path, middle, "rate")), READ_RATE_PEER)
-    listed = ratio(get("service", "caseload", 1, "p50_ms"), get("pgbench", "caseload_own", 1, "p50_ms"))
+    listed = ratio(get("service", "caseload", 1, "p50_ms"), get("pgbench", limit_path("caseload"), 1, "p50_ms"))
     found.add("caseload list, c = 1: p50, of pgbench's with the same statement", listed, CASELOAD_P50, above=False)
     spent = ratio(get("service", "caseload", middle, "cpu_us_pg"), get("pgbench", "caseload", middle, "cpu_us_pg"))
     found.add(f"caseload list, c = {middle}: Postgres' CPU, of the kit's statement", spent, *CASELOAD_PG, above=False)
@@ -186,7 +196,8 @@ def markdown(rows, run, facts):
         + (f", after {os.path.basename(run.attempt)}." if run.attempt else "."),
         "",
         "CPU in µs a request. The limit is pgbench with the kit's statements and neither HTTP, tokens, row-level"
-        " security, events nor rules; for the single write the faster of its two variants, the stored function.",
+        " security, events nor rules; for the single write the faster of its two variants, the stored function; for a"
+        " read of people's data the statement and the row that the audit must have before the answer.",
         "",
         *table(medians),
         "",

@@ -59,6 +59,7 @@ class World:
         sizes = {"users": self.run.users, "messages": self.run.messages, "memories": 0, "dims": 1}
         self.limit.file(os.path.join(knobs.KIT, "load", "seed.sql"), kit=knobs.KIT, **sizes)
         self.limit.psql("-f", "-", stdin=functions())
+        self.limit.file(os.path.join(knobs.BENCH, "service", "audited.sql"))
 
     def reset_limit(self):
         self.limit.file(os.path.join(knobs.KIT, "load", "reset.sql"), kit=knobs.KIT)
