@@ -63,6 +63,8 @@ comment on column core.audit_events.metadata is 'Ids, counts and words; never te
 create index idx_audit_events_subject_refs on core.audit_events using gin (subject_refs);
 create index idx_audit_events_event_type on core.audit_events (event_type, at);
 create index idx_audit_events_request_id on core.audit_events (request_id);
+-- Rows come in the order of their times: a few pages say where a stretch of them is.
+create index idx_audit_events_at on core.audit_events using brin (at) with (autosummarize = on);
 
 create table core.audit_pending (
     id bigint not null,
@@ -96,6 +98,9 @@ comment on column core.audit_seals.last_at is 'Time of the newest.';
 comment on column core.audit_seals.prev_hash is 'Hash of the seal before; zeros for the first.';
 comment on column core.audit_seals.hash is 'SHA-256 over prev_hash, seq and the hashes of the rows.';
 comment on column core.audit_seals.mac is 'HMAC-SHA-256 of the hash, with a key that Postgres does not have.';
+
+-- Which seals may cover a row of some time.
+create index idx_audit_seals_times on core.audit_seals using gist (tstzrange(first_at, last_at, '[]'));
 
 create function core.refuse_change() returns trigger
 language plpgsql set search_path = pg_catalog, pg_temp as $$

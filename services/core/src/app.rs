@@ -41,6 +41,7 @@ pub const PROGRAM: Program<Command, Config> = Program {
     command: |command, env| match command {
         Command::Admin(command) => Box::pin(admin::main(command, env)),
         Command::VerifyAudit => Box::pin(admin::audit::main(env)),
+        Command::RebuildAnchor => Box::pin(admin::audit::rebuild_main(env)),
     },
 };
 
@@ -56,6 +57,8 @@ pub enum Command {
     Admin(admin::Command),
     /// Hold the audit against its seals, and the seals against their copy outside Postgres; fails where they differ.
     VerifyAudit,
+    /// Append to the audit's copy outside Postgres every seal that it lacks at its end, after it was lost or moved aside.
+    RebuildAnchor,
 }
 
 /// Starts the service.
