@@ -4,6 +4,7 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpResponse, patch};
 use chrono::{DateTime, Utc};
 use common::PrincipalKind;
+use db::Actor;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -153,6 +154,12 @@ pub(crate) async fn change(
     let suspends = is_admin && changes.suspends();
     let (tx, kind) = if is_admin {
         (state.db.begin_worker().await?, None)
+    } else if rights.contains(&Right::App) {
+        // Not as the client: another address ends what was mailed to the one before, which no client's transaction sees.
+        if caller.actor_for(&user_id)? != Actor::Client(user_id.to_string()) {
+            return Err(Error::NotFound);
+        }
+        (state.db.begin_worker().await?, Some(Kind::Client))
     } else {
         let actor = caller.actor_for(&user_id)?;
         (state.db.begin(&actor).await?, Some(Kind::Client))
