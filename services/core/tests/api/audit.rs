@@ -141,6 +141,18 @@ async fn a_read_that_cannot_be_audited_shows_nothing() {
 }
 
 #[tokio::test]
+async fn by_what_right_it_was_is_found_and_not_told() {
+    let mut h = Harness::new().await;
+    h.client("c1", &[]).await;
+    h.run(
+        "select core.write_audit(jsonb_build_array(jsonb_build_object('event_type', 'read', 'actor', 'staff-counselor',
+             'actor_kind', 'staff', 'people', array['c1'], 'action', 'x', 'decision', 'allow', 'purpose', 'caseload')))",
+    )
+    .await;
+    assert_eq!(h.audited("true").await[0]["purpose"], Value::Null);
+}
+
+#[tokio::test]
 async fn a_refusal_is_a_row_too() {
     let mut h = Harness::new().await;
     h.client("c1", &["counselor"]).await;
