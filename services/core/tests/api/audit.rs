@@ -81,10 +81,26 @@ async fn the_answer_and_its_row_carry_the_same_request_id() {
 }
 
 #[tokio::test]
+async fn no_row_has_an_id_that_a_caller_made_up() {
+    let mut h = Harness::new().await;
+    h.client("c1", &[]).await;
+    let client = h.call("c1").with_header("x-request-id", "c1");
+    let stored = client.post("/v1/messages", &message("c1", "hello")).await;
+    assert_eq!(stored.headers["x-request-id"], "c1", "it comes back");
+    assert_eq!(client.get("/v1/users/c2").await.at("/request_id"), &json!("c1"));
+    let ours = "select count(*) from (select request_id from core.audit_events union all
+         select request_id from core.messages) as r where r.request_id ~ '^[0-9a-f-]{36}$'";
+    assert_eq!(h.database.count(ours).await, 3);
+}
+
+#[tokio::test]
 async fn a_row_holds_no_id_of_a_person() {
     let mut h = Harness::new().await;
     h.client("c1-very-own-id", &["counselor"]).await;
-    h.call("counselor").get("/v1/users/c1-very-own-id/messages").await;
+    h.call("counselor")
+        .with_header("x-request-id", "c1-very-own-id")
+        .get("/v1/users/c1-very-own-id/messages")
+        .await;
     h.call("c1-very-own-id").get("/v1/users/c1-very-own-id").await;
     h.call("counselor_other").get("/v1/users/c1-very-own-id").await;
     h.call("admin")
@@ -280,10 +296,8 @@ async fn an_auditor_finds_rows_by_person_decision_and_request() {
     let mut h = Harness::new().await;
     h.client("c1", &["counselor"]).await;
     h.client("c2", &["counselor"]).await;
-    h.call("counselor")
-        .with_header("x-request-id", "looked-at-c1")
-        .get("/v1/users/c1")
-        .await;
+    let looked_at = h.call("counselor").get("/v1/users/c1").await;
+    let request_id = looked_at.headers["x-request-id"].to_str().unwrap();
     h.call("counselor").get("/v1/users/c2").await;
     h.call("counselor_other").get("/v1/users/c2").await;
     let auditor = h.call("auditor");
@@ -293,7 +307,7 @@ async fn an_auditor_finds_rows_by_person_decision_and_request() {
         found("decision=deny").await[0]["actor_id"],
         "staff-counselor_other"
     );
-    assert_eq!(found("request_id=looked-at-c1").await.len(), 1);
+    assert_eq!(found(&format!("request_id={request_id}")).await.len(), 1);
     assert_eq!(found("user_id=nobody").await.len(), 0);
     // What the auditor looked for about a person is on record as well.
     assert_eq!(found("user_id=c1").await.len(), 2);
