@@ -80,6 +80,7 @@ pub fn start(settings: &Settings, config: Config, metrics: Metrics) -> Result<Se
         throttle_key: settings.cursor_key.clone(),
         erasures: service::erasure_key(settings)?,
         exports: Arc::new(Semaphore::new(MAX_EXPORTS_AT_WORK)),
+        max_export: config.max_export,
         clerk: Clerk::new(&config.clerk),
     };
     let state = Arc::new(state);
