@@ -63,6 +63,8 @@ comment on column core.audit_events.metadata is 'Ids, counts and words; never te
 create index idx_audit_events_subject_refs on core.audit_events using gin (subject_refs);
 create index idx_audit_events_event_type on core.audit_events (event_type, at);
 create index idx_audit_events_request_id on core.audit_events (request_id);
+-- Rows come in the order of their times: a few pages say where a stretch of them is.
+create index idx_audit_events_at on core.audit_events using brin (at) with (autosummarize = on);
 
 create table core.audit_pending (
     id bigint not null,
@@ -96,6 +98,9 @@ comment on column core.audit_seals.last_at is 'Time of the newest.';
 comment on column core.audit_seals.prev_hash is 'Hash of the seal before; zeros for the first.';
 comment on column core.audit_seals.hash is 'SHA-256 over prev_hash, seq and the hashes of the rows.';
 comment on column core.audit_seals.mac is 'HMAC-SHA-256 of the hash, with a key that Postgres does not have.';
+
+-- Which seals may cover a row of some time.
+create index idx_audit_seals_times on core.audit_seals using gist (tstzrange(first_at, last_at, '[]'));
 
 create function core.refuse_change() returns trigger
 language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -154,8 +159,8 @@ end $$;
 comment on function core.right_to_see(varchar, varchar) is 'caseload, escalation or shift; null without a right.';
 
 -- The one way into the audit, for all services. An entry: event_type, actor, actor_kind, people (ids), action, object_type,
--- object_id, decision, reason, purpose, request_id, metadata. People are named by their references, those who are no
--- account by none.
+-- object_id, decision, reason, request_id, metadata. People are named by their references, those who are no account by
+-- none. By what right it was is found here, and not told.
 create function core.write_audit(entries jsonb) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -170,15 +175,14 @@ begin
                coalesce((select array_agg(r.subject_ref order by r.subject_ref) from core.subject_refs r
                    where r.user_id = any (e.people)), '{}'),
                e.action, e.object_type, e.object_id, e.decision, e.reason,
-               coalesce(e.purpose,
-                   case when e.actor_kind = 'app' then 'on_behalf'
-                        when e.actor_kind <> 'client' and e.actor_kind <> 'staff' then 'machine'
-                        when e.people = array[e.actor] then 'self'
-                        when e.actor_kind = 'staff' and cardinality(e.people) = 1 and e.decision = 'allow'
-                            then core.right_to_see(e.actor, e.people[1]) end),
+               case when e.actor_kind = 'app' then 'on_behalf'
+                    when e.actor_kind <> 'client' and e.actor_kind <> 'staff' then 'machine'
+                    when e.people = array[e.actor] then 'self'
+                    when e.actor_kind = 'staff' and cardinality(e.people) = 1 and e.decision = 'allow'
+                        then core.right_to_see(e.actor, e.people[1]) end,
                e.request_id, e.metadata
         from jsonb_to_recordset(entries) as e (event_type varchar, actor varchar, actor_kind varchar, people varchar[],
-            action varchar, object_type varchar, object_id varchar, decision varchar, reason varchar, purpose varchar,
+            action varchar, object_type varchar, object_id varchar, decision varchar, reason varchar,
             request_id varchar, metadata jsonb)
         returning id, at)
     insert into core.audit_pending (id, at) select w.id, w.at from written w;

@@ -41,6 +41,7 @@ pub const PROGRAM: Program<Command, Config> = Program {
     command: |command, env| match command {
         Command::Admin(command) => Box::pin(admin::main(command, env)),
         Command::VerifyAudit => Box::pin(admin::audit::main(env)),
+        Command::RebuildAnchor => Box::pin(admin::audit::rebuild_main(env)),
     },
 };
 
@@ -56,6 +57,8 @@ pub enum Command {
     Admin(admin::Command),
     /// Hold the audit against its seals, and the seals against their copy outside Postgres; fails where they differ.
     VerifyAudit,
+    /// Append to the audit's copy outside Postgres every seal that it lacks at its end, after it was lost or moved aside.
+    RebuildAnchor,
 }
 
 /// Starts the service.
@@ -77,6 +80,7 @@ pub fn start(settings: &Settings, config: Config, metrics: Metrics) -> Result<Se
         throttle_key: settings.cursor_key.clone(),
         erasures: service::erasure_key(settings)?,
         exports: Arc::new(Semaphore::new(MAX_EXPORTS_AT_WORK)),
+        max_export: config.max_export,
         clerk: Clerk::new(&config.clerk),
     };
     let state = Arc::new(state);

@@ -1,5 +1,6 @@
 //! Transactions that routes and the operator's commands share, or that are more than a handler should hold.
 
+pub(crate) mod anchor_seals;
 pub(crate) mod attempt;
 pub(crate) mod create_user;
 pub(crate) mod erase_user;

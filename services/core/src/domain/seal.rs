@@ -48,6 +48,10 @@ pub(crate) enum Fault {
     DiffersFromAnchor,
     /// The copy outside Postgres has it, Postgres does not.
     CutOff,
+    /// Postgres has it, the copy outside Postgres does not, although it is not the newest.
+    NotAnchored,
+    /// A row of its time or before is covered by no seal and does not wait for one.
+    Unsealed,
 }
 
 impl Fault {
@@ -59,6 +63,8 @@ impl Fault {
             Self::NotOurs => "it was not made with our key",
             Self::DiffersFromAnchor => "its copy outside Postgres is another",
             Self::CutOff => "it stands in the copy outside Postgres and is gone here",
+            Self::NotAnchored => "it is missing in the copy outside Postgres",
+            Self::Unsealed => "a row that was not written by us stands in no seal",
         }
     }
 }

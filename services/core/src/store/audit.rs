@@ -101,6 +101,16 @@ pub(crate) async fn become_sealer(tx: &Tx) -> Result<bool, db::Error> {
     Ok(row.try_get("is_alone")?)
 }
 
+/// Makes the transaction the one sealer, once the one at work is done.
+pub(crate) async fn wait_to_seal(tx: &Tx) -> Result<(), db::Error> {
+    tx.query_one(
+        "select pg_advisory_xact_lock(hashtextextended('core.audit_seals', 0))",
+        &[],
+    )
+    .await?;
+    Ok(())
+}
+
 /// The last link of the chain.
 pub(crate) async fn last_link(tx: &Tx) -> Result<Link, db::Error> {
     let row = tx
@@ -168,7 +178,7 @@ pub(crate) async fn insert_seal(tx: &Tx, seal: &Seal, taken: &Taken) -> Result<(
 
 /// Seals behind `$1`, in order; `$2` limit.
 pub(crate) const SEALS: &str = "
-    select s.seq, s.prev_hash, s.hash, s.mac
+    select s.seq, s.prev_hash, s.hash, s.mac, s.last_at
     from core.audit_seals s
     where s.seq > $1
     order by s.seq
@@ -177,7 +187,7 @@ pub(crate) const SEALS: &str = "
 /// As [`SEALS`], each with how many rows it covers and the hash of what they are now; no more than cover `$3` rows, and
 /// at least one.
 pub(crate) const SEALS_WITH_ROWS: &str = "
-    select s.seq, s.prev_hash, s.hash, s.mac, s.events,
+    select s.seq, s.prev_hash, s.hash, s.mac, s.last_at, s.events,
         (select sha256(coalesce(string_agg(core.audit_row_hash(e), ''::bytea order by e.id), '')) from core.audit_events e
          where e.id = any (s.event_ids) and e.at between s.first_at and s.last_at) as rows_hash
     from (select n.seq, n.prev_hash, n.hash, n.mac, n.event_ids, n.first_at, n.last_at,
@@ -189,6 +199,22 @@ pub(crate) const SEALS_WITH_ROWS: &str = "
           limit $2) s
     where s.rows_before < $3
     order by s.seq";
+
+/// Rows that no seal covers and that do not wait for one: they came past the sealer. Looked for behind the time `$1` up to
+/// `$2`, null for no end; no more than `$3`. One statement, so that a row which is being sealed is seen as one or the other.
+pub(crate) const UNSEALED: &str = "
+    with covered as (
+        select unnest(s.event_ids) as id, s.first_at, s.last_at
+        from core.audit_seals s
+        where tstzrange(s.first_at, s.last_at, '[]')
+            && case when $1::timestamptz > $2::timestamptz then 'empty'::tstzrange else tstzrange($1, $2, '(]') end)
+    select e.id
+    from core.audit_events e
+    where e.at > coalesce($1, '-infinity') and e.at <= coalesce($2, 'infinity')
+      and not exists (select from covered c where c.id = e.id and e.at between c.first_at and c.last_at)
+      and not exists (select from core.audit_pending p where p.id = e.id and p.at = e.at)
+    order by e.id
+    limit $3";
 
 /// Where the chain ends and what waits for a seal.
 pub(crate) const STATE: &str = "

@@ -24,11 +24,26 @@ impl Harness {
     async fn verify_by_command(&self) -> Result<String, String> {
         let (db, mut out) = (self.database.pools("core"), Vec::new());
         let sealing = Config::for_testing(self.anchor.clone()).audit;
-        let verified = core_service::admin::audit::verify(&db, sealing, &mut out).await;
+        let verified = core_service::admin::audit::verify(&db, sealing, 10, &mut out).await;
         verified.map_err(|error| error.to_string())?;
         Ok(String::from_utf8(out).unwrap())
     }
+
+    /// As `recoverly-core rebuild-anchor` does; what it prints.
+    async fn rebuild_anchor(&self) -> String {
+        let (db, mut out) = (self.database.pools("core"), Vec::new());
+        let sealing = Config::for_testing(self.anchor.clone()).audit;
+        core_service::admin::audit::rebuild_anchor(&db, sealing, &mut out)
+            .await
+            .unwrap();
+        String::from_utf8(out).unwrap()
+    }
 }
+
+/// Writes one row that waits for its seal.
+const ONE_ROW: &str = "
+    select core.write_audit('[{\"event_type\": \"read\", \"actor\": \"program-app\", \"actor_kind\": \"app\",
+        \"people\": [], \"action\": \"x\", \"decision\": \"allow\"}]')";
 
 async fn verify(h: &Harness) -> Value {
     let report = h.call("auditor").get("/v1/audit-events/verify").await;
@@ -66,10 +81,26 @@ async fn the_answer_and_its_row_carry_the_same_request_id() {
 }
 
 #[tokio::test]
+async fn no_row_has_an_id_that_a_caller_made_up() {
+    let mut h = Harness::new().await;
+    h.client("c1", &[]).await;
+    let client = h.call("c1").with_header("x-request-id", "c1");
+    let stored = client.post("/v1/messages", &message("c1", "hello")).await;
+    assert_eq!(stored.headers["x-request-id"], "c1", "it comes back");
+    assert_eq!(client.get("/v1/users/c2").await.at("/request_id"), &json!("c1"));
+    let ours = "select count(*) from (select request_id from core.audit_events union all
+         select request_id from core.messages) as r where r.request_id ~ '^[0-9a-f-]{36}$'";
+    assert_eq!(h.database.count(ours).await, 3);
+}
+
+#[tokio::test]
 async fn a_row_holds_no_id_of_a_person() {
     let mut h = Harness::new().await;
     h.client("c1-very-own-id", &["counselor"]).await;
-    h.call("counselor").get("/v1/users/c1-very-own-id/messages").await;
+    h.call("counselor")
+        .with_header("x-request-id", "c1-very-own-id")
+        .get("/v1/users/c1-very-own-id/messages")
+        .await;
     h.call("c1-very-own-id").get("/v1/users/c1-very-own-id").await;
     h.call("counselor_other").get("/v1/users/c1-very-own-id").await;
     h.call("admin")
@@ -123,6 +154,18 @@ async fn a_read_that_cannot_be_audited_shows_nothing() {
     assert!(refused.at("/items").is_null());
     let hidden = h.call("counselor_other").get("/v1/users/c1/messages").await;
     assert_eq!(hidden.code(), 503);
+}
+
+#[tokio::test]
+async fn by_what_right_it_was_is_found_and_not_told() {
+    let mut h = Harness::new().await;
+    h.client("c1", &[]).await;
+    h.run(
+        "select core.write_audit(jsonb_build_array(jsonb_build_object('event_type', 'read', 'actor', 'staff-counselor',
+             'actor_kind', 'staff', 'people', array['c1'], 'action', 'x', 'decision', 'allow', 'purpose', 'caseload')))",
+    )
+    .await;
+    assert_eq!(h.audited("true").await[0]["purpose"], Value::Null);
 }
 
 #[tokio::test]
@@ -253,10 +296,8 @@ async fn an_auditor_finds_rows_by_person_decision_and_request() {
     let mut h = Harness::new().await;
     h.client("c1", &["counselor"]).await;
     h.client("c2", &["counselor"]).await;
-    h.call("counselor")
-        .with_header("x-request-id", "looked-at-c1")
-        .get("/v1/users/c1")
-        .await;
+    let looked_at = h.call("counselor").get("/v1/users/c1").await;
+    let request_id = looked_at.headers["x-request-id"].to_str().unwrap();
     h.call("counselor").get("/v1/users/c2").await;
     h.call("counselor_other").get("/v1/users/c2").await;
     let auditor = h.call("auditor");
@@ -266,7 +307,7 @@ async fn an_auditor_finds_rows_by_person_decision_and_request() {
         found("decision=deny").await[0]["actor_id"],
         "staff-counselor_other"
     );
-    assert_eq!(found("request_id=looked-at-c1").await.len(), 1);
+    assert_eq!(found(&format!("request_id={request_id}")).await.len(), 1);
     assert_eq!(found("user_id=nobody").await.len(), 0);
     // What the auditor looked for about a person is on record as well.
     assert_eq!(found("user_id=c1").await.len(), 2);
@@ -527,7 +568,125 @@ async fn edits_deletions_reorders_and_truncations_are_told_apart() {
     .await;
     assert_eq!(
         cut,
-        json!([{"seq": 1, "fault": "rows_changed"}, {"seq": 3, "fault": "cut_off"}])
+        json!([
+            {"seq": 1, "fault": "rows_changed"},
+            {"seq": 3, "fault": "cut_off"},
+            // Its rows stand there still, and nothing covers them any more.
+            {"seq": 2, "fault": "unsealed", "event_id": 7},
+        ])
+    );
+}
+
+#[tokio::test]
+async fn a_row_that_came_past_the_sealer_is_found_whatever_its_time() {
+    let mut h = Harness::new().await;
+    sealed(&mut h, 3).await;
+    for (number, at) in ["now()", "now() - interval '1 day'", "now() - interval '2 years'"]
+        .iter()
+        .enumerate()
+    {
+        // Also one that says it was sealed, by a seal of another time.
+        let id = 1_000 + number;
+        let made_up = format!(
+            "insert into core.audit_events (id, at, event_type, actor, actor_kind, action, decision)
+                 overriding system value values ({id}, {at}, 'read', 'x', 'service', 'x', 'allow');
+             update core.audit_seals set event_ids = event_ids || {id}::bigint where {at} < first_at"
+        );
+        let found = tampered(&h, &made_up).await;
+        assert_eq!(
+            found,
+            json!([{"seq": 1, "fault": "unsealed", "event_id": id}]),
+            "{at}"
+        );
+        let told = h.verify_by_command().await;
+        assert_eq!(
+            told,
+            Err("the audit is not as it was sealed: 1 faults".to_owned())
+        );
+        tampered(
+            &h,
+            &format!(
+                "delete from core.audit_events where id = {id};
+                 update core.audit_seals set event_ids = array_remove(event_ids, {id}::bigint)"
+            ),
+        )
+        .await;
+    }
+    assert_eq!(verify(&h).await["is_sound"], true);
+}
+
+#[tokio::test]
+async fn a_long_chain_is_looked_at_in_stretches_that_leave_out_no_time() {
+    let mut h = Harness::new().await;
+    sealed(&mut h, 1).await;
+    for _ in 0..4 {
+        h.run(ONE_ROW).await;
+        h.app.round("seal").await.unwrap();
+    }
+    // Between the times of the second seal and the third.
+    tampered(
+        &h,
+        "insert into core.audit_events (id, at, event_type, actor, actor_kind, action, decision)
+             overriding system value select 1000, s.last_at + interval '1 microsecond', 'read', 'x', 'service', 'x', 'allow'
+             from core.audit_seals s where s.seq = 2",
+    )
+    .await;
+    let (db, sealing) = (
+        h.database.pools("core"),
+        Config::for_testing(h.anchor.clone()).audit,
+    );
+    let mut out = Vec::new();
+    let verified = core_service::admin::audit::verify(&db, sealing, 1, &mut out).await;
+    assert!(verified.is_err());
+    let told = String::from_utf8(out).unwrap();
+    assert!(
+        told.contains("seal 3, row 1000: a row that was not written by us stands in no seal"),
+        "{told}"
+    );
+    assert!(told.contains("1 seals of 5 looked at"), "{told}");
+}
+
+#[tokio::test]
+async fn a_crash_before_the_copy_is_mended_and_more_than_it_leaves_is_a_finding() {
+    let mut h = Harness::new().await;
+    sealed(&mut h, 1).await;
+    for _ in 0..3 {
+        h.run(ONE_ROW).await;
+        h.app.round("seal").await.unwrap();
+    }
+    let whole = std::fs::read_to_string(&h.anchor).unwrap();
+    let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+    assert_eq!(lines.len(), 4);
+    std::fs::write(&h.anchor, lines[..3].concat()).unwrap();
+    assert_eq!(verify(&h).await["is_sound"], true, "what a crash leaves");
+    h.app.round("seal").await.unwrap();
+    assert!(std::fs::read_to_string(&h.anchor).unwrap().starts_with(&whole));
+    for (left, missing) in [(Some(&lines[..2]), 3), (None, 1)] {
+        match left {
+            Some(left) => std::fs::write(&h.anchor, left.concat()).unwrap(),
+            None => std::fs::remove_file(&h.anchor).unwrap(),
+        }
+        let refused = h.app.round("seal").await.unwrap_err().to_string();
+        assert!(refused.contains("anchor is missing or was cut"), "{refused}");
+        let report = verify(&h).await;
+        assert_eq!(
+            report["faults"][0],
+            json!({"seq": missing, "fault": "not_anchored"})
+        );
+    }
+    assert!(!h.anchor.exists(), "it is not made anew in silence");
+    assert!(h.rebuild_anchor().await.starts_with(|c: char| c.is_ascii_digit()));
+    h.app.round("seal").await.unwrap();
+    assert_eq!(verify(&h).await["is_sound"], true);
+    assert!(std::fs::read_to_string(&h.anchor).unwrap().starts_with(&whole));
+    std::fs::write(&h.anchor, [lines[0], lines[2], lines[3]].concat()).unwrap();
+    let gap = verify(&h).await;
+    assert!(
+        gap["faults"]
+            .as_array()
+            .unwrap()
+            .contains(&json!({"seq": 2, "fault": "not_anchored"})),
+        "{gap}"
     );
 }
 
