@@ -3,15 +3,13 @@
 //! A live session never pays for what others try from the same address: requests with a good token are charged to the
 //! principal alone, requests without one to the address alone.
 
-use std::future::{Ready, ready};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::Payload;
-use actix_web::http::header::{AUTHORIZATION, X_FORWARDED_FOR};
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::HttpRequest;
+use actix_web::http::header::X_FORWARDED_FOR;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use moka::sync::Cache;
@@ -120,35 +118,6 @@ impl std::fmt::Debug for RateLimits {
         f.debug_struct("RateLimits")
             .field("settings", &self.settings)
             .finish_non_exhaustive()
-    }
-}
-
-/// Whoever calls a route that asks for no token, and where from. The address pays for the request, also where a token
-/// is shown along: nobody looks at it there.
-#[derive(Debug, Clone, Copy)]
-pub struct Stranger {
-    /// Where the request comes from.
-    pub address: Option<IpAddr>,
-}
-
-impl FromRequest for Stranger {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let Some(limits) = request.app_data::<RateLimits>() else {
-            return ready(Err(Problem::internal("no RateLimits in the application's data")));
-        };
-        // Without a token, the request was charged on its way in.
-        let shows_a_token = request.headers().contains_key(AUTHORIZATION);
-        let charged = if shows_a_token {
-            limits.charge_address(request)
-        } else {
-            Ok(())
-        };
-        ready(charged.map(|()| Self {
-            address: limits.address(request),
-        }))
     }
 }
 

@@ -31,7 +31,8 @@ impl Holder {
         }
     }
 
-    fn parse(word: &str) -> Option<Self> {
+    /// The holder of a word in the token table.
+    pub fn parse(word: &str) -> Option<Self> {
         [
             Self::Client,
             Self::Staff,

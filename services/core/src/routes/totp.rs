@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 use web::{Allowed, Answer, Body, Caller, Code, Fields, Granted, Holder, Problem, Read, Stranger, Write};
 
-use super::auth::{EVERYBODY, MAX_TOKEN_BYTES, TokensBody, refused, secret, show};
+use super::auth::{EVERYBODY, MAX_TOKEN_BYTES, SIGN_IN_FAILED, TokensBody, refused, secret, show};
 use crate::cipher::Cipher;
 use crate::domain::throttle::Who;
 use crate::domain::token::{Purpose, Token};
@@ -21,6 +21,7 @@ use crate::domain::totp;
 use crate::error::Error;
 use crate::ops::attempt::attempt;
 use crate::ops::give_tokens;
+use crate::ops::known::known;
 use crate::state::State;
 use crate::store::{credentials, recovery_codes, sign_in_failures, tickets, totp_secrets};
 
@@ -92,9 +93,11 @@ pub(crate) async fn sign_in(
     let account = credentials::from_row(&tx.query_one(credentials::FIND, &[&user_id]).await?)?;
     if !tickets::take(&tx, &hash).await? || !take_code(&tx, &state, &user_id, &body.code).await? {
         tx.rollback().await?;
+        from.refused(known(account.kind, &user_id), SIGN_IN_FAILED).await;
         return Err(refused(began).await);
     }
     sign_in_failures::take_back(&tx, &attempt.subjects);
+    from.audited_in(&tx, known(account.kind, &user_id), Vec::new());
     let given = give_tokens::open(&tx, &user_id, account.kind, account.now).await?;
     tx.commit().await?;
     Ok(show(&given))

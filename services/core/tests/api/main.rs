@@ -22,6 +22,7 @@ mod leases;
 mod leaving;
 mod messages;
 mod oauth;
+mod on_record;
 mod password_reset;
 mod passwords;
 mod planting;

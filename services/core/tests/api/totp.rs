@@ -97,6 +97,8 @@ async fn an_enrolled_person_signs_in_by_password_and_code() {
     let answer = h.with_code(&ticket, &enrolled.code(0)).await;
     let person = h.tokens(&answer);
     assert_eq!(person.caller.get("/v1/me").await.at("/id"), "staff-counselor");
+    let by_code = "e.action = 'POST /v1/auth/totp'";
+    assert_eq!(h.audited(by_code).await[0]["people"], json!(["staff-counselor"]));
     assert_eq!(
         h.refresh(&person.refresh_token).await.code(),
         200,
