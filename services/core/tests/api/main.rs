@@ -28,6 +28,7 @@ mod planting;
 mod preferences;
 mod programs;
 mod refusals;
+mod retention;
 mod roles;
 mod sign_in;
 mod smtp;
