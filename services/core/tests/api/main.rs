@@ -8,6 +8,7 @@
 
 mod admin;
 mod audit;
+mod audit_chain;
 mod break_glass;
 mod caseload;
 mod clerk;
