@@ -97,7 +97,7 @@ comment on column core.audit_seals.first_at is 'Time of the oldest of them.';
 comment on column core.audit_seals.last_at is 'Time of the newest.';
 comment on column core.audit_seals.prev_hash is 'Hash of the seal before; zeros for the first.';
 comment on column core.audit_seals.hash is 'SHA-256 over prev_hash, seq and the hashes of the rows.';
-comment on column core.audit_seals.mac is 'HMAC-SHA-256 of the hash, with a key that Postgres does not have.';
+comment on column core.audit_seals.mac is 'HMAC-SHA-256 of the hash and first_at, with a key that Postgres does not have.';
 
 -- Which seals may cover a row of some time.
 create index idx_audit_seals_times on core.audit_seals using gist (tstzrange(first_at, last_at, '[]'));
@@ -132,6 +132,39 @@ begin
     execute format('revoke all on core.%I from recoverly_core, recoverly_core_worker', name);
 end $$;
 comment on function core.add_audit_partition(date) is 'Makes the partition of audit_events for the month of a day, where it is not there.';
+
+-- Months are kept for six years and then go as a whole. What they were is no secret of the job: who holds rows against seals
+-- asks the same function.
+create function core.audit_kept_since() returns timestamptz
+language sql stable set search_path = pg_catalog, pg_temp as $$
+    select date_trunc('month', now() - interval '6 years', 'UTC')
+$$;
+comment on function core.audit_kept_since() is 'The beginning of the oldest month of which audit rows are kept.';
+
+create function core.drop_audit_partitions() returns bigint
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    partition record;
+    dropped bigint := 0;
+begin
+    -- Every write waits for this lock: rather another day than for long.
+    perform set_config('lock_timeout', '1s', true);
+    for partition in
+        select c.relname, to_date(right(c.relname, 7), 'YYYY_MM')::timestamp + interval '1 month' as ends_at
+        from pg_inherits i join pg_class c on c.oid = i.inhrelid
+        where i.inhparent = 'core.audit_events'::regclass and c.relname ~ '^audit_events_[0-9]{4}_[0-9]{2}$'
+        order by c.relname
+    loop
+        -- What waits for its seal is kept until it has one.
+        if partition.ends_at at time zone 'UTC' <= core.audit_kept_since()
+            and not exists (select from core.audit_pending p where p.at < partition.ends_at at time zone 'UTC') then
+            execute format('drop table core.%I', partition.relname);
+            dropped := dropped + 1;
+        end if;
+    end loop;
+    return dropped;
+end $$;
+comment on function core.drop_audit_partitions() is 'Drops the partitions of audit_events of which nothing is kept any more; returns how many. Their seals stay.';
 
 select core.add_audit_partition((current_date + make_interval(months => n))::date) from generate_series(0, 2) n;
 
@@ -203,7 +236,8 @@ revoke all on core.subject_refs, core.audit_events, core.audit_events_rest, core
 grant select on core.subject_refs, core.audit_events to recoverly_core_worker;
 grant select, delete on core.audit_pending to recoverly_core_worker;
 grant select, insert on core.audit_seals to recoverly_core_worker;
-grant execute on function core.add_audit_partition(date), core.audit_row_hash(core.audit_events) to recoverly_core_worker;
+grant execute on function core.add_audit_partition(date), core.drop_audit_partitions(), core.audit_kept_since(),
+    core.audit_row_hash(core.audit_events) to recoverly_core_worker;
 grant execute on function core.write_audit(jsonb) to
     recoverly_core, recoverly_core_worker, recoverly_social, recoverly_social_worker, recoverly_risk, recoverly_risk_worker,
     recoverly_reco, recoverly_reco_worker, recoverly_causal, recoverly_causal_worker;

@@ -29,6 +29,7 @@ static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrat
 /// How often each job runs.
 const SEAL_EVERY: Duration = Duration::from_secs(10);
 const PARTITIONS_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+const END_TERMS_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What `main` runs.
 pub const PROGRAM: Program<Command, Config> = Program {
@@ -103,6 +104,9 @@ fn jobs(state: &Arc<State>) -> Vec<Job> {
         }),
         job("partitions", PARTITIONS_EVERY, state, |state| {
             Box::pin(async move { jobs::partitions::round(&state).await })
+        }),
+        job("end_terms", END_TERMS_EVERY, state, |state| {
+            Box::pin(async move { jobs::end_terms::round(&state).await })
         }),
         job("forget_sign_ins", FORGET_SIGN_INS_EVERY, state, |state| {
             Box::pin(async move { jobs::forget_sign_ins::round(&state).await })

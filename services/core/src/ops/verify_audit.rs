@@ -24,7 +24,7 @@ pub(crate) struct Report {
     pub(crate) is_sound: bool,
     /// Seals that were looked at, those behind `after` in order.
     pub(crate) seals: i64,
-    /// Rows that they cover.
+    /// Rows that they cover, or covered: those of months before the last six years are gone.
     pub(crate) events: i64,
     /// Where to go on; null when the end was reached.
     pub(crate) next_after: Option<i64>,
@@ -80,11 +80,12 @@ pub(crate) async fn verify(
         unsealed_events: state.try_get("unsealed_events").map_err(db::Error::from)?,
         ..Report::default()
     };
+    let kept_since = state.try_get("kept_since").map_err(db::Error::from)?;
     let mut hashes = HashMap::with_capacity(rows.len());
     for row in &rows {
         let seal = audit::seal_from_row(row)?;
         let rows_hash: Option<&[u8]> = row.try_get("rows_hash").map_err(db::Error::from)?;
-        let found = key.faults(&seal, end.link, rows_hash);
+        let found = key.faults(&seal, end.link, rows_hash, kept_since);
         report.blame(found.into_iter().map(|fault| Found::of_seal(seal.seq, fault)));
         report.seals += 1;
         report.events += row.try_get::<_, i64>("events").map_err(db::Error::from)?;

@@ -8,6 +8,7 @@
 
 mod admin;
 mod audit;
+mod audit_chain;
 mod break_glass;
 mod caseload;
 mod clerk;
@@ -29,6 +30,7 @@ mod planting;
 mod preferences;
 mod programs;
 mod refusals;
+mod retention;
 mod roles;
 mod sign_in;
 mod smtp;
