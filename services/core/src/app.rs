@@ -28,6 +28,8 @@ static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrat
 
 /// How often each job runs.
 const SEAL_EVERY: Duration = Duration::from_secs(10);
+/// Where tokens go, every service forgets those it remembers: not too often.
+const FORGET_SIGN_INS_EVERY: Duration = Duration::from_secs(3_600);
 const PARTITIONS_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 const END_TERMS_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -45,10 +47,6 @@ pub const PROGRAM: Program<Command, Config> = Program {
         Command::RebuildAnchor => Box::pin(admin::audit::rebuild_main(env)),
     },
 };
-
-/// How often each job looks for work when it found none. Where tokens go, every service forgets those it remembers: not too
-/// often.
-const FORGET_SIGN_INS_EVERY: Duration = Duration::from_secs(3_600);
 
 /// What the program does besides serving and migrating.
 #[derive(Debug, Subcommand)]

@@ -71,10 +71,6 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(caseload::list)
         .service(caseload::assign)
         .service(caseload::end)
-        // auditors, and each person about themselves
-        .service(audit::list)
-        .service(audit::verify)
-        .service(audit::access_log)
         .service(teams::create)
         .service(teams::list)
         .service(teams::put_member)
@@ -82,6 +78,10 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(break_glass::take)
         .service(break_glass::list)
         .service(break_glass::review)
+        // auditors, and each person about themselves
+        .service(audit::list)
+        .service(audit::verify)
+        .service(audit::access_log)
         // clients, their app and their counselors
         .service(messages::create)
         .service(messages::create_batch)

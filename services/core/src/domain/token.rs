@@ -43,7 +43,7 @@ pub(crate) const SECRET_BYTES: usize = 32;
 pub(crate) struct Token(String);
 
 impl Token {
-    /// As [`Self::new`], for any purpose.
+    /// A token that is being made, of a secret that nobody has seen.
     pub(crate) fn of(purpose: Purpose, secret: [u8; SECRET_BYTES]) -> Self {
         Self(format!("{}{}", purpose.prefix(), URL_SAFE_NO_PAD.encode(secret)))
     }

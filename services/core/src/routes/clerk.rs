@@ -18,7 +18,7 @@ use crate::ops::follow_clerk::follow_clerk;
 use crate::ops::known::known;
 use crate::state::State;
 use crate::store::tokens::{self, Holder, NewToken};
-use crate::store::users;
+use crate::store::{credentials, users};
 
 /// Clerk, as the audit names it.
 const CLERK: Known<'_> = Known {
@@ -142,10 +142,14 @@ pub(crate) async fn exchange(
         lasts_seconds: PERSON_SECONDS,
         family: Some(Uuid::now_v7()),
     };
-    let stored = tokens::insert(&tx, new).await?;
+    // As every sign-in does: a password that is just being changed must find this one, or be found changed by it.
+    tx.query(credentials::HOLD, &[&user_id]).await?;
+    if tokens::insert(&tx, new).await?.is_none() {
+        tx.rollback().await?;
+        return Err(Problem::unauthenticated().into());
+    }
     from.audited_in(&tx, known(Kind::Client, &user_id), Vec::new());
     tx.commit().await?;
-    stored.ok_or_else(Problem::unauthenticated)?;
     Ok(HttpResponse::Ok().json(ExchangedBody {
         access_token: token.reveal(),
         expires_in: PERSON_SECONDS,

@@ -84,11 +84,13 @@ pub(crate) async fn issue(
         family: None,
     };
     let tx = state.db.begin_worker().await?;
-    let stored = tokens::insert(&tx, new).await?;
+    if tokens::insert(&tx, new).await?.is_none() {
+        tx.rollback().await?;
+        return Err(Refusal::InvalidClient);
+    }
     api_client_secrets::touch(&tx, program.secret.secret_id).await?;
     from.audited_in(&tx, program.known(), Vec::new());
     tx.commit().await?;
-    stored.ok_or(Refusal::InvalidClient)?;
     Ok(answer(&TokenBody {
         access_token: token.reveal(),
         token_type: TOKEN_TYPE,
