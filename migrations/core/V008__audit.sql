@@ -49,7 +49,7 @@ comment on column core.audit_events.id is 'Order of writing; the order within a 
 comment on column core.audit_events.at is 'When; rows of a month share a partition.';
 comment on column core.audit_events.event_type is 'read or write, or a word of its own for what is looked for by itself.';
 comment on column core.audit_events.actor is 'Who: the reference of a person, or the id of a program.';
-comment on column core.audit_events.actor_kind is 'client, staff, app, pipeline or service.';
+comment on column core.audit_events.actor_kind is 'client, staff, app, pipeline or service; clerk, operator, or anybody who has not shown who they are.';
 comment on column core.audit_events.subject_refs is 'About whom: references of people.';
 comment on column core.audit_events.action is 'Method and route, such as GET /v1/users/{user_id}/messages.';
 comment on column core.audit_events.object_type is 'What kind of thing, such as messages.';
@@ -57,7 +57,7 @@ comment on column core.audit_events.object_id is 'Which one, where the address s
 comment on column core.audit_events.decision is 'allow or deny.';
 comment on column core.audit_events.reason is 'Why it was denied, or what else there is to say.';
 comment on column core.audit_events.purpose is 'What gave the right: self, on_behalf, caseload, escalation and so on.';
-comment on column core.audit_events.request_id is 'The request, as in its answer and in the logs.';
+comment on column core.audit_events.request_id is 'Our own id of the request; the logs have it as stored_request_id.';
 comment on column core.audit_events.metadata is 'Ids, counts and words; never text, names or contact data.';
 
 create index idx_audit_events_subject_refs on core.audit_events using gin (subject_refs);
@@ -208,8 +208,8 @@ begin
                coalesce((select array_agg(r.subject_ref order by r.subject_ref) from core.subject_refs r
                    where r.user_id = any (e.people)), '{}'),
                e.action, e.object_type, e.object_id, e.decision, e.reason,
-               case when e.actor_kind = 'app' then 'on_behalf'
-                    when e.actor_kind <> 'client' and e.actor_kind <> 'staff' then 'machine'
+               case when e.actor_kind = 'app' and cardinality(e.people) > 0 then 'on_behalf'
+                    when e.actor_kind in ('app', 'pipeline', 'service') then 'machine'
                     when e.people = array[e.actor] then 'self'
                     when e.actor_kind = 'staff' and cardinality(e.people) = 1 and e.decision = 'allow'
                         then core.right_to_see(e.actor, e.people[1]) end,

@@ -16,7 +16,7 @@ use crate::auth::{Caller, Holder};
 use crate::problem::{Code, Problem};
 use crate::read::is_identifier;
 use crate::request_id::RequestId;
-use crate::stranger::Known;
+use crate::stranger::Named;
 
 pub use recorder::Auditor;
 
@@ -31,9 +31,6 @@ const MAX_OBJECT_BYTES: usize = 255;
 
 /// For [`Caller::disclose`]: the path names everybody whom the answer is about.
 pub const NOBODY_ELSE: [&str; 0] = [];
-
-/// What is written there is no sign-in.
-const WEBHOOKS: &str = "webhooks";
 
 /// Who acts by command, for the audit: whoever has the database's URL, whatever they are called.
 const OPERATOR: &str = "operator";
@@ -122,21 +119,39 @@ impl Entry {
         Self::allowed(caller, Vec::new()).denied_for(refused.name())
     }
 
-    /// What somebody did who showed no token of ours, about themselves and these people.
-    pub(crate) fn by_proof(act: &Act, request_id: &RequestId, who: Known<'_>, people: Vec<String>) -> Self {
-        let own = matches!(who.holder, Holder::Client | Holder::Staff).then(|| who.id.to_owned());
+    /// A row of somebody without a token of ours.
+    pub(crate) fn of(
+        event_type: &'static str,
+        who: Named<'_>,
+        people: BTreeSet<String>,
+        request_id: &RequestId,
+    ) -> Self {
         Self {
-            event_type: if act.noun == WEBHOOKS { "write" } else { "sign_in" },
+            event_type,
             actor: who.id.to_owned(),
-            actor_kind: who.holder.as_str(),
-            people: people.into_iter().chain(own).collect(),
-            action: act.action.clone(),
-            object_type: act.noun.clone(),
+            actor_kind: who.kind,
+            people,
+            action: String::new(),
+            object_type: String::new(),
             object_id: None,
             decision: "allow",
             reason: None,
             request_id: request_id.as_str().to_owned(),
         }
+    }
+
+    /// The same, done so, to that kind of thing.
+    pub(crate) fn by(self, action: &str, noun: &str) -> Self {
+        Self {
+            action: action.to_owned(),
+            object_type: noun.to_owned(),
+            ..self
+        }
+    }
+
+    /// The same about a thing that is no person.
+    pub(crate) fn on(self, object_id: Option<String>) -> Self {
+        Self { object_id, ..self }
     }
 
     pub(crate) fn denied_for(self, reason: &'static str) -> Self {
@@ -157,21 +172,16 @@ pub fn audited_together<'a>(tx: &Tx, writes: impl IntoIterator<Item = (&'a Calle
     tx.at_commit(WRITE, vec![Box::new(Json(entries))]);
 }
 
-/// Leaves the row of an operator's command, such as `admin user`, to the commit of its transaction.
-pub fn by_operator(tx: &Tx, command: &str, people: Vec<String>) {
-    let entry = Entry {
-        event_type: OPERATOR,
-        actor: OPERATOR.to_owned(),
-        actor_kind: Holder::Service.as_str(),
-        people: people.into_iter().collect(),
-        action: command.to_owned(),
-        object_type: OPERATOR.to_owned(),
-        object_id: None,
-        decision: "allow",
-        reason: None,
-        request_id: RequestId::accept(None).as_str().to_owned(),
-    };
-    tx.at_commit(WRITE, vec![Box::new(Json([entry]))]);
+/// Leaves the row of an operator's command, such as `admin user`, to the commit of its transaction: about this account or
+/// program.
+pub fn by_operator(tx: &Tx, command: &str, about: Option<Named<'_>>) {
+    let person = about.and_then(Named::person);
+    let program = about
+        .filter(|_| person.is_none())
+        .map(|about| about.id.to_owned());
+    let (who, people) = (Named::elsewhere(OPERATOR), person.into_iter().collect());
+    let entry = Entry::of(OPERATOR, who, people, &RequestId::accept(None)).by(command, OPERATOR);
+    tx.at_commit(WRITE, vec![Box::new(Json([entry.on(program)]))]);
 }
 
 impl Caller {

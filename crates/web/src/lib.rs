@@ -41,6 +41,6 @@ pub use query::{Params, Query, ReadQuery};
 pub use rate::{RateLimits, RateSettings};
 pub use request_id::RequestId;
 pub use serve::{About, Readiness, Server, ServerHandle, ServerSettings, Site, openapi};
-pub use stranger::{Known, Stranger};
+pub use stranger::{Named, Stranger};
 pub use value::{MAX_DEPTH, Value};
 pub use write::{Granted, Write};

@@ -17,11 +17,12 @@ use config::Env;
 use db::Db;
 use secrecy::SecretString;
 use service::Settings;
-use web::ErasureKey;
+use web::{ErasureKey, Named};
 
 use crate::config::VARIABLES;
 use crate::domain::program;
 use crate::error::Error;
+use crate::store::tokens::Holder;
 use crate::store::{sign_in_failures, totp_secrets};
 
 /// No token of ours lasts longer.
@@ -186,6 +187,15 @@ pub struct RevokeArgs {
     token_stdin: bool,
 }
 
+/// Whom or what a command is about, as the audit names it.
+pub(crate) fn about(holder: Holder<'_>) -> Named<'_> {
+    match holder {
+        // The audit asks no more of a person than that it is one.
+        Holder::User(id) => Named::new(web::Holder::Client, id),
+        Holder::Program(id) => Named::new(web::Holder::Service, id),
+    }
+}
+
 fn scope(word: &str) -> Result<String, &'static str> {
     program::scope(word).ok_or("it is the scope of no route")
 }
@@ -218,16 +228,17 @@ impl From<io::Error> for Failure {
 
 impl Command {
     /// What the audit calls a command that is one transaction, and whom it is about.
-    fn on_record(&self) -> (&'static str, Option<&String>) {
+    fn on_record(&self) -> (&'static str, Option<Holder<'_>>) {
         match self {
-            Self::User(args) => ("admin user", Some(&args.id)),
-            Self::Program(_) => ("admin program", None),
-            Self::Token(args) => ("admin token", args.holder.user.as_ref()),
-            Self::Revoke(args) => ("admin revoke", args.user.as_ref()),
-            Self::Unlock(args) => ("admin unlock", Some(&args.user)),
-            Self::ForgetTotp(args) => ("admin forget-totp", Some(&args.user)),
-            // They leave rows of their own.
-            Self::Password(_) | Self::Erasures(_) => ("admin", None),
+            Self::User(args) => ("admin user", Some(Holder::User(&args.id))),
+            Self::Program(args) => ("admin program", Some(Holder::Program(&args.id))),
+            Self::Token(args) => ("admin token", Some(args.holder.holder())),
+            Self::Revoke(args) => ("admin revoke", args.holder()),
+            Self::Password(args) => ("admin password", Some(Holder::User(&args.user))),
+            Self::Unlock(args) => ("admin unlock", Some(Holder::User(&args.user))),
+            Self::ForgetTotp(args) => ("admin forget-totp", Some(Holder::User(&args.user))),
+            // Each of them leaves rows of its own.
+            Self::Erasures(_) => ("admin", None),
             Self::DemoCredentials { .. } => ("admin demo-credentials", None),
         }
     }
@@ -299,8 +310,8 @@ pub async fn run(
         return Ok(writeln!(out, "{} has a new password", args.user)?);
     }
     let tx = db.begin_worker().await?;
-    let (action, person) = command.on_record();
-    web::by_operator(&tx, action, person.cloned().into_iter().collect());
+    let (action, holder) = command.on_record();
+    web::by_operator(&tx, action, holder.map(about));
     match command {
         Command::User(args) => {
             let done = accounts::user(&tx, &outbox, args).await?;

@@ -6,7 +6,7 @@ pub(crate) mod create_user;
 pub(crate) mod erase_user;
 pub(crate) mod follow_clerk;
 pub(crate) mod give_tokens;
-pub(crate) mod known;
+pub(crate) mod named;
 pub(crate) mod prove_password;
 pub(crate) mod set_password;
 pub(crate) mod update_user;

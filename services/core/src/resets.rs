@@ -13,7 +13,7 @@ use crate::domain::password_reset::{SUBJECT, text};
 use crate::domain::token::{Purpose, Token};
 use crate::error::Error;
 use crate::mail::{Mail, Mailer};
-use crate::ops::known::known;
+use crate::ops::named::named;
 use crate::store::password_resets;
 
 /// Addresses that wait to be looked into, at most.
@@ -78,7 +78,7 @@ impl Resetter {
         let tx = self.db.begin_worker().await?;
         let found = password_resets::insert(&tx, email, &token.hash()).await?;
         if let Some(found) = &found {
-            from.audited_in(&tx, known(found.kind, &found.user_id), Vec::new());
+            from.asked_in(&tx, named(found.kind, &found.user_id));
         }
         tx.commit().await?;
         let Some(found) = found else { return Ok(()) };

@@ -31,8 +31,7 @@ impl Holder {
         }
     }
 
-    /// The holder of a word in the token table.
-    pub fn parse(word: &str) -> Option<Self> {
+    fn parse(word: &str) -> Option<Self> {
         [
             Self::Client,
             Self::Staff,

@@ -49,6 +49,9 @@ pub async fn rebuild_anchor(
     out: &mut (dyn Write + Send),
 ) -> Result<(), Failure> {
     let key = seal_key(&sealing)?;
+    let tx = db.begin_worker().await?;
+    web::by_operator(&tx, "rebuild-anchor", None);
+    tx.commit().await?;
     let appended = append_all(db, &Anchor::new(sealing.anchor), &key).await?;
     Ok(writeln!(out, "{appended} seals were appended to the copy")?)
 }

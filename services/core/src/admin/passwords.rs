@@ -5,12 +5,13 @@ use std::io::{BufRead, Read};
 use db::{Db, Tx};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::Failure;
+use super::{Failure, about};
 use crate::domain::password;
 use crate::error::Error;
 use crate::hasher::Hasher;
 use crate::ops::set_password::{must_be_good, set_password};
 use crate::store::credentials::{self, Account};
+use crate::store::tokens::Holder;
 
 /// Gives a person the password on the first line of the input.
 pub(super) async fn set(db: &Db, user_id: &str, input: &mut (dyn BufRead + Send)) -> Result<(), Failure> {
@@ -28,7 +29,7 @@ pub(super) async fn set(db: &Db, user_id: &str, input: &mut (dyn BufRead + Send)
     let hash = Hasher::new().place()?.hash(&password).await?;
     let tx = db.begin_worker().await?;
     store(&tx, user_id, &hash).await?;
-    web::by_operator(&tx, "admin password", vec![user_id.to_owned()]);
+    web::by_operator(&tx, "admin password", Some(about(Holder::User(user_id))));
     Ok(tx.commit().await?)
 }
 

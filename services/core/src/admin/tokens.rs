@@ -80,15 +80,20 @@ pub(super) async fn revoke(
     args: &RevokeArgs,
     input: &mut (dyn BufRead + Send),
 ) -> Result<u64, Failure> {
-    if let Some(user) = &args.user {
-        return Ok(tokens::revoke_of(tx, Holder::User(user)).await?);
-    }
-    if let Some(program) = &args.program {
-        return Ok(tokens::revoke_of(tx, Holder::Program(program)).await?);
+    if let Some(holder) = args.holder() {
+        return Ok(tokens::revoke_of(tx, holder).await?);
     }
     let mut line = String::new();
     input.take(MAX_LINE_BYTES).read_line(&mut line)?;
     Ok(tokens::revoke(tx, &Token::given(&line).hash()).await?)
+}
+
+impl RevokeArgs {
+    /// Nobody where a token is shown: whose it is, is found with it.
+    pub(super) fn holder(&self) -> Option<Holder<'_>> {
+        let user = self.user.as_deref().map(Holder::User);
+        user.or(self.program.as_deref().map(Holder::Program))
+    }
 }
 
 impl HolderArgs {

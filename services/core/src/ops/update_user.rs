@@ -10,7 +10,7 @@ use crate::domain::changes::{Changes, Field};
 use crate::error::Error;
 use crate::store::tokens::{self, Holder};
 use crate::store::users::{self, Locked};
-use crate::store::{password_resets, refresh_tokens};
+use crate::store::{credentials, password_resets, refresh_tokens};
 
 /// What became of an account.
 pub(crate) struct Updated {
@@ -39,7 +39,8 @@ pub(crate) async fn update_user(
     if changed.contains(&Field::Status) {
         users::set_status(tx, user_id, &account.status).await?;
         if account.status == "suspended" {
-            // Or they would work again once the account does.
+            // Or they would work again once the account does. Held, so that none is just being made.
+            tx.query(credentials::HOLD, &[&user_id]).await?;
             refresh_tokens::revoke_of(tx, user_id, None).await?;
             tokens::revoke_of(tx, Holder::User(user_id)).await?;
         }

@@ -24,7 +24,9 @@ const MAX_WORD_BYTES: usize = 128;
 /// Seals that one request looks at.
 const MAX_VERIFIED_SEALS: i64 = 1_000;
 const DECISIONS: &[&str] = &["allow", "deny"];
-const ACTOR_KINDS: &[&str] = &["client", "staff", "app", "pipeline", "service"];
+const ACTOR_KINDS: &[&str] = &[
+    "client", "staff", "app", "pipeline", "service", "clerk", "operator", "anybody",
+];
 /// Cursors of this list.
 const LIST_NAME: &str = "audit events";
 
@@ -211,7 +213,7 @@ struct AccessView {
     #[serde(skip)]
     id: i64,
     at: DateTime<Utc>,
-    /// client, staff, app, pipeline or service.
+    /// client, staff, app, pipeline or service; clerk, operator, or anybody who has not shown who they are.
     who: String,
     /// What the programme calls them; null for the person's own access and for accounts that are gone.
     name: Option<String>,
@@ -264,7 +266,7 @@ impl ReadQuery for AccessQuery {
     tag = "audit",
     params(
         ("user_id" = String, Path),
-        ("who" = Option<String>, Query, description = "client, staff, app, pipeline or service"),
+        ("who" = Option<String>, Query, description = "client, staff, app, pipeline, service, clerk, operator or anybody"),
         ("limit" = Option<i64>, Query),
         ("cursor" = Option<String>, Query)
     ),

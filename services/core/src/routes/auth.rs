@@ -20,7 +20,7 @@ use crate::domain::totp;
 use crate::error::Error;
 use crate::ops::attempt::{Attempt, attempt};
 use crate::ops::give_tokens::{self, Given};
-use crate::ops::known::known;
+use crate::ops::named::named;
 use crate::state::State;
 use crate::store::credentials::{self, Account};
 use crate::store::{refresh_tokens, sign_in_failures, tickets, tokens, totp_secrets};
@@ -135,8 +135,12 @@ pub(crate) fn show(given: &Given) -> HttpResponse {
 
 /// The one refusal of what signs nobody in, at the one time.
 pub(crate) async fn refused(began: Instant) -> Error {
-    tokio::time::sleep_until(began + Duration::from_millis(REFUSAL_MILLISECONDS)).await;
+    tokio::time::sleep_until(leaves_at(began)).await;
     Error::SignInFailed
+}
+
+fn leaves_at(began: Instant) -> Instant {
+    began + Duration::from_millis(REFUSAL_MILLISECONDS)
 }
 
 /// Sign in by e-mail address and password.
@@ -189,9 +193,10 @@ pub(crate) async fn login(
 }
 
 /// As [`refused`], on the record of the account that was tried.
-async fn refused_to(from: &Stranger, account: &Account, began: Instant) -> Error {
-    from.refused(known(account.kind, &account.user_id), SIGN_IN_FAILED)
-        .await;
+pub(crate) async fn refused_to(from: &Stranger, account: &Account, began: Instant) -> Error {
+    // The row is written in any case; longer than every refusal takes, nobody waits for it.
+    let recorded = from.refused(named(account.kind, &account.user_id), SIGN_IN_FAILED);
+    tokio::time::timeout_at(leaves_at(began), recorded).await.ok();
     refused(began).await
 }
 
@@ -225,7 +230,7 @@ async fn sign_in(
         credentials::put(&tx, user_id, new_hash).await?;
     }
     sign_in_failures::take_back(&tx, &attempt.subjects);
-    from.audited_in(&tx, known(current.kind, user_id), Vec::new());
+    from.signed_in(&tx, named(current.kind, user_id));
     let shown = if totp_secrets::is_confirmed(&tx, user_id).await? {
         let ticket = Token::of(Purpose::Ticket, rand::random());
         tickets::insert(&tx, &ticket.hash(), user_id).await?;
@@ -264,10 +269,10 @@ pub(crate) async fn refresh(
         tx.rollback().await?;
         return Err(Error::SignInFailed);
     };
-    let holder = known(found.kind, &found.subject);
+    let holder = named(found.kind, &found.subject);
     match found.standing.verdict(found.now) {
         sign_in::Verdict::Good => {
-            from.audited_in(&tx, holder, Vec::new());
+            from.signed_in(&tx, holder);
             let given = give_tokens::renew(&tx, &found, &shown).await?;
             tx.commit().await?;
             Ok(show(&given))

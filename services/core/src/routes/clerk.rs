@@ -7,24 +7,22 @@ use chrono::Utc;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use web::{Body, Fields, Known, Problem, Read, Signed, Stranger, read};
+use web::{Body, Fields, Named, Problem, Read, Signed, Stranger, read};
 
 use super::auth::EVERYBODY;
 use crate::domain::clerk::Said;
 use crate::domain::token::{PERSON_SECONDS, Purpose, Token};
-use crate::domain::user::Kind;
 use crate::error::Error;
 use crate::ops::follow_clerk::follow_clerk;
-use crate::ops::known::known;
+use crate::ops::named::named;
 use crate::state::State;
 use crate::store::tokens::{self, Holder, NewToken};
 use crate::store::{credentials, users};
 
 /// Clerk, as the audit names it.
-const CLERK: Known<'_> = Known {
-    holder: web::Holder::Service,
-    id: "clerk",
-};
+const CLERK: Named<'_> = Named::elsewhere("clerk");
+/// Why it says that nobody was let in.
+const SUSPENDED: &str = "suspended";
 
 /// The longest session token that is looked at, in bytes.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -134,6 +132,14 @@ pub(crate) async fn exchange(
         return Err(Problem::unauthenticated().into());
     };
     let user_id: String = row.try_get("user_id").map_err(db::Error::from)?;
+    // As every sign-in does: what ends the person's sign-ins at this moment finds this one, or is found by it.
+    tx.query(credentials::HOLD, &[&user_id]).await?;
+    let current = credentials::from_row(&tx.query_one(credentials::FIND, &[&user_id]).await?)?;
+    if !current.is_active {
+        tx.rollback().await?;
+        from.refused(named(current.kind, &user_id), SUSPENDED).await;
+        return Err(Problem::unauthenticated().into());
+    }
     let token = Token::of(Purpose::Access, rand::random());
     let new = NewToken {
         hash: &token.hash(),
@@ -142,13 +148,11 @@ pub(crate) async fn exchange(
         lasts_seconds: PERSON_SECONDS,
         family: Some(Uuid::now_v7()),
     };
-    // As every sign-in does: a password that is just being changed must find this one, or be found changed by it.
-    tx.query(credentials::HOLD, &[&user_id]).await?;
     if tokens::insert(&tx, new).await?.is_none() {
         tx.rollback().await?;
         return Err(Problem::unauthenticated().into());
     }
-    from.audited_in(&tx, known(Kind::Client, &user_id), Vec::new());
+    from.signed_in(&tx, named(current.kind, &user_id));
     tx.commit().await?;
     Ok(HttpResponse::Ok().json(ExchangedBody {
         access_token: token.reveal(),

@@ -89,7 +89,7 @@ pub(crate) async fn issue(
         return Err(Refusal::InvalidClient);
     }
     api_client_secrets::touch(&tx, program.secret.secret_id).await?;
-    from.audited_in(&tx, program.known(), Vec::new());
+    from.signed_in(&tx, program.named());
     tx.commit().await?;
     Ok(answer(&TokenBody {
         access_token: token.reveal(),
@@ -168,13 +168,13 @@ pub(crate) async fn introspect(
 ) -> Result<HttpResponse, Refusal> {
     let form = form.read()?;
     let program = Proven::of(&state.db, &from, &request, &form).await?;
-    let may_see_all = program.secret.kind == Kind::Service.as_str();
+    let may_see_all = program.secret.kind == Kind::Service;
     let seen = find(&state, form.get("token"))
         .await?
         .filter(|(_, found)| may_see_all || program.owns(found));
     let person = seen.iter().filter(|(_, found)| found.client_id.is_none());
     let people = person.map(|(_, found)| found.principal_id.clone()).collect();
-    from.on_record(program.known(), people).await?;
+    from.on_record(program.named(), people).await?;
     Ok(answer(
         &seen
             .map(|(_, found)| Introspection::from(found))
@@ -209,7 +209,7 @@ pub(crate) async fn revoke(
         }
         let tx = state.db.begin_worker().await?;
         tokens::revoke(&tx, &hash).await?;
-        from.audited_in(&tx, program.known(), Vec::new());
+        from.audited_in(&tx, program.named(), Vec::new());
         tx.commit().await?;
     }
     Ok(HttpResponse::Ok().finish())

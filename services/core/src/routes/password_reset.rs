@@ -11,7 +11,7 @@ use super::auth::{EVERYBODY, MAX_EMAIL_BYTES, MAX_TOKEN_BYTES, secret};
 use crate::domain::password;
 use crate::domain::token::{Purpose, Token};
 use crate::error::Error;
-use crate::ops::known::known;
+use crate::ops::named::named;
 use crate::ops::set_password::{must_be_good, set_password};
 use crate::state::State;
 use crate::store::{credentials, password_resets};
@@ -114,7 +114,7 @@ pub(crate) async fn confirm(
         return Err(Error::SignInFailed);
     }
     set_password(&tx, &account.user_id, &new_hash, None).await?;
-    from.audited_in(&tx, known(account.kind, &account.user_id), Vec::new());
+    from.signed_in(&tx, named(account.kind, &account.user_id));
     tx.commit().await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 use web::{Allowed, Answer, Body, Caller, Code, Fields, Granted, Holder, Problem, Read, Stranger, Write};
 
-use super::auth::{EVERYBODY, MAX_TOKEN_BYTES, SIGN_IN_FAILED, TokensBody, refused, secret, show};
+use super::auth::{EVERYBODY, MAX_TOKEN_BYTES, TokensBody, refused, refused_to, secret, show};
 use super::password::own_account;
 use crate::cipher::Cipher;
 use crate::domain::password;
@@ -23,7 +23,7 @@ use crate::domain::totp;
 use crate::error::Error;
 use crate::ops::attempt::attempt;
 use crate::ops::give_tokens;
-use crate::ops::known::known;
+use crate::ops::named::named;
 use crate::ops::prove_password::prove_password;
 use crate::state::State;
 use crate::store::{credentials, recovery_codes, sign_in_failures, tickets, totp_secrets};
@@ -99,11 +99,10 @@ pub(crate) async fn sign_in(
     let account = credentials::from_row(&tx.query_one(credentials::FIND, &[&user_id]).await?)?;
     if !tickets::take(&tx, &hash).await? || !take_code(&tx, &state, &user_id, &body.code).await? {
         tx.rollback().await?;
-        from.refused(known(account.kind, &user_id), SIGN_IN_FAILED).await;
-        return Err(refused(began).await);
+        return Err(refused_to(&from, &account, began).await);
     }
     sign_in_failures::take_back(&tx, &attempt.subjects);
-    from.audited_in(&tx, known(account.kind, &user_id), Vec::new());
+    from.signed_in(&tx, named(account.kind, &user_id));
     let given = give_tokens::open(&tx, &user_id, account.kind, account.now).await?;
     tx.commit().await?;
     Ok(show(&given))
@@ -179,6 +178,12 @@ pub(crate) async fn enrol(state: Data<State>, request: Write<EnrolBody>) -> Resu
     let Granted { caller, body, .. } = request.known()?;
     let user_id = caller.principal.id.as_str();
     let cipher = cipher(&state)?;
+    let tx = state.db.begin_worker().await?;
+    let is_asked = totp_secrets::is_confirmed(&tx, user_id).await?;
+    tx.rollback().await?;
+    if is_asked {
+        return Err(asked_already());
+    }
     let account = own_account(&state, user_id).await?;
     let place = state.hasher.place()?;
     let attempt = prove_password(&state, &place, &account, (PASSWORD, &body.password)).await?;

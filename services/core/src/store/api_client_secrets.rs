@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use db::{Row, Tx};
 
-use crate::domain::program::SECRET_DAYS;
+use crate::domain::program::{Kind, SECRET_DAYS};
 
 /// Makes room for a new secret: of those that are not revoked the newest goes on working for so many minutes, not
 /// beyond its own end, and the one before ends now. The program is locked.
@@ -52,7 +52,7 @@ pub(crate) async fn revoke_of(tx: &Tx, client_id: &str) -> Result<(), db::Error>
 pub(crate) struct Secret {
     pub(crate) secret_id: i64,
     pub(crate) secret_hash: Vec<u8>,
-    pub(crate) kind: String,
+    pub(crate) kind: Kind,
     pub(crate) scopes: Vec<String>,
 }
 
@@ -63,10 +63,11 @@ pub(crate) const LIVE: &str = "
     where c.client_id = $1 and c.disabled_at is null and s.revoked_at is null and s.expires_at > now()";
 
 pub(crate) fn from_row(row: &Row) -> Result<Secret, db::Error> {
+    let kind = Kind::parse(row.try_get("kind")?);
     Ok(Secret {
         secret_id: row.try_get("secret_id")?,
         secret_hash: row.try_get("secret_hash")?,
-        kind: row.try_get("kind")?,
+        kind: kind.ok_or_else(|| db::Error::Row("api_clients.kind is no kind".to_owned()))?,
         scopes: row.try_get("scopes")?,
     })
 }

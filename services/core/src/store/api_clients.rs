@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use crate::domain::program::NewProgram;
 
+/// Whether there is a program of this id (`$1`), working or not.
+pub(crate) const EXISTS: &str = "select c.client_id from core.api_clients c where c.client_id = $1";
+
 /// Registers a program, or renames it and limits it to other scopes where some are named; `false` where the id belongs
 /// to one of another kind.
 pub(crate) async fn register(tx: &Tx, program: &NewProgram) -> Result<bool, db::Error> {

@@ -327,7 +327,8 @@ pub(crate) async fn lock_of_clerk(tx: &Tx, clerk_user_id: &str) -> Result<Option
 }
 
 /// The active client (`user_id`) that belongs to one at Clerk (`$1`).
-pub(crate) const OF_CLERK: &str = "select u.user_id from core.users u where u.clerk_user_id = $1 and u.kind = 'client' and u.status = 'active'";
+pub(crate) const OF_CLERK: &str =
+    "select u.user_id from core.users u where u.clerk_user_id = $1 and u.kind = 'client'";
 
 /// The id of an account at Clerk, where it has one there.
 pub(crate) async fn clerk_user_id(tx: &Tx, user_id: &str) -> Result<Option<String>, db::Error> {

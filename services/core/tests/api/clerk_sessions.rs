@@ -187,6 +187,12 @@ async fn a_session_at_clerk_is_exchanged_for_a_token_of_15_minutes() {
     assert_eq!(person.post("/v1/auth/logout", &json!({})).await.code(), 204);
     is_refused(&person).await;
     assert_eq!(site.exchange(&key.token(&json!({}))).await.code(), 200);
+    site.h
+        .run("update core.users set status = 'suspended' where user_id = 'client-a'")
+        .await;
+    assert_eq!(site.exchange(&key.token(&json!({}))).await.code(), 401);
+    let refused = site.h.audited("e.reason = 'suspended'").await;
+    assert_eq!(refused[0]["people"], json!(["client-a"]));
     assert_eq!(site.published.asked(), 1, "keys are remembered");
 }
 
@@ -280,6 +286,12 @@ async fn invented_keys_cause_no_more_than_one_fetch_in_the_pause() {
         assert_eq!(site.exchange(&invented.token(&json!({}))).await.code(), 401);
     }
     assert_eq!(site.exchange(&key.token(&json!({}))).await.code(), 200);
+    site.h
+        .run("update core.users set status = 'suspended' where user_id = 'client-a'")
+        .await;
+    assert_eq!(site.exchange(&key.token(&json!({}))).await.code(), 401);
+    let refused = site.h.audited("e.reason = 'suspended'").await;
+    assert_eq!(refused[0]["people"], json!(["client-a"]));
     assert_eq!(site.published.asked(), 1);
 }
 

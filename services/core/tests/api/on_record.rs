@@ -28,7 +28,7 @@ async fn sign_ins_and_refusals_of_an_account_are_rows_about_it() {
     assert_eq!(
         rows(&h, SIGN_INS).await,
         [
-            json!(["client-a", "client", login, "deny", "sign-in-failed", own]),
+            json!([null, "anybody", login, "deny", "sign-in-failed", own]),
             json!(["client-a", "client", login, "allow", null, own]),
             json!(["client-a", "client", refresh, "allow", null, own]),
         ]
@@ -37,10 +37,17 @@ async fn sign_ins_and_refusals_of_an_account_are_rows_about_it() {
     let told: Vec<Value> = log
         .items()
         .iter()
-        .map(|row| json!([row["what"], row["why"], row["name"]]))
+        .map(|row| json!([row["who"], row["what"], row["why"]]))
         .collect();
-    assert_eq!(told[0], json!([refresh, "self", null]), "newest first");
-    assert_eq!(told[1], json!([login, "self", null]));
+    assert_eq!(
+        told[..3],
+        [
+            json!(["client", refresh, "self"]),
+            json!(["client", login, "self"]),
+            json!(["anybody", login, null]),
+        ],
+        "newest first; nobody has shown to be the client who was refused"
+    );
 }
 
 #[tokio::test]
@@ -61,16 +68,7 @@ async fn who_is_suspended_is_refused_on_record() {
     assert_eq!(h.login(&email, PASSWORD).await.code(), 401);
     assert_eq!(h.refresh(&person.refresh_token).await.code(), 401);
     let denied = rows(&h, "e.decision = 'deny'").await;
-    let what = |action: &str| {
-        json!([
-            "client-a",
-            "client",
-            action,
-            "deny",
-            "sign-in-failed",
-            ["client-a"]
-        ])
-    };
+    let what = |action: &str| json!([null, "anybody", action, "deny", "sign-in-failed", ["client-a"]]);
     assert_eq!(
         denied,
         [what("POST /v1/auth/login"), what("POST /v1/auth/refresh")]
@@ -102,8 +100,8 @@ async fn a_replayed_refresh_token_is_on_record_with_what_it_ended() {
     is_refused(&person.caller).await;
     let replayed = rows(&h, "e.reason = 'replayed'").await;
     let row = json!([
-        "client-a",
-        "client",
+        null,
+        "anybody",
         "POST /v1/auth/refresh",
         "deny",
         "replayed",
@@ -154,21 +152,39 @@ async fn programs_are_on_record_by_name_and_whom_they_ask_about() {
         .oauth("/oauth/revoke", ("gate", &secret), &format!("token={token}"))
         .await;
     assert_eq!(ended.code(), 200);
-    let found = h.audited("e.actor = 'gate'").await;
+    h.run("update core.api_clients set disabled_at = now() where client_id = 'gate'")
+        .await;
+    assert_eq!(h.grant("gate", &secret, "").await.code(), 401);
+    let found = h.audited("e.actor = 'gate' or e.object_id = 'gate'").await;
     let told: Vec<Value> = found
         .iter()
-        .map(|row| json!([row["actor_kind"], row["action"], row["decision"], row["people"]]))
+        .filter(|row| {
+            row["action"]
+                .as_str()
+                .is_some_and(|action| action.contains("/oauth/"))
+        })
+        .map(|row| {
+            json!([
+                row["actor_kind"],
+                row["event_type"],
+                row["action"],
+                row["decision"],
+                row["people"]
+            ])
+        })
         .collect();
     assert_eq!(
         told,
         [
-            json!(["service", "POST /oauth/token", "allow", []]),
-            json!(["service", "POST /oauth/token", "deny", []]),
-            json!(["service", "POST /oauth/introspect", "allow", ["client-a"]]),
-            json!(["service", "POST /oauth/revoke", "allow", []]),
-        ]
+            json!(["service", "sign_in", "POST /oauth/token", "allow", []]),
+            json!(["anybody", "sign_in", "POST /oauth/token", "deny", []]),
+            json!(["service", "read", "POST /oauth/introspect", "allow", ["client-a"]]),
+            json!(["service", "write", "POST /oauth/revoke", "allow", []]),
+            json!(["anybody", "sign_in", "POST /oauth/token", "deny", []]),
+        ],
+        "also once it is switched off"
     );
-    assert_eq!(h.audited("e.actor = 'nobody'").await, [] as [Value; 0]);
+    assert_eq!(h.audited("e.object_id = 'nobody'").await, [] as [Value; 0]);
 }
 
 #[tokio::test]
@@ -191,20 +207,20 @@ async fn operators_leave_a_row_for_each_command() {
     let found = h.audited("e.event_type = 'operator'").await;
     let told: Vec<Value> = found
         .iter()
-        .map(|row| json!([row["action"], row["people"]]))
+        .map(|row| json!([row["action"], row["people"], row["object_id"]]))
         .collect();
     assert_eq!(
         told,
         [
-            json!(["admin user", []]),
-            json!(["admin program", []]),
-            json!(["admin token", ["client-a"]]),
-            json!(["admin revoke", ["client-a"]]),
-            json!(["admin unlock", ["client-a"]]),
-            json!(["admin forget-totp", ["client-a"]]),
-            json!(["admin export-erasures", []]),
-            json!(["admin password", ["client-a"]]),
-            json!(["admin erase", []]),
+            json!(["admin user", [], null]),
+            json!(["admin program", [], "p1"]),
+            json!(["admin token", ["client-a"], null]),
+            json!(["admin revoke", ["client-a"], null]),
+            json!(["admin unlock", ["client-a"], null]),
+            json!(["admin forget-totp", ["client-a"], null]),
+            json!(["admin export-erasures", [], null]),
+            json!(["admin password", ["client-a"], null]),
+            json!(["admin erase", [], null]),
         ],
         "who is gone is named by no row"
     );

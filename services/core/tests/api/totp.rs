@@ -163,6 +163,13 @@ async fn nothing_changes_before_a_code_confirms_the_app() {
     let confirmed = confirm(&person.caller, &code).await;
     assert_eq!(confirmed.at("/recovery_codes").as_array().map(Vec::len), Some(10));
     h.ticket().await;
+    for _ in 0..6 {
+        let again = person
+            .caller
+            .post("/v1/me/totp", &json!({ "password": PASSWORD }))
+            .await;
+        assert_eq!(again.code(), 409, "a right password is no failure");
+    }
     for again in [
         person
             .caller

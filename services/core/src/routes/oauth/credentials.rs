@@ -6,11 +6,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use db::Db;
 use subtle::ConstantTimeEq;
-use web::{Guess, Holder, Known, Parameters, Stranger};
+use web::{Guess, Holder, Named, Parameters, Stranger};
 
 use super::refusal::Refusal;
+use crate::domain::program::Kind;
 use crate::domain::token::Token;
 use crate::store::api_client_secrets::{self, Secret};
+use crate::store::api_clients;
 use crate::store::tokens::Active;
 
 /// Why the audit says that a program was refused.
@@ -46,27 +48,30 @@ impl Proven {
             return Ok(Self { client_id, secret });
         }
         guess.was_wrong();
-        if let Some(secret) = live.first() {
-            from.refused(known(&client_id, secret), INVALID_CLIENT).await;
+        // One that is switched off, or whose secrets have ended, is the one that somebody should hear of.
+        if !db
+            .worker_query(api_clients::EXISTS, &[&client_id])
+            .await?
+            .is_empty()
+        {
+            from.refused(Named::new(Holder::Service, &client_id), INVALID_CLIENT)
+                .await;
         }
         Err(Refusal::InvalidClient)
     }
 
     /// As the audit names it.
-    pub(super) fn known(&self) -> Known<'_> {
-        known(&self.client_id, &self.secret)
+    pub(super) fn named(&self) -> Named<'_> {
+        let holder = match self.secret.kind {
+            Kind::App => Holder::App,
+            Kind::Pipeline => Holder::Pipeline,
+            Kind::Service => Holder::Service,
+        };
+        Named::new(holder, &self.client_id)
     }
 
     pub(super) fn owns(&self, token: &Active) -> bool {
         token.client_id.as_ref() == Some(&self.client_id)
-    }
-}
-
-fn known<'a>(client_id: &'a str, secret: &Secret) -> Known<'a> {
-    let holder = Holder::parse(&secret.kind).unwrap_or(Holder::Service);
-    Known {
-        holder,
-        id: client_id,
     }
 }
 
