@@ -8,6 +8,7 @@
 #![warn(missing_docs)]
 
 mod actor;
+mod again;
 mod error;
 mod listen;
 pub mod migrate;
@@ -16,6 +17,7 @@ mod tls;
 mod tx;
 
 pub use actor::Actor;
+pub use again::again;
 pub use deadpool_postgres::tokio_postgres::Row;
 pub use deadpool_postgres::tokio_postgres::types::{FromSql, Json, ToSql};
 pub use error::Error;

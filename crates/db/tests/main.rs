@@ -8,7 +8,7 @@
 )]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use db::{Actor, Error, OwnedParam};
 use testkit::{Principals, TestDb};
@@ -188,4 +188,19 @@ async fn staff_who_ask_about_one_client_see_that_one_if_it_is_theirs() {
         .await
         .unwrap();
     assert_eq!(seen.len(), 2);
+}
+
+#[tokio::test]
+async fn a_transaction_that_lost_a_race_is_tried_three_times_and_one_that_is_refused_once() {
+    let faults: [(fn() -> Error, usize); 2] = [(|| Error::Serialization, 3), (|| Error::NotVisible, 1)];
+    for (fault, expected) in faults {
+        let tried = AtomicUsize::new(0);
+        let transaction = async || {
+            tried.fetch_add(1, Ordering::SeqCst);
+            Err::<(), _>(fault())
+        };
+        let is_lost = |error: &Error| matches!(error, Error::Serialization);
+        db::again(&transaction, is_lost).await.unwrap_err();
+        assert_eq!(tried.into_inner(), expected, "{}", fault());
+    }
 }

@@ -13,7 +13,9 @@
 mod broker;
 mod crash;
 mod database;
+mod follower;
 mod http;
+pub mod leaving;
 pub mod plan;
 mod principals;
 mod servers;
@@ -22,6 +24,7 @@ pub mod serving;
 pub use broker::TestBus;
 pub use crash::{Process, Stack, eventually, free_port};
 pub use database::TestDb;
+pub use follower::{Follower, event, event_of};
 pub use http::{Answer, Client};
 pub use principals::Principals;
 pub use servers::{Servers, redis_prefix, workspace_root};

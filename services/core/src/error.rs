@@ -75,6 +75,11 @@ impl Error {
         }])
     }
 
+    /// Whether the same transaction may succeed when run again.
+    pub(crate) fn is_lost_race(&self) -> bool {
+        matches!(self, Self::Db(db::Error::Serialization))
+    }
+
     /// The one mapping to what the caller is told.
     pub(crate) fn problem(&self) -> Problem {
         match self {

@@ -23,8 +23,6 @@ const MAX_WAITING: usize = 1_024;
 const MAX_GATHERED: usize = 128;
 /// Transactions at a time: one on its way through Postgres while the next is being read and locked.
 const GATHERERS: usize = 2;
-/// A transaction that lost a deadlock is run again so many times.
-const MAX_ATTEMPTS: usize = 3;
 
 struct Waiting {
     prediction: NewPrediction,
@@ -118,13 +116,7 @@ impl Worker {
     }
 
     async fn commit(&self, asked: &Asked) -> Result<Vec<Outcome>, Error> {
-        let mut attempt = 1;
-        loop {
-            match self.attempt(asked).await {
-                Err(Error::Db(db::Error::Serialization)) if attempt < MAX_ATTEMPTS => attempt += 1,
-                other => return other,
-            }
-        }
+        db::again(|| self.attempt(asked), Error::is_lost_race).await
     }
 
     async fn attempt(&self, asked: &Asked) -> Result<Vec<Outcome>, Error> {

@@ -8,4 +8,10 @@
 mod leaving;
 mod predictions;
 mod serving;
-mod world;
+
+use testkit::Follower;
+
+/// The service on a database of its own.
+async fn started() -> Follower {
+    Follower::start("causal", causal_service::start).await
+}

@@ -2,32 +2,21 @@
 
 use testkit::serving;
 
-use crate::world::World;
+use crate::started;
 
 #[tokio::test]
 async fn a_started_service_is_healthy_ready_and_documented() {
-    let world = World::new().await;
-    let document = serde_json::to_value(causal_service::openapi()).unwrap();
-    serving::is_healthy_ready_and_documented(&world.http, "Recoverly causal", &document).await;
-    world.app.stop().await;
+    serving::is_healthy_ready_and_documented(started().await, &causal_service::openapi()).await;
 }
 
 #[tokio::test]
 async fn an_unknown_path_is_a_problem() {
-    let world = World::new().await;
-    serving::answers_an_unknown_path_as_a_problem(&world.http).await;
-    world.app.stop().await;
+    serving::answers_an_unknown_path_as_a_problem(&started().await).await;
 }
 
 #[tokio::test]
 async fn the_service_may_read_no_message_and_no_name() {
-    let world = World::new().await;
-    let secrets = [
-        "select message_id from core.messages",
-        "select message_text from core.messages",
-        "select display_name from core.users",
-    ];
-    serving::may_read_none_of(&world.database.pools("causal"), &secrets).await;
+    serving::may_read_no_message_and_no_name(&started().await).await;
 }
 
 #[tokio::test]

@@ -17,8 +17,6 @@ use crate::ops::erase_user::erase_user;
 use crate::store::erasures::{self, Known};
 use crate::store::users;
 
-/// An erasure that lost a deadlock is run again so many times.
-const MAX_ATTEMPTS: usize = 3;
 /// Rows that are held at a time.
 const PAGE_ROWS: i64 = 10_000;
 
@@ -80,23 +78,21 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// Erases one account, in a transaction of its own.
+/// Erases one account; none where there is no such account.
 async fn erase(db: &Db, key: &ErasureKey, user_id: &str) -> Result<Option<Counts>, Failure> {
-    let outbox = Outbox::new(db.schema());
-    let mut attempt = 1;
-    loop {
-        let tx = db.begin_worker().await?;
-        match erase_user(&tx, &outbox, key, user_id, &Requester::Operator).await {
-            Ok(counts) => {
-                web::by_operator(&tx, "admin erase", None);
-                tx.commit().await?;
-                return Ok(Some(counts));
-            }
-            Err(Error::NotFound) => return Ok(None),
-            Err(Error::Db(db::Error::Serialization)) if attempt < MAX_ATTEMPTS => attempt += 1,
-            Err(error) => return Err(error.into()),
-        }
+    match db::again(|| erase_once(db, key, user_id), Error::is_lost_race).await {
+        Ok(counts) => Ok(Some(counts)),
+        Err(Error::NotFound) => Ok(None),
+        Err(error) => Err(error.into()),
     }
+}
+
+async fn erase_once(db: &Db, key: &ErasureKey, user_id: &str) -> Result<Counts, Error> {
+    let tx = db.begin_worker().await?;
+    let counts = erase_user(&tx, &Outbox::new(db.schema()), key, user_id, &Requester::Operator).await?;
+    web::by_operator(&tx, "admin erase", None);
+    tx.commit().await?;
+    Ok(counts)
 }
 
 async fn export(db: &Db, out: &mut (dyn io::Write + Send)) -> Result<(), Failure> {

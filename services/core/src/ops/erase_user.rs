@@ -13,8 +13,8 @@ use crate::store::{clerk_accounts, erasures, users};
 /// Stands where a webhook's id would, for accounts that nobody at Clerk has ended.
 const ERASED_HERE: &str = "erased here";
 
-/// Erases an account; [`Error::NotFound`] where there is none. The transaction is a worker's. Should it lose a deadlock
-/// ([`db::Error::Serialization`]), the whole of it is to be run again.
+/// Erases an account; [`Error::NotFound`] where there is none. The transaction is a worker's. Should it lose a deadlock,
+/// the whole of it is to be run again ([`db::again`]).
 ///
 /// All that is left is the row of `core.erasures`, and until it is delivered the event, which names the account so that
 /// every service can sweep up what was in flight.

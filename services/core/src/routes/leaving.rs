@@ -15,9 +15,6 @@ use crate::store::users;
 
 const LEAVE: Allowed = Allowed(&[PrincipalKind::Client, PrincipalKind::App, PrincipalKind::Admin]);
 
-/// An erasure that lost a deadlock is run again so many times.
-const MAX_ATTEMPTS: usize = 3;
-
 /// What an erasure came to.
 #[derive(Serialize, ToSchema)]
 struct ErasedBody {
@@ -44,13 +41,7 @@ pub(crate) async fn opt_out(
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, .. } = request.allow(&LEAVE)?;
     let by = requester(&caller, &user_id)?;
-    let mut attempt = 1;
-    loop {
-        match erase(&state, &caller, &user_id, &by).await {
-            Err(Error::Db(db::Error::Serialization)) if attempt < MAX_ATTEMPTS => attempt += 1,
-            other => return other,
-        }
-    }
+    db::again(|| erase(&state, &caller, &user_id, &by), Error::is_lost_race).await
 }
 
 async fn erase(state: &State, caller: &Caller, user_id: &str, by: &Requester) -> Result<HttpResponse, Error> {

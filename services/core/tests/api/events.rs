@@ -2,16 +2,15 @@
 
 use chrono::Utc;
 use common::Event;
-use common::contracts::{Contract, PredictionRecorded};
+use common::contracts::PredictionRecorded;
 use serde_json::json;
-use testkit::TestBus;
-use uuid::Uuid;
+use testkit::{TestBus, event};
 
 use crate::harness::{Harness, message};
 
 /// The event of a prediction that social stored.
 fn recorded(message_id: i64, model_version: &str) -> Event {
-    let data = PredictionRecorded {
+    event(&PredictionRecorded {
         prediction_id: 1,
         message_id,
         user_id: "client-a".to_owned(),
@@ -19,18 +18,7 @@ fn recorded(message_id: i64, model_version: &str) -> Event {
         model_version: model_version.to_owned(),
         risk_score: 0.5,
         p_isolation: 0.5,
-    };
-    Event {
-        id: Uuid::now_v7(),
-        source: "/recoverly/social".to_owned(),
-        event_type: PredictionRecorded::TYPE.to_owned(),
-        subject: Some("client-a".to_owned()),
-        time: Utc::now(),
-        dataschema: None,
-        sequence: None,
-        traceparent: None,
-        data: serde_json::to_value(data).unwrap(),
-    }
+    })
 }
 
 impl Harness {

@@ -2,10 +2,11 @@
 
 use common::contracts::ProfileChanged;
 use common::{Event, RiskLabel, Trend};
+use testkit::{Follower, event};
 
-use crate::world::{World, event};
+use crate::started;
 
-fn profile(user_id: &str, label: RiskLabel, risk_trend: Trend, computed_at: &str) -> Event {
+pub(crate) fn profile(user_id: &str, label: RiskLabel, risk_trend: Trend, computed_at: &str) -> Event {
     event(&ProfileChanged {
         user_id: user_id.to_owned(),
         current_risk_label: label,
@@ -17,17 +18,16 @@ fn profile(user_id: &str, label: RiskLabel, risk_trend: Trend, computed_at: &str
 }
 
 /// Client, label, trend, time of day it was computed.
-async fn states(world: &World) -> Vec<String> {
+async fn states(service: &Follower) -> Vec<String> {
     let sql = "select format('%s %s %s %s', user_id, current_risk_label, risk_trend,
             (computed_at at time zone 'UTC')::time) as line
         from reco.client_state order by user_id";
-    let rows = world.database.query(sql).await;
-    rows.iter().map(|row| row.get("line")).collect()
+    service.lines(sql).await
 }
 
 #[tokio::test]
 async fn a_profile_delivered_twice_is_applied_once() {
-    let world = World::new().await;
+    let service = started().await;
     let first = profile("client-a", RiskLabel::Low, Trend::Stable, "2026-03-01T08:00:00Z");
     let second = profile(
         "client-a",
@@ -35,18 +35,18 @@ async fn a_profile_delivered_twice_is_applied_once() {
         Trend::RapidDecline,
         "2026-03-01T09:00:00Z",
     );
-    assert_eq!(world.deliver(std::slice::from_ref(&first)).await, 1);
-    assert_eq!(world.deliver(std::slice::from_ref(&second)).await, 1);
-    assert_eq!(world.deliver(&[first, second]).await, 0);
+    assert_eq!(service.deliver(std::slice::from_ref(&first)).await, 1);
+    assert_eq!(service.deliver(std::slice::from_ref(&second)).await, 1);
+    assert_eq!(service.deliver(&[first, second]).await, 0);
     assert_eq!(
-        states(&world).await,
+        states(&service).await,
         ["client-a HIGH_RISK rapid_decline 09:00:00"]
     );
 }
 
 #[tokio::test]
 async fn a_late_profile_never_overwrites_a_newer_one() {
-    let world = World::new().await;
+    let service = started().await;
     let newer = profile(
         "client-a",
         RiskLabel::High,
@@ -54,14 +54,14 @@ async fn a_late_profile_never_overwrites_a_newer_one() {
         "2026-03-01T09:00:00Z",
     );
     let older = profile("client-a", RiskLabel::Low, Trend::Stable, "2026-03-01T08:00:00Z");
-    world.deliver(&[newer]).await;
-    assert_eq!(world.deliver(&[older]).await, 1);
-    assert_eq!(states(&world).await, ["client-a HIGH_RISK declining 09:00:00"]);
+    service.deliver(&[newer]).await;
+    assert_eq!(service.deliver(&[older]).await, 1);
+    assert_eq!(states(&service).await, ["client-a HIGH_RISK declining 09:00:00"]);
 }
 
 #[tokio::test]
 async fn of_several_in_one_batch_the_newest_of_each_client_wins() {
-    let world = World::new().await;
+    let service = started().await;
     let batch = [
         profile("client-a", RiskLabel::Low, Trend::Stable, "2026-03-01T08:00:00Z"),
         profile(
@@ -83,17 +83,17 @@ async fn of_several_in_one_batch_the_newest_of_each_client_wins() {
             "2026-03-01T09:00:00Z",
         ),
     ];
-    assert_eq!(world.deliver(&batch).await, 4);
+    assert_eq!(service.deliver(&batch).await, 4);
     let expected = [
         "client-a MODERATE_RISK declining 10:00:00",
         "client-b ISOLATION_ONLY stable 07:00:00",
     ];
-    assert_eq!(states(&world).await, expected);
+    assert_eq!(states(&service).await, expected);
 }
 
 #[tokio::test]
 async fn a_profile_of_an_erased_client_is_skipped_and_its_neighbour_kept() {
-    let world = World::new().await;
+    let service = started().await;
     let batch = [
         profile("gone", RiskLabel::High, Trend::Stable, "2026-03-01T08:00:00Z"),
         profile(
@@ -103,6 +103,6 @@ async fn a_profile_of_an_erased_client_is_skipped_and_its_neighbour_kept() {
             "2026-03-01T08:00:00Z",
         ),
     ];
-    assert_eq!(world.deliver(&batch).await, 2);
-    assert_eq!(states(&world).await, ["client-a LOW_RISK improving 08:00:00"]);
+    assert_eq!(service.deliver(&batch).await, 2);
+    assert_eq!(states(&service).await, ["client-a LOW_RISK improving 08:00:00"]);
 }

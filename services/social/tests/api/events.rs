@@ -1,32 +1,18 @@
 //! What the social service does when others tell it something.
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use common::Event;
-use serde_json::{Value, json};
-use uuid::Uuid;
+use serde_json::json;
+use testkit::event_of;
 
 use crate::harness::{Harness, noon, scores};
-
-pub(crate) fn event(event_type: &str, user_id: &str, data: Value) -> Event {
-    Event {
-        id: Uuid::now_v7(),
-        source: "/recoverly/test".into(),
-        event_type: event_type.into(),
-        subject: Some(user_id.into()),
-        time: Utc::now(),
-        dataschema: None,
-        sequence: None,
-        traceparent: None,
-        data,
-    }
-}
 
 fn model_says(user_id: &str, level: &str, stage: &str, minutes_ago: i64) -> Event {
     let data = json!({
         "prediction_id": 1, "user_id": user_id, "model_name": "relapse", "model_version": "3", "stage": stage,
         "probability": 0.91, "risk_level": level, "predicted_at": noon() - TimeDelta::minutes(minutes_ago),
     });
-    event("risk.prediction.recorded", user_id, data)
+    event_of("risk.prediction.recorded", data)
 }
 
 #[tokio::test]
@@ -38,9 +24,8 @@ async fn a_new_client_has_an_unknown_profile_and_a_new_staff_user_none() {
         .run("insert into core.users (user_id) values ('client-new')")
         .await;
     let created = |id: &str| {
-        event(
+        event_of(
             "core.user.created",
-            id,
             json!({"user_id": id, "kind": "client", "created_at": noon()}),
         )
     };
@@ -87,7 +72,7 @@ async fn a_message_counts_although_nobody_scored_it() {
     });
     h.app
         .consumer()
-        .apply_events(&[event("core.message.created", "client-a", data)])
+        .apply_events(&[event_of("core.message.created", data)])
         .await
         .unwrap();
     let profile = h.call("counselor").get("/v1/users/client-a/risk-profile").await;

@@ -2,9 +2,9 @@
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
+use testkit::event_of;
 use uuid::Uuid;
 
-use crate::events::event;
 use crate::harness::{Harness, calm, noon};
 
 impl Harness {
@@ -32,9 +32,8 @@ impl Harness {
 }
 
 fn erased(user_id: &str) -> common::Event {
-    event(
+    event_of(
         "core.user.erased",
-        user_id,
         json!({"user_id": user_id, "erased_at": noon()}),
     )
 }
@@ -46,22 +45,19 @@ async fn events_about_somebody_who_was_erased_are_applied_to_nothing() {
     let message_id = h.message("client-a", TimeDelta::hours(1)).await;
     h.erase("client-a").await;
     let late = [
-        event(
+        event_of(
             "core.user.created",
-            "client-a",
             json!({"user_id": "client-a", "kind": "client", "created_at": noon()}),
         ),
-        event(
+        event_of(
             "core.message.created",
-            "client-a",
             json!({
                 "message_id": message_id, "user_id": "client-a", "timestamp": noon(), "conversation_type": "buddy",
                 "sender_role": "user",
             }),
         ),
-        event(
+        event_of(
             "risk.prediction.recorded",
-            "client-a",
             json!({
                 "prediction_id": 1, "user_id": "client-a", "model_name": "relapse", "model_version": "3",
                 "stage": "live", "probability": 0.91, "risk_level": "VERY_HIGH", "predicted_at": noon(),
