@@ -1,0 +1,1 @@
+drop index core.idx_messages_thread;
