@@ -63,6 +63,8 @@ comment on column core.audit_events.metadata is 'Ids, counts and words; never te
 create index idx_audit_events_subject_refs on core.audit_events using gin (subject_refs);
 create index idx_audit_events_event_type on core.audit_events (event_type, at);
 create index idx_audit_events_request_id on core.audit_events (request_id);
+-- Rows come in the order of their times: a few pages say where a stretch of them is.
+create index idx_audit_events_at on core.audit_events using brin (at) with (autosummarize = on);
 
 create table core.audit_pending (
     id bigint not null,
@@ -95,7 +97,10 @@ comment on column core.audit_seals.first_at is 'Time of the oldest of them.';
 comment on column core.audit_seals.last_at is 'Time of the newest.';
 comment on column core.audit_seals.prev_hash is 'Hash of the seal before; zeros for the first.';
 comment on column core.audit_seals.hash is 'SHA-256 over prev_hash, seq and the hashes of the rows.';
-comment on column core.audit_seals.mac is 'HMAC-SHA-256 of the hash, with a key that Postgres does not have.';
+comment on column core.audit_seals.mac is 'HMAC-SHA-256 of the hash and first_at, with a key that Postgres does not have.';
+
+-- Which seals may cover a row of some time.
+create index idx_audit_seals_times on core.audit_seals using gist (tstzrange(first_at, last_at, '[]'));
 
 create function core.refuse_change() returns trigger
 language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -128,6 +133,39 @@ begin
 end $$;
 comment on function core.add_audit_partition(date) is 'Makes the partition of audit_events for the month of a day, where it is not there.';
 
+-- Months are kept for six years and then go as a whole. What they were is no secret of the job: who holds rows against seals
+-- asks the same function.
+create function core.audit_kept_since() returns timestamptz
+language sql stable set search_path = pg_catalog, pg_temp as $$
+    select date_trunc('month', now() - interval '6 years', 'UTC')
+$$;
+comment on function core.audit_kept_since() is 'The beginning of the oldest month of which audit rows are kept.';
+
+create function core.drop_audit_partitions() returns bigint
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    partition record;
+    dropped bigint := 0;
+begin
+    -- Every write waits for this lock: rather another day than for long.
+    perform set_config('lock_timeout', '1s', true);
+    for partition in
+        select c.relname, to_date(right(c.relname, 7), 'YYYY_MM')::timestamp + interval '1 month' as ends_at
+        from pg_inherits i join pg_class c on c.oid = i.inhrelid
+        where i.inhparent = 'core.audit_events'::regclass and c.relname ~ '^audit_events_[0-9]{4}_[0-9]{2}$'
+        order by c.relname
+    loop
+        -- What waits for its seal is kept until it has one.
+        if partition.ends_at at time zone 'UTC' <= core.audit_kept_since()
+            and not exists (select from core.audit_pending p where p.at < partition.ends_at at time zone 'UTC') then
+            execute format('drop table core.%I', partition.relname);
+            dropped := dropped + 1;
+        end if;
+    end loop;
+    return dropped;
+end $$;
+comment on function core.drop_audit_partitions() is 'Drops the partitions of audit_events of which nothing is kept any more; returns how many. Their seals stay.';
+
 select core.add_audit_partition((current_date + make_interval(months => n))::date) from generate_series(0, 2) n;
 
 -- Before the partitions run out, rows go here rather than nowhere.
@@ -154,8 +192,8 @@ end $$;
 comment on function core.right_to_see(varchar, varchar) is 'caseload, escalation or shift; null without a right.';
 
 -- The one way into the audit, for all services. An entry: event_type, actor, actor_kind, people (ids), action, object_type,
--- object_id, decision, reason, purpose, request_id, metadata. People are named by their references, those who are no
--- account by none.
+-- object_id, decision, reason, request_id, metadata. People are named by their references, those who are no account by
+-- none. By what right it was is found here, and not told.
 create function core.write_audit(entries jsonb) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -170,15 +208,14 @@ begin
                coalesce((select array_agg(r.subject_ref order by r.subject_ref) from core.subject_refs r
                    where r.user_id = any (e.people)), '{}'),
                e.action, e.object_type, e.object_id, e.decision, e.reason,
-               coalesce(e.purpose,
-                   case when e.actor_kind = 'app' then 'on_behalf'
-                        when e.actor_kind <> 'client' and e.actor_kind <> 'staff' then 'machine'
-                        when e.people = array[e.actor] then 'self'
-                        when e.actor_kind = 'staff' and cardinality(e.people) = 1 and e.decision = 'allow'
-                            then core.right_to_see(e.actor, e.people[1]) end),
+               case when e.actor_kind = 'app' then 'on_behalf'
+                    when e.actor_kind <> 'client' and e.actor_kind <> 'staff' then 'machine'
+                    when e.people = array[e.actor] then 'self'
+                    when e.actor_kind = 'staff' and cardinality(e.people) = 1 and e.decision = 'allow'
+                        then core.right_to_see(e.actor, e.people[1]) end,
                e.request_id, e.metadata
         from jsonb_to_recordset(entries) as e (event_type varchar, actor varchar, actor_kind varchar, people varchar[],
-            action varchar, object_type varchar, object_id varchar, decision varchar, reason varchar, purpose varchar,
+            action varchar, object_type varchar, object_id varchar, decision varchar, reason varchar,
             request_id varchar, metadata jsonb)
         returning id, at)
     insert into core.audit_pending (id, at) select w.id, w.at from written w;
@@ -199,7 +236,8 @@ revoke all on core.subject_refs, core.audit_events, core.audit_events_rest, core
 grant select on core.subject_refs, core.audit_events to recoverly_core_worker;
 grant select, delete on core.audit_pending to recoverly_core_worker;
 grant select, insert on core.audit_seals to recoverly_core_worker;
-grant execute on function core.add_audit_partition(date), core.audit_row_hash(core.audit_events) to recoverly_core_worker;
+grant execute on function core.add_audit_partition(date), core.drop_audit_partitions(), core.audit_kept_since(),
+    core.audit_row_hash(core.audit_events) to recoverly_core_worker;
 grant execute on function core.write_audit(jsonb) to
     recoverly_core, recoverly_core_worker, recoverly_social, recoverly_social_worker, recoverly_risk, recoverly_risk_worker,
     recoverly_reco, recoverly_reco_worker, recoverly_causal, recoverly_causal_worker;

@@ -46,6 +46,8 @@ declare
     to_revoke constant text[] := array['revoked_at', 'revoked_by_request_id'];
 begin
     if old.revoked_at is null and new.revoked_at is not null and to_jsonb(old) - to_revoke = to_jsonb(new) - to_revoke then
+        -- Whatever was said: nobody takes back in the past what was disclosed in between.
+        new.revoked_at := clock_timestamp();
         return new;
     end if;
     raise exception 'a consent is only ever revoked, and once'
@@ -99,8 +101,10 @@ create policy visible on core.consents using (user_id in (select unnest(core.vis
 create policy worker on core.consents to recoverly_worker using (true) with check (true);
 create policy owner on core.consents to recoverly_owner using (true) with check (true);
 
--- A consent goes with its person and not before.
-revoke update, delete on core.consents from recoverly_core, recoverly_core_worker;
+-- A consent goes with its person and not before, and begins when it is stored: no service names its times.
+revoke insert, update, delete on core.consents from recoverly_core, recoverly_core_worker;
+grant insert (user_id, purpose, recipient, scope, expires_at, granted_by_request_id, evidence) on core.consents
+    to recoverly_core, recoverly_core_worker;
 grant update (revoked_at, revoked_by_request_id) on core.consents to recoverly_core, recoverly_core_worker;
 -- Without the evidence, which only core needs.
 grant select (consent_id, user_id, purpose, recipient, scope, granted_at, expires_at, revoked_at) on core.consents to
@@ -186,9 +190,11 @@ create policy visible on core.disclosures using (user_id in (select unnest(core.
 create policy worker on core.disclosures to recoverly_worker using (true) with check (true);
 create policy owner on core.disclosures to recoverly_owner using (true) with check (true);
 
--- The worker deletes what has had its term.
-revoke update, delete on core.disclosures from recoverly_core;
-revoke update on core.disclosures from recoverly_core_worker;
+-- No service says when it was; the worker deletes what has had its term.
+revoke insert, update, delete on core.disclosures from recoverly_core;
+revoke insert, update on core.disclosures from recoverly_core_worker;
+grant insert (user_id, consent_id, recipient, what, disclosed_by, notice) on core.disclosures
+    to recoverly_core, recoverly_core_worker;
 
 create table core.user_preferences (
     id bigint generated always as identity,

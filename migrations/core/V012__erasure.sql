@@ -198,9 +198,13 @@ begin
 end $$;
 comment on function core.erase_user(varchar) is 'Removes an account, what belongs to it in core, and by reference what is left of it elsewhere; null where there is none.';
 
+-- A recipient stands in a message only where it has an account: shown to the sender, it would tell who is here.
 create function core.export_user(exported varchar) returns table (table_name text, row_data jsonb)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-    select e.table_name, e.row_data from core.export_from('core', exported) e
+    select e.table_name,
+        case when e.table_name = 'messages' and e.row_data ->> 'recipient_id' <> exported
+            then e.row_data || '{"recipient_id": null}' else e.row_data end
+    from core.export_from('core', exported) e
 $$;
 comment on function core.export_user(varchar) is 'What core holds of an account.';
 

@@ -10,6 +10,7 @@ mod cli;
 mod clock;
 mod erasure;
 mod job;
+mod retention;
 mod running;
 mod settings;
 

@@ -12,8 +12,8 @@ use tokio::task::JoinHandle;
 use utoipa_actix_web::service_config::ServiceConfig;
 use web::{About, Auditor, CursorKey, ErasureKey, Readiness, Server, ServerHandle, Site, Tokens};
 
-use crate::Settings;
 use crate::job::{Job, JobError};
+use crate::{Settings, retention};
 
 /// While Postgres is away at start it is asked again after this long.
 const START_RETRY: Duration = Duration::from_millis(200);
@@ -115,7 +115,7 @@ pub struct Definition<S> {
     pub state: Arc<S>,
     /// Its consumers by topic.
     pub handlers: Box<dyn Fn() -> Handlers + Send + Sync>,
-    /// Its periodic work.
+    /// Its periodic work, besides what every service does.
     pub jobs: Vec<Job>,
     /// What else the service needs to be ready, or shows there.
     pub readiness: Readiness,
@@ -176,6 +176,8 @@ impl Service {
     ) -> Result<Self, StartError> {
         let tokens = Tokens::new(foundation.db.clone());
         let mut readiness = with_postgres(definition.readiness, &foundation.db, settings.schema_version_min);
+        let mut jobs = definition.jobs;
+        jobs.push(retention::job(&foundation.db));
         let (mut intake, mut outlet) = (Stage::new(), Stage::new());
         if settings.background {
             let consumer = foundation.consumer((definition.handlers)());
@@ -187,7 +189,7 @@ impl Service {
                 async move { if connected { Ok(()) } else { Err("not connected") } }
             });
             intake.start(|stop| consumer.run(stop));
-            for job in definition.jobs.clone() {
+            for job in jobs.clone() {
                 intake.start(|stop| job.run(stop));
             }
             outlet.start(|stop| relay.run(stop));
@@ -215,7 +217,7 @@ impl Service {
         Ok(Self {
             foundation,
             handlers: definition.handlers,
-            jobs: definition.jobs,
+            jobs,
             address,
             server: handle,
             serving: spawn(server.run()),

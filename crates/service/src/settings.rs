@@ -190,7 +190,7 @@ fn rate_settings(env: &mut Env) -> RateSettings {
         behind_gateway: env.or(
             "RECOVERLY_BEHIND_GATEWAY",
             defaults.behind_gateway,
-            "true where only a gateway reaches the port, which writes X-Forwarded-For anew",
+            "true where only a gateway reaches the port; the last hop of its X-Forwarded-For is believed",
         ),
     }
 }

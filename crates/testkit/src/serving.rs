@@ -1,9 +1,9 @@
-//! What every service answers and may not read, whatever else it does.
+//! What every service answers, keeps and may not read, whatever else it does.
 
 use db::{Db, Error};
 use serde_json::Value;
 
-use crate::Client;
+use crate::{Client, TestDb};
 
 /// Panics unless the started service is healthy, ready and serves this OpenAPI document under this title.
 ///
@@ -46,4 +46,45 @@ pub async fn may_read_none_of(pools: &Db, secrets: &[&str]) {
             "{secret}: {refused}"
         );
     }
+}
+
+/// Plants answers, published events and receipts whose term is over, and beside each one whose term is not: only the
+/// latter are called `kept`.
+pub async fn plant_what_ends(database: &TestDb, schema: &str) {
+    let sql = format!(
+        "insert into {schema}.idempotency_keys (principal, key, request_hash, created_at)
+         values ('over', 'k', '', now() - interval '24 hours 1 minute'), ('kept', 'k', '', now() - interval '23 hours');
+         insert into {schema}.outbox (event_id, event_type, data, created_at, published_at)
+         select gen_random_uuid(), e.event_type, '{{}}', now() - interval '40 days', now() - e.age
+         from (values ('kept', null), ('over', interval '7 days 1 minute'), ('kept', interval '6 days')) as e (event_type, age);
+         insert into {schema}.inbox (consumer, event_id, received_at)
+         values ('over', gen_random_uuid(), now() - interval '30 days 1 minute'),
+             ('kept', gen_random_uuid(), now() - interval '29 days')"
+    );
+    database.superuser().await.run(&sql).await;
+}
+
+/// Panics unless of [`plant_what_ends`] everything whose term is not over is there, and nothing else.
+///
+/// # Panics
+/// With what is there.
+pub async fn keeps_what_has_not_ended(database: &TestDb, schema: &str) {
+    let sql = format!(
+        "select array(
+             select 'answer ' || principal from {schema}.idempotency_keys where principal in ('over', 'kept')
+             union all select 'event ' || event_type from {schema}.outbox where event_type in ('over', 'kept')
+             union all select 'receipt ' || consumer from {schema}.inbox where consumer in ('over', 'kept')
+             order by 1) as there"
+    );
+    let there: Vec<String> = database
+        .query(&sql)
+        .await
+        .iter()
+        .flat_map(|row| row.get::<_, Vec<String>>("there"))
+        .collect();
+    assert_eq!(
+        there,
+        ["answer kept", "event kept", "event kept", "receipt kept"],
+        "{schema}"
+    );
 }

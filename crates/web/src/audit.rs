@@ -15,6 +15,8 @@ use serde::Serialize;
 use crate::auth::{Caller, Holder};
 use crate::problem::{Code, Problem};
 use crate::read::is_identifier;
+use crate::request_id::RequestId;
+use crate::stranger::Known;
 
 pub use recorder::Auditor;
 
@@ -30,8 +32,14 @@ const MAX_OBJECT_BYTES: usize = 255;
 /// For [`Caller::disclose`]: the path names everybody whom the answer is about.
 pub const NOBODY_ELSE: [&str; 0] = [];
 
+/// What is written there is no sign-in.
+const WEBHOOKS: &str = "webhooks";
+
+/// Who acts by command, for the audit: whoever has the database's URL, whatever they are called.
+const OPERATOR: &str = "operator";
+
 /// Writes entries, given as one array.
-const WRITE: &str = "select core.write_audit($1)";
+pub(crate) const WRITE: &str = "select core.write_audit($1)";
 
 /// What a request does, as its route says it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -111,10 +119,31 @@ impl Entry {
 
     /// A request that was refused, with the name of the problem.
     fn denied(caller: &Caller, refused: Code) -> Self {
+        Self::allowed(caller, Vec::new()).denied_for(refused.name())
+    }
+
+    /// What somebody did who showed no token of ours, about themselves and these people.
+    pub(crate) fn by_proof(act: &Act, request_id: &RequestId, who: Known<'_>, people: Vec<String>) -> Self {
+        let own = matches!(who.holder, Holder::Client | Holder::Staff).then(|| who.id.to_owned());
+        Self {
+            event_type: if act.noun == WEBHOOKS { "write" } else { "sign_in" },
+            actor: who.id.to_owned(),
+            actor_kind: who.holder.as_str(),
+            people: people.into_iter().chain(own).collect(),
+            action: act.action.clone(),
+            object_type: act.noun.clone(),
+            object_id: None,
+            decision: "allow",
+            reason: None,
+            request_id: request_id.as_str().to_owned(),
+        }
+    }
+
+    pub(crate) fn denied_for(self, reason: &'static str) -> Self {
         Self {
             decision: "deny",
-            reason: Some(refused.name()),
-            ..Self::allowed(caller, Vec::new())
+            reason: Some(reason),
+            ..self
         }
     }
 }
@@ -126,6 +155,23 @@ pub fn audited_together<'a>(tx: &Tx, writes: impl IntoIterator<Item = (&'a Calle
         .map(|(caller, people)| Entry::allowed(caller, people))
         .collect();
     tx.at_commit(WRITE, vec![Box::new(Json(entries))]);
+}
+
+/// Leaves the row of an operator's command, such as `admin user`, to the commit of its transaction.
+pub fn by_operator(tx: &Tx, command: &str, people: Vec<String>) {
+    let entry = Entry {
+        event_type: OPERATOR,
+        actor: OPERATOR.to_owned(),
+        actor_kind: Holder::Service.as_str(),
+        people: people.into_iter().collect(),
+        action: command.to_owned(),
+        object_type: OPERATOR.to_owned(),
+        object_id: None,
+        decision: "allow",
+        reason: None,
+        request_id: RequestId::accept(None).as_str().to_owned(),
+    };
+    tx.at_commit(WRITE, vec![Box::new(Json([entry]))]);
 }
 
 impl Caller {

@@ -19,12 +19,13 @@ mod rate;
 pub mod read;
 mod request_id;
 mod serve;
+mod stranger;
 #[cfg(test)]
 mod tests;
 mod value;
 mod write;
 
-pub use audit::{Auditor, NOBODY_ELSE, audited_together};
+pub use audit::{Auditor, NOBODY_ELSE, audited_together, by_operator};
 pub use auth::{Allowed, Caller, Holder, Principal, Tokens, token_shown};
 pub use body::{Body, BodyTimeout, Signed, parse};
 pub use erasure::ErasureKey;
@@ -37,8 +38,9 @@ pub use page::{CursorKey, DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS, Newest, Page, Pagi
 pub use path::{Id, Identifier};
 pub use problem::{Code, FieldError, Problem, ProblemDetails};
 pub use query::{Params, Query, ReadQuery};
-pub use rate::{RateLimits, RateSettings, Stranger};
+pub use rate::{RateLimits, RateSettings};
 pub use request_id::RequestId;
 pub use serve::{About, Readiness, Server, ServerHandle, ServerSettings, Site, openapi};
+pub use stranger::{Known, Stranger};
 pub use value::{MAX_DEPTH, Value};
 pub use write::{Granted, Write};

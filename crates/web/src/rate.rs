@@ -3,15 +3,13 @@
 //! A live session never pays for what others try from the same address: requests with a good token are charged to the
 //! principal alone, requests without one to the address alone.
 
-use std::future::{Ready, ready};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::Payload;
-use actix_web::http::header::AUTHORIZATION;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::HttpRequest;
+use actix_web::http::header::X_FORWARDED_FOR;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use moka::sync::Cache;
@@ -34,7 +32,7 @@ pub struct RateSettings {
     pub machine_per_second: NonZeroU32,
     /// For an address, of requests without a good token.
     pub address_per_second: NonZeroU32,
-    /// Whether `Forwarded` and `X-Forwarded-For` are believed, because only our gateway can reach us.
+    /// Whether the last hop of `X-Forwarded-For` is believed, because only our gateway can reach us, which wrote it.
     pub behind_gateway: bool,
 }
 
@@ -54,7 +52,7 @@ impl Default for RateSettings {
 #[derive(Clone)]
 pub struct RateLimits {
     settings: RateSettings,
-    principals: Cache<String, Arc<DefaultDirectRateLimiter>>,
+    principals: Cache<(Holder, String), Arc<DefaultDirectRateLimiter>>,
     addresses: Cache<IpAddr, Arc<DefaultDirectRateLimiter>>,
 }
 
@@ -80,11 +78,9 @@ impl RateLimits {
             Holder::Client | Holder::Staff => self.settings.person_per_second,
             Holder::App | Holder::Pipeline | Holder::Service => self.settings.machine_per_second,
         };
-        let known = self.principals.get(principal.id.as_str());
-        charge(&known.unwrap_or_else(|| {
-            self.principals
-                .get_with(principal.id.clone(), || bucket(per_second))
-        }))
+        // By kind as well: an account may have the id of a program.
+        let key = (principal.holder, principal.id.clone());
+        charge(&self.principals.get_with(key, || bucket(per_second)))
     }
 
     pub(crate) fn charge_address(&self, request: &HttpRequest) -> Result<(), Problem> {
@@ -103,12 +99,18 @@ impl RateLimits {
         if !self.settings.behind_gateway {
             return peer;
         }
-        request
-            .connection_info()
-            .realip_remote_addr()
-            .and_then(|text| text.parse().ok())
-            .or(peer)
+        last_hop(request).or(peer)
     }
+}
+
+/// The address that the gateway saw: the last one of the last `X-Forwarded-For`. What stands before it, and `Forwarded`,
+/// anybody may have sent.
+fn last_hop(request: &HttpRequest) -> Option<IpAddr> {
+    let value = request.headers().get_all(X_FORWARDED_FOR).last()?;
+    let hop = value.to_str().ok()?.rsplit(',').next()?.trim();
+    hop.parse()
+        .ok()
+        .or_else(|| Some(hop.parse::<SocketAddr>().ok()?.ip()))
 }
 
 impl std::fmt::Debug for RateLimits {
@@ -116,35 +118,6 @@ impl std::fmt::Debug for RateLimits {
         f.debug_struct("RateLimits")
             .field("settings", &self.settings)
             .finish_non_exhaustive()
-    }
-}
-
-/// Whoever calls a route that asks for no token, and where from. The address pays for the request, also where a token
-/// is shown along: nobody looks at it there.
-#[derive(Debug, Clone, Copy)]
-pub struct Stranger {
-    /// Where the request comes from.
-    pub address: Option<IpAddr>,
-}
-
-impl FromRequest for Stranger {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let Some(limits) = request.app_data::<RateLimits>() else {
-            return ready(Err(Problem::internal("no RateLimits in the application's data")));
-        };
-        // Without a token, the request was charged on its way in.
-        let shows_a_token = request.headers().contains_key(AUTHORIZATION);
-        let charged = if shows_a_token {
-            limits.charge_address(request)
-        } else {
-            Ok(())
-        };
-        ready(charged.map(|()| Self {
-            address: limits.address(request),
-        }))
     }
 }
 

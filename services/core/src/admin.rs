@@ -216,6 +216,23 @@ impl From<io::Error> for Failure {
     }
 }
 
+impl Command {
+    /// What the audit calls a command that is one transaction, and whom it is about.
+    fn on_record(&self) -> (&'static str, Option<&String>) {
+        match self {
+            Self::User(args) => ("admin user", Some(&args.id)),
+            Self::Program(_) => ("admin program", None),
+            Self::Token(args) => ("admin token", args.holder.user.as_ref()),
+            Self::Revoke(args) => ("admin revoke", args.user.as_ref()),
+            Self::Unlock(args) => ("admin unlock", Some(&args.user)),
+            Self::ForgetTotp(args) => ("admin forget-totp", Some(&args.user)),
+            // They leave rows of their own.
+            Self::Password(_) | Self::Erasures(_) => ("admin", None),
+            Self::DemoCredentials { .. } => ("admin demo-credentials", None),
+        }
+    }
+}
+
 /// Runs a command with the database that the environment names, on standard input and output.
 pub(crate) async fn main(command: Command, mut env: Env) -> Result<(), Box<dyn std::error::Error>> {
     let url = database_url(&mut env);
@@ -282,6 +299,8 @@ pub async fn run(
         return Ok(writeln!(out, "{} has a new password", args.user)?);
     }
     let tx = db.begin_worker().await?;
+    let (action, person) = command.on_record();
+    web::by_operator(&tx, action, person.cloned().into_iter().collect());
     match command {
         Command::User(args) => {
             let done = accounts::user(&tx, &outbox, args).await?;

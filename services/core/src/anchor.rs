@@ -38,6 +38,8 @@ pub(crate) struct Stretch {
     pub(crate) last_seq: i64,
     /// Lines that are none.
     pub(crate) unreadable_lines: u64,
+    /// There is no file.
+    pub(crate) is_missing: bool,
 }
 
 impl Anchor {
@@ -45,12 +47,12 @@ impl Anchor {
         Self(path)
     }
 
-    /// The last seal that the file knows; 0 without any.
-    pub(crate) async fn last_seq(&self) -> io::Result<i64> {
+    /// The last seal that the file knows, 0 without any; `None` where there is no file.
+    pub(crate) async fn last_seq(&self) -> io::Result<Option<i64>> {
         let path = self.0.clone();
         blocking(move || {
             let Some(mut file) = open(&path)? else {
-                return Ok(0);
+                return Ok(None);
             };
             let length = file.metadata()?.len();
             file.seek(SeekFrom::Start(length.saturating_sub(2 * MAX_LINE_BYTES)))?;
@@ -61,12 +63,12 @@ impl Anchor {
                 .lines()
                 .rev()
                 .find_map(|line| serde_json::from_str::<Line>(line).ok());
-            Ok(last.map_or(0, |line| line.seq))
+            Ok(Some(last.map_or(0, |line| line.seq)))
         })
         .await
     }
 
-    /// Appends seals and returns once they are on the disk.
+    /// Appends seals, to a new file where there is none, and returns once they are on the disk.
     pub(crate) async fn append(&self, seals: Vec<Seal>) -> io::Result<()> {
         let path = self.0.clone();
         blocking(move || {
@@ -103,6 +105,7 @@ impl Anchor {
         blocking(move || {
             let mut found = Stretch::default();
             let Some(file) = open(&path)? else {
+                found.is_missing = true;
                 return Ok(found);
             };
             for line in BufReader::new(file).lines() {

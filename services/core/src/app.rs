@@ -29,6 +29,7 @@ static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrat
 /// How often each job runs.
 const SEAL_EVERY: Duration = Duration::from_secs(10);
 const PARTITIONS_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+const END_TERMS_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What `main` runs.
 pub const PROGRAM: Program<Command, Config> = Program {
@@ -41,6 +42,7 @@ pub const PROGRAM: Program<Command, Config> = Program {
     command: |command, env| match command {
         Command::Admin(command) => Box::pin(admin::main(command, env)),
         Command::VerifyAudit => Box::pin(admin::audit::main(env)),
+        Command::RebuildAnchor => Box::pin(admin::audit::rebuild_main(env)),
     },
 };
 
@@ -56,6 +58,8 @@ pub enum Command {
     Admin(admin::Command),
     /// Hold the audit against its seals, and the seals against their copy outside Postgres; fails where they differ.
     VerifyAudit,
+    /// Append to the audit's copy outside Postgres every seal that it lacks at its end, after it was lost or moved aside.
+    RebuildAnchor,
 }
 
 /// Starts the service.
@@ -77,6 +81,7 @@ pub fn start(settings: &Settings, config: Config, metrics: Metrics) -> Result<Se
         throttle_key: settings.cursor_key.clone(),
         erasures: service::erasure_key(settings)?,
         exports: Arc::new(Semaphore::new(MAX_EXPORTS_AT_WORK)),
+        max_export: config.max_export,
         clerk: Clerk::new(&config.clerk),
     };
     let state = Arc::new(state);
@@ -99,6 +104,9 @@ fn jobs(state: &Arc<State>) -> Vec<Job> {
         }),
         job("partitions", PARTITIONS_EVERY, state, |state| {
             Box::pin(async move { jobs::partitions::round(&state).await })
+        }),
+        job("end_terms", END_TERMS_EVERY, state, |state| {
+            Box::pin(async move { jobs::end_terms::round(&state).await })
         }),
         job("forget_sign_ins", FORGET_SIGN_INS_EVERY, state, |state| {
             Box::pin(async move { jobs::forget_sign_ins::round(&state).await })

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::config::Env;
 use lettre::message::Mailbox;
@@ -22,6 +23,9 @@ pub(crate) const VARIABLES: Variables = Variables {
     listen: "RECOVERLY_CORE_LISTEN",
     port: 8081,
 };
+
+/// How long an export may take in all. It holds a snapshot for as long, which keeps Postgres from clearing up.
+const MAX_EXPORT: Duration = Duration::from_secs(10 * 60);
 
 /// Keys have at least as many bytes as their hash.
 const MIN_KEY_BYTES: usize = 32;
@@ -48,6 +52,8 @@ pub struct Config {
     pub totp_key: Option<SecretString>,
     /// Clients who have their account at Clerk.
     pub clerk: ClerkSettings,
+    /// How long an export may take in all: ten minutes.
+    pub max_export: Duration,
 }
 
 impl Config {
@@ -80,6 +86,7 @@ impl Config {
             mail,
             totp_key: totp_key.map(SecretString::from),
             clerk: clerk?,
+            max_export: MAX_EXPORT,
         })
     }
 
@@ -94,6 +101,7 @@ impl Config {
             mail: None,
             totp_key: None,
             clerk: ClerkSettings::default(),
+            max_export: MAX_EXPORT,
         }
     }
 }

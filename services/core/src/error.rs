@@ -32,6 +32,17 @@ pub(crate) enum Error {
         /// The last seal in Postgres.
         stored: i64,
     },
+    /// The copy lacks seals that it must have: it was removed or cut.
+    #[error(
+        "the audit's anchor is missing or was cut: it knows seal {anchored}, Postgres ends at {stored}; \
+         see rebuild-anchor"
+    )]
+    AnchorCut {
+        /// The last seal of the copy; 0 without any.
+        anchored: i64,
+        /// The last seal in Postgres.
+        stored: i64,
+    },
     /// A seal in Postgres that was not made with the key.
     #[error("seal {0} of the audit was not made with our key")]
     SealForged(i64),
@@ -70,7 +81,9 @@ impl Error {
             Self::Problem(problem) => problem.clone(),
             Self::Db(error) => Problem::from(error),
             Self::Encode(error) => Problem::internal(error),
-            Self::Anchor(_) | Self::AuditCutOff { .. } | Self::SealForged(_) => Problem::internal(self),
+            Self::Anchor(_) | Self::AuditCutOff { .. } | Self::AnchorCut { .. } | Self::SealForged(_) => {
+                Problem::internal(self)
+            }
             Self::NotFound => Problem::not_found(),
             Self::Taken(field) => {
                 let fault = FieldError {

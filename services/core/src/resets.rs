@@ -7,20 +7,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use db::Db;
 use tokio::sync::mpsc;
 use url::Url;
+use web::Stranger;
 
 use crate::domain::password_reset::{SUBJECT, text};
 use crate::domain::token::{Purpose, Token};
 use crate::error::Error;
 use crate::mail::{Mail, Mailer};
+use crate::ops::known::known;
 use crate::store::password_resets;
 
 /// Addresses that wait to be looked into, at most.
 const MAX_WAITING: usize = 256;
 
+/// An address whose password is forgotten, and who says so.
+type Forgotten = (String, Stranger);
+
 /// The way into the queue; without mail it leads nowhere. Cloning is cheap.
 #[derive(Clone)]
 pub(crate) struct Resets {
-    queue: Option<mpsc::Sender<String>>,
+    queue: Option<mpsc::Sender<Forgotten>>,
 }
 
 /// Looks into one address after the other, until nobody can ask any more.
@@ -49,18 +54,18 @@ impl Resets {
     ///
     /// # Errors
     /// [`Error::Busy`] where too many wait.
-    pub(crate) fn ask(&self, email: String) -> Result<(), Error> {
+    pub(crate) fn ask(&self, email: String, from: Stranger) -> Result<(), Error> {
         match &self.queue {
-            Some(queue) => queue.try_send(email).map_err(|_| Error::Busy),
+            Some(queue) => queue.try_send((email, from)).map_err(|_| Error::Busy),
             None => Ok(()),
         }
     }
 }
 
 impl Resetter {
-    async fn run(self, mut waiting: mpsc::Receiver<String>) {
-        while let Some(email) = waiting.recv().await {
-            if let Err(error) = self.reset(&email).await {
+    async fn run(self, mut waiting: mpsc::Receiver<Forgotten>) {
+        while let Some((email, from)) = waiting.recv().await {
+            if let Err(error) = self.reset(&email, &from).await {
                 tracing::warn!(%error, "a forgotten password could not be looked into");
             }
         }
@@ -68,14 +73,17 @@ impl Resetter {
 
     /// Makes a token and mails it once it is stored. One that reached nobody is forgotten, so that the person may ask
     /// again at once.
-    async fn reset(&self, email: &str) -> Result<(), Error> {
+    async fn reset(&self, email: &str, from: &Stranger) -> Result<(), Error> {
         let token = Token::of(Purpose::Reset, rand::random());
         let tx = self.db.begin_worker().await?;
-        let to = password_resets::insert(&tx, email, &token.hash()).await?;
+        let found = password_resets::insert(&tx, email, &token.hash()).await?;
+        if let Some(found) = &found {
+            from.audited_in(&tx, known(found.kind, &found.user_id), Vec::new());
+        }
         tx.commit().await?;
-        let Some(to) = to else { return Ok(()) };
+        let Some(found) = found else { return Ok(()) };
         let mail = Mail {
-            to,
+            to: found.email,
             subject: SUBJECT,
             text: text(&self.page, &token),
         };

@@ -1,6 +1,7 @@
 //! What handlers share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
@@ -33,6 +34,8 @@ pub(crate) struct State {
     pub(crate) erasures: web::ErasureKey,
     /// Held by an export for as long as it is sent.
     pub(crate) exports: Arc<Semaphore>,
+    /// How long one may take in all.
+    pub(crate) max_export: Duration,
 }
 
 impl State {

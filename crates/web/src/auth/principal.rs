@@ -5,7 +5,7 @@ use common::PrincipalKind;
 use db::Row;
 
 /// What kind of holder a token was made for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Holder {
     /// A person in recovery.
     Client,
@@ -31,7 +31,8 @@ impl Holder {
         }
     }
 
-    fn parse(word: &str) -> Option<Self> {
+    /// The holder of a word in the token table.
+    pub fn parse(word: &str) -> Option<Self> {
         [
             Self::Client,
             Self::Staff,

@@ -102,7 +102,8 @@ impl Call {
             otel.kind = "server",
             http.request.method = self.method,
             http.response.status_code = Empty,
-            request_id = self.id.as_str(),
+            request_id = self.id.told(),
+            stored_request_id = self.id.as_str(),
         );
         if let Some(traceparent) = &self.traceparent {
             telemetry::set_parent(&span, traceparent);
@@ -185,7 +186,7 @@ fn unserved(response: ServiceResponse, problem: &Problem) -> ServiceResponse {
 /// The refusal after a time-out. The handler is dropped, and with it the request that knows the route.
 fn too_slow(frame: &Frame, call: &Call) -> Problem {
     let mut problem = Problem::unavailable(RETRY_AFTER_TIMEOUT_SECONDS);
-    problem.locate(&call.path, call.id.as_str());
+    problem.locate(&call.path, call.id.told());
     frame.record(call, "timed_out".to_owned(), StatusCode::SERVICE_UNAVAILABLE);
     tracing::error!("a request took too long and was given up");
     problem
@@ -201,7 +202,7 @@ fn located(mut response: ServiceResponse, call: &Call) -> ServiceResponse {
     let Some(mut problem) = ours.or_else(|| foreign(&response)) else {
         return response;
     };
-    problem.locate(&call.path, call.id.as_str());
+    problem.locate(&call.path, call.id.told());
     if status == StatusCode::INTERNAL_SERVER_ERROR {
         tracing::error!(cause = problem.cause(), "a request failed");
     } else if status.is_server_error() {
@@ -223,7 +224,7 @@ fn foreign(response: &ServiceResponse) -> Option<Problem> {
 }
 
 fn set_headers(headers: &mut HeaderMap, id: &RequestId) {
-    headers.insert(X_REQUEST_ID, id.header());
+    headers.insert(X_REQUEST_ID, id.header().clone());
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

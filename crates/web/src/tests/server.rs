@@ -240,6 +240,44 @@ async fn a_token_that_nobody_looks_at_spares_no_address() {
 }
 
 #[tokio::test]
+async fn behind_a_gateway_the_hop_that_it_wrote_is_charged_and_no_other() {
+    let rate = RateSettings {
+        address_per_second: NonZeroU32::MIN,
+        behind_gateway: true,
+        ..RateSettings::default()
+    };
+    let site = start(&ServerSettings { rate, ..settings() }, Readiness::new());
+    let mut statuses = Vec::new();
+    for made_up in 1..=3 {
+        let headers = format!(
+            "Forwarded: for=192.0.2.{made_up}\r\nX-Forwarded-For: 192.0.2.{made_up}\r\n\
+             X-Forwarded-For: 192.0.2.{made_up}, 198.51.100.1\r\n"
+        );
+        statuses.push(get(site.address, "/v1/open", &headers).await.status);
+    }
+    assert_eq!(statuses, [200, 200, 429]);
+    let other = "X-Forwarded-For: 198.51.100.1, [2001:db8::1]:4711\r\n";
+    assert_eq!(get(site.address, "/v1/open", other).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_account_with_the_id_of_a_program_has_a_bucket_of_its_own() {
+    let rate = RateSettings {
+        person_per_second: NonZeroU32::MIN,
+        machine_per_second: NonZeroU32::MIN,
+        ..RateSettings::default()
+    };
+    let site = start(&ServerSettings { rate, ..settings() }, Readiness::new());
+    for token in [NAMESAKE, APP] {
+        let mut statuses = Vec::new();
+        for _ in 0..3 {
+            statuses.push(get(site.address, "/v1/things", &bearer(token)).await.status);
+        }
+        assert_eq!(statuses, [200, 200, 429], "{token}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_takes_too_long_is_given_up() {
     let site = start(&settings(), Readiness::new());
     let received = get(site.address, "/v1/slow", "X-Request-Id: slow-1\r\n").await;

@@ -20,6 +20,8 @@ pub(super) const COUNSELOR: &str = "rcv_counselor";
 pub(super) const OTHER_COUNSELOR: &str = "rcv_other_counselor";
 pub(super) const ADMIN: &str = "rcv_admin";
 pub(super) const APP: &str = "rcv_app";
+/// A counselor whose id is that of the app.
+pub(super) const NAMESAKE: &str = "rcv_namesake";
 
 const STAFF: Allowed = Allowed(&[PrincipalKind::Counselor, PrincipalKind::App]);
 
@@ -93,6 +95,10 @@ pub(super) fn start(settings: &ServerSettings, readiness: Readiness) -> Running 
         principal("c2", Holder::Staff, &[PrincipalKind::Counselor]),
     );
     tokens.remember(ADMIN, principal("a1", Holder::Staff, &[PrincipalKind::Admin]));
+    tokens.remember(
+        NAMESAKE,
+        principal("front", Holder::Staff, &[PrincipalKind::Counselor]),
+    );
     tokens.remember(APP, principal("front", Holder::App, &[]));
     let site = Site {
         erasures: ErasureKey::new(&SecretString::from("k")).unwrap(),

@@ -88,6 +88,7 @@ async fn erase(db: &Db, key: &ErasureKey, user_id: &str) -> Result<Option<Counts
         let tx = db.begin_worker().await?;
         match erase_user(&tx, &outbox, key, user_id, &Requester::Operator).await {
             Ok(counts) => {
+                web::by_operator(&tx, "admin erase", vec![user_id.to_owned()]);
                 tx.commit().await?;
                 return Ok(Some(counts));
             }
@@ -99,6 +100,9 @@ async fn erase(db: &Db, key: &ErasureKey, user_id: &str) -> Result<Option<Counts
 }
 
 async fn export(db: &Db, out: &mut (dyn io::Write + Send)) -> Result<(), Failure> {
+    let tx = db.begin_worker().await?;
+    web::by_operator(&tx, "admin export-erasures", Vec::new());
+    tx.commit().await?;
     let mut after = 0;
     loop {
         let page = erasures::page(db, after, PAGE_ROWS).await?;
@@ -132,6 +136,7 @@ async fn record(db: &Db, input: &mut (dyn io::BufRead + Send)) -> Result<u64, Fa
     }
     let tx = db.begin_worker().await?;
     let recorded = erasures::record(&tx, &hashes, &times).await?;
+    web::by_operator(&tx, "admin replay-erasures", Vec::new());
     tx.commit().await?;
     Ok(recorded)
 }

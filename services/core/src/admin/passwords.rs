@@ -28,6 +28,7 @@ pub(super) async fn set(db: &Db, user_id: &str, input: &mut (dyn BufRead + Send)
     let hash = Hasher::new().place()?.hash(&password).await?;
     let tx = db.begin_worker().await?;
     store(&tx, user_id, &hash).await?;
+    web::by_operator(&tx, "admin password", vec![user_id.to_owned()]);
     Ok(tx.commit().await?)
 }
 

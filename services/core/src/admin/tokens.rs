@@ -59,6 +59,7 @@ pub(super) async fn issue(
         holder,
         scopes: &scopes,
         lasts_seconds: days * SECONDS_OF_A_DAY,
+        family: None,
     };
     let stored = tokens::insert(tx, new).await?;
     let (word, field, id) = match holder {

@@ -102,6 +102,11 @@ impl Changes {
         self.status.as_deref() == Some("suspended")
     }
 
+    /// Whether another name is asked for, which tells whether it is taken.
+    pub(crate) fn renames(&self) -> bool {
+        matches!(self.username, Some(Some(_)))
+    }
+
     /// The fields that are named and that none of these rights opens.
     pub(crate) fn refused(&self, rights: &[Right]) -> Vec<Field> {
         let open = |field: Field| rights.iter().any(|right| field.is_open_to(*right));

@@ -1,5 +1,6 @@
 //! The chain of seals over the audit: what a seal is made of, and what shows that somebody changed what it covers.
 
+use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -29,6 +30,8 @@ impl Link {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seal {
     pub(crate) seq: i64,
+    /// Time of the oldest of its rows: by it they go one day, and the seal stays.
+    pub(crate) first_at: DateTime<Utc>,
     pub(crate) prev_hash: Hash,
     pub(crate) hash: Hash,
     pub(crate) mac: Hash,
@@ -48,6 +51,10 @@ pub(crate) enum Fault {
     DiffersFromAnchor,
     /// The copy outside Postgres has it, Postgres does not.
     CutOff,
+    /// Postgres has it, the copy outside Postgres does not, although it is not the newest.
+    NotAnchored,
+    /// A row of its time or before is covered by no seal and does not wait for one.
+    Unsealed,
 }
 
 impl Fault {
@@ -59,6 +66,8 @@ impl Fault {
             Self::NotOurs => "it was not made with our key",
             Self::DiffersFromAnchor => "its copy outside Postgres is another",
             Self::CutOff => "it stands in the copy outside Postgres and is gone here",
+            Self::NotAnchored => "it is missing in the copy outside Postgres",
+            Self::Unsealed => "a row that was not written by us stands in no seal",
         }
     }
 }
@@ -75,21 +84,29 @@ impl SealKey {
             .map(Self)
     }
 
-    /// The seal that comes after a link, over rows of this hash.
-    pub(crate) fn seal(&self, after: Link, rows_hash: &[u8]) -> Seal {
+    /// The seal that comes after a link, over rows of this hash, the oldest of that time.
+    pub(crate) fn seal(&self, after: Link, rows_hash: &[u8], first_at: DateTime<Utc>) -> Seal {
         let seq = after.seq + 1;
         let hash = chained(&after.hash, seq, rows_hash);
         Seal {
             seq,
+            first_at,
             prev_hash: after.hash,
             hash,
-            mac: self.mac(&hash),
+            mac: self.over(&hash, first_at).finalize().into_bytes().into(),
         }
     }
 
-    /// What is wrong with a seal, given the link before it and the hash of what its rows are now.
-    pub(crate) fn faults(&self, seal: &Seal, after: Link, rows_hash: Option<&[u8]>) -> Vec<Fault> {
-        let is_whole = rows_hash.is_some_and(|rows| chained(&seal.prev_hash, seal.seq, rows) == seal.hash);
+    /// What is wrong with a seal, given the link before it, the hash of what its rows are now, and since when rows are kept.
+    pub(crate) fn faults(
+        &self,
+        seal: &Seal,
+        after: Link,
+        rows_hash: Option<&[u8]>,
+        kept_since: DateTime<Utc>,
+    ) -> Vec<Fault> {
+        let is_whole = seal.first_at < kept_since
+            || rows_hash.is_some_and(|rows| chained(&seal.prev_hash, seal.seq, rows) == seal.hash);
         let continues = seal.seq == after.seq + 1 && seal.prev_hash == after.hash;
         [
             (!is_whole, Fault::RowsChanged),
@@ -103,15 +120,15 @@ impl SealKey {
 
     /// Whether a seal was made with this key.
     pub(crate) fn made(&self, seal: &Seal) -> bool {
-        let mut mac = self.0.clone();
-        mac.update(&seal.hash);
-        mac.verify_slice(&seal.mac).is_ok()
+        self.over(&seal.hash, seal.first_at)
+            .verify_slice(&seal.mac)
+            .is_ok()
     }
 
-    fn mac(&self, hash: &Hash) -> Hash {
-        let mut mac = self.0.clone();
-        mac.update(hash);
-        mac.finalize().into_bytes().into()
+    /// The time as well: who could change it could make rows look as if their term were over.
+    fn over(&self, hash: &Hash, first_at: DateTime<Utc>) -> Hmac<Sha256> {
+        let micros = first_at.timestamp_micros().to_be_bytes();
+        self.0.clone().chain_update(hash).chain_update(micros)
     }
 }
 
@@ -133,42 +150,54 @@ fn chained(prev_hash: &Hash, seq: i64, rows_hash: &[u8]) -> Hash {
 #[cfg(test)]
 #[expect(clippy::expect_used, reason = "a test fails by panicking")]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
 
     fn key() -> SealKey {
         SealKey::new(&SecretString::from("a key of thirty-two bytes and more")).expect("a key")
     }
 
+    const ROWS: [u8; 32] = [2; 32];
+
+    fn day(days: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::days(days)
+    }
+
     #[test]
     fn a_seal_is_sound_while_its_rows_and_the_seal_before_it_stay() {
-        let first = key().seal(Link::START, &[1; 32]);
-        let second = key().seal(
-            Link {
-                seq: 1,
-                hash: first.hash,
-            },
-            &[2; 32],
-        );
+        let first = key().seal(Link::START, &[1; 32], day(1));
         let after = Link {
             seq: 1,
             hash: first.hash,
         };
-        assert_eq!(key().faults(&second, after, Some(&[2; 32])), []);
-        assert_eq!(key().faults(&second, after, Some(&[3; 32])), [Fault::RowsChanged]);
-        assert_eq!(key().faults(&second, after, None), [Fault::RowsChanged]);
-        assert_eq!(
-            key().faults(&second, Link::START, Some(&[2; 32])),
-            [Fault::ChainBroken]
-        );
+        let second = key().seal(after, &ROWS, day(1));
+        let faults = |after, rows| key().faults(&second, after, rows, day(0));
+        assert_eq!(faults(after, Some(&ROWS)), []);
+        assert_eq!(faults(after, Some(&[3; 32])), [Fault::RowsChanged]);
+        assert_eq!(faults(after, None), [Fault::RowsChanged]);
+        assert_eq!(faults(Link::START, Some(&ROWS)), [Fault::ChainBroken]);
     }
 
     #[test]
     fn a_seal_that_was_made_up_lacks_the_key() {
         let other = SealKey::new(&SecretString::from("another key of thirty-two bytes")).expect("a key");
-        let forged = other.seal(Link::START, &[1; 32]);
+        let forged = other.seal(Link::START, &ROWS, day(1));
         assert_eq!(
-            key().faults(&forged, Link::START, Some(&[1; 32])),
+            key().faults(&forged, Link::START, Some(&ROWS), day(0)),
             [Fault::NotOurs]
         );
+    }
+
+    #[test]
+    fn rows_may_be_gone_when_their_term_is_over_and_no_seal_is_made_older_than_it_is() {
+        let mut seal = key().seal(Link::START, &ROWS, day(1));
+        assert_eq!(key().faults(&seal, Link::START, None, day(2)), []);
+        assert_eq!(
+            key().faults(&seal, Link::START, None, day(1)),
+            [Fault::RowsChanged]
+        );
+        seal.first_at = day(0);
+        assert_eq!(key().faults(&seal, Link::START, None, day(1)), [Fault::NotOurs]);
     }
 }

@@ -14,6 +14,8 @@ const FIRST_WAIT_SECONDS: i64 = 15;
 const MAX_WAIT_SECONDS: i64 = 900;
 /// The failure that locks.
 const LOCK_FAILURE: i32 = 50;
+/// The new name that locks: each tells whether somebody has it.
+const LOCK_NAME: i32 = 10;
 /// How long the lock holds where nobody lifts it, in hours.
 const LOCK_HOURS: i64 = 24;
 /// An account without an attempt for so long begins anew, in hours.
@@ -33,6 +35,8 @@ pub(crate) enum Who<'a> {
     /// Somebody who holds a token or has shown the password of this account, and must show more. Counted apart: guessing
     /// from outside must not shut out who is in.
     Owner(&'a str),
+    /// A client who asks for another name. None of them is a failure, but each tells who is here.
+    Renamer(&'a str),
 }
 
 /// One count: its row's key, and how long it is remembered.
@@ -40,6 +44,8 @@ pub(crate) enum Who<'a> {
 pub(crate) struct Subject {
     pub(crate) hash: Vec<u8>,
     pub(crate) memory: TimeDelta,
+    /// The attempt that locks.
+    pub(crate) locks_at: i32,
     /// Whether a success ends it, or takes back its own attempt only. An address must not be cleared by whoever has one
     /// good password there.
     pub(crate) is_cleared: bool,
@@ -53,6 +59,7 @@ impl Subject {
             Who::Unknown(name) => ("unknown", name.to_lowercase(), ACCOUNT_MEMORY_HOURS),
             Who::Address(address) => ("address", network(address).to_string(), ADDRESS_MEMORY_HOURS),
             Who::Owner(id) => ("owner", id.to_owned(), ACCOUNT_MEMORY_HOURS),
+            Who::Renamer(id) => ("renamer", id.to_owned(), ACCOUNT_MEMORY_HOURS),
         };
         // A key of any length is one.
         let hash = Hmac::<Sha256>::new_from_slice(key)
@@ -62,7 +69,12 @@ impl Subject {
         Self {
             hash,
             memory: TimeDelta::hours(hours),
-            is_cleared: !matches!(who, Who::Address(_)),
+            locks_at: if matches!(who, Who::Renamer(_)) {
+                LOCK_NAME
+            } else {
+                LOCK_FAILURE
+            },
+            is_cleared: !matches!(who, Who::Address(_) | Who::Renamer(_)),
         }
     }
 }
@@ -88,11 +100,11 @@ impl Count {
     ///
     /// # Errors
     /// How long to wait.
-    pub(crate) fn attempt(&self, memory: TimeDelta, now: DateTime<Utc>) -> Result<Self, TimeDelta> {
+    pub(crate) fn attempt(&self, subject: &Subject, now: DateTime<Utc>) -> Result<Self, TimeDelta> {
         if let Some(until) = self.blocked_until.filter(|until| *until > now) {
             return Err(until - now);
         }
-        let before = if now - self.updated_at >= memory {
+        let before = if now - self.updated_at >= subject.memory {
             0
         } else {
             self.failed_attempts
@@ -100,15 +112,15 @@ impl Count {
         let failed_attempts = before.saturating_add(1);
         Ok(Self {
             failed_attempts,
-            blocked_until: wait(failed_attempts).map(|wait| now + wait),
+            blocked_until: wait(failed_attempts, subject.locks_at).map(|wait| now + wait),
             updated_at: now,
         })
     }
 }
 
-/// How long nobody may try after so many failures.
-fn wait(failures: i32) -> Option<TimeDelta> {
-    if failures >= LOCK_FAILURE {
+/// How long nobody may try after so many failures, of which the one given locks.
+fn wait(failures: i32, locks_at: i32) -> Option<TimeDelta> {
+    if failures >= locks_at {
         return Some(TimeDelta::hours(LOCK_HOURS));
     }
     let doublings = u32::try_from(failures.checked_sub(FIRST_WAIT_FAILURE)?).ok()?;
@@ -122,41 +134,45 @@ mod tests {
     use super::*;
 
     const KEY: &[u8] = b"key";
-    const MEMORY: TimeDelta = TimeDelta::hours(24);
 
     #[test]
     fn from_the_fifth_failure_on_the_wait_grows_and_the_fiftieth_locks() {
         let waits: Vec<i64> = [4, 5, 6, 7, 11, 49, 50, 99]
-            .map(|failures| wait(failures).map_or(0, |wait| wait.num_seconds()))
+            .map(|failures| wait(failures, LOCK_FAILURE).map_or(0, |wait| wait.num_seconds()))
             .to_vec();
         assert_eq!(waits, [0, 15, 30, 60, 900, 900, 86_400, 86_400]);
     }
 
     #[test]
     fn who_is_blocked_is_told_how_long_and_counts_no_further() {
-        let now = DateTime::UNIX_EPOCH;
+        let (now, who) = (DateTime::UNIX_EPOCH, Subject::of(Who::Account("a"), KEY));
         let mut count = Count {
             failed_attempts: 0,
             blocked_until: None,
             updated_at: now,
         };
         for failures in 1..=5 {
-            count = count.attempt(MEMORY, now).expect("an attempt");
+            count = count.attempt(&who, now).expect("an attempt");
             assert_eq!(count.failed_attempts, failures);
         }
-        assert_eq!(count.attempt(MEMORY, now), Err(TimeDelta::seconds(15)));
+        assert_eq!(count.attempt(&who, now), Err(TimeDelta::seconds(15)));
         let later = now + TimeDelta::seconds(15);
         assert_eq!(
-            count.attempt(MEMORY, later).map(|count| count.failed_attempts),
+            count.attempt(&who, later).map(|count| count.failed_attempts),
             Ok(6)
         );
-        let much_later = now + MEMORY;
+        let much_later = now + who.memory;
         assert_eq!(
-            count
-                .attempt(MEMORY, much_later)
-                .map(|count| count.failed_attempts),
+            count.attempt(&who, much_later).map(|count| count.failed_attempts),
             Ok(1)
         );
+    }
+
+    #[test]
+    fn a_tenth_name_locks() {
+        assert_eq!(wait(9, LOCK_NAME), Some(TimeDelta::seconds(240)));
+        assert_eq!(wait(10, LOCK_NAME), Some(TimeDelta::hours(24)));
+        assert_eq!(Subject::of(Who::Renamer("a"), KEY).locks_at, LOCK_NAME);
     }
 
     #[test]

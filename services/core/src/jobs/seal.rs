@@ -1,21 +1,24 @@
 //! Audit rows are sealed into the chain, and the copy of the chain outside Postgres is brought up to it.
 
-use crate::domain::seal::Seal;
 use crate::error::Error;
+use crate::ops::anchor_seals::append_newest;
 use crate::state::State;
 use crate::store::audit;
 
 /// Rows of one seal.
 const MAX_SEALED_ROWS: i64 = 5_000;
-/// Seals that one round appends to the anchor.
-const MAX_ANCHORED_SEALS: i64 = 1_000;
-
-/// Seals what waits and anchors it; says how many rows, where more may wait.
+/// Seals what waits and anchors it; says how many rows, where more may wait. A seal is anchored after its commit: one in
+/// the anchor that Postgres does not have would look like one that was cut off. What a crash left is anchored first.
 pub(crate) async fn round(state: &State) -> Result<u64, Error> {
+    anchor(state).await?;
     let sealed = seal(state).await?;
     anchor(state).await?;
     let is_full = sealed == MAX_SEALED_ROWS.unsigned_abs();
     Ok(if is_full { sealed } else { 0 })
+}
+
+async fn anchor(state: &State) -> Result<(), Error> {
+    append_newest(&state.db, &state.anchor, &state.seal_key).await
 }
 
 async fn seal(state: &State) -> Result<u64, Error> {
@@ -25,12 +28,10 @@ async fn seal(state: &State) -> Result<u64, Error> {
         return Ok(0);
     }
     let last = audit::last_link(&tx).await?;
-    let known = state.anchor.last_seq().await.map_err(Error::Anchor)?;
-    if known > last.seq {
-        return Err(Error::AuditCutOff {
-            anchored: known,
-            stored: last.seq,
-        });
+    if state.anchor.last_seq().await.map_err(Error::Anchor)? != Some(last.seq) {
+        // Another process has sealed and not anchored yet; where it is more than that, the next round says so.
+        tx.rollback().await?;
+        return Ok(0);
     }
     let Some(taken) = audit::take_unsealed(&tx, MAX_SEALED_ROWS).await? else {
         tx.rollback().await?;
@@ -42,28 +43,8 @@ async fn seal(state: &State) -> Result<u64, Error> {
             "audit rows vanished before they were sealed"
         );
     }
-    let seal = state.seal_key.seal(last, &taken.rows_hash);
+    let seal = state.seal_key.seal(last, &taken.rows_hash, taken.first_at);
     audit::insert_seal(&tx, &seal, &taken).await?;
     tx.commit().await?;
     Ok(taken.event_ids.len() as u64)
-}
-
-/// After the commit: a seal in the anchor that Postgres does not have would look like one that was cut off.
-async fn anchor(state: &State) -> Result<(), Error> {
-    let known = state.anchor.last_seq().await.map_err(Error::Anchor)?;
-    let rows = state
-        .db
-        .worker_query(audit::SEALS, &[&known, &MAX_ANCHORED_SEALS])
-        .await?;
-    let seals = rows
-        .iter()
-        .map(audit::seal_from_row)
-        .collect::<Result<Vec<Seal>, _>>()?;
-    if let Some(forged) = seals.iter().find(|seal| !state.seal_key.made(seal)) {
-        return Err(Error::SealForged(forged.seq));
-    }
-    if seals.is_empty() {
-        return Ok(());
-    }
-    state.anchor.append(seals).await.map_err(Error::Anchor)
 }

@@ -26,7 +26,7 @@ pub(crate) async fn attempt(state: &State, who: Who<'_>, address: Option<IpAddr>
     subjects.extend(address.map(|address| Subject::of(Who::Address(address), key)));
     let user_id = match who {
         Who::Account(id) | Who::Owner(id) => Some(id),
-        Who::Unknown(_) | Who::Address(_) => None,
+        Who::Unknown(_) | Who::Address(_) | Who::Renamer(_) => None,
     };
     count(&state.db, &subjects, user_id).await?;
     Ok(Attempt { subjects })
@@ -44,8 +44,10 @@ async fn count(db: &Db, subjects: &[Subject], user_id: Option<&str>) -> Result<(
     let (mut counts, mut wait) = (Vec::new(), None);
     for row in rows.iter().flatten() {
         let (hash, standing, now) = sign_in_failures::from_row(row)?;
-        let memory = subjects.iter().find(|subject| subject.hash == hash);
-        match standing.attempt(memory.map(|subject| subject.memory).unwrap_or_default(), now) {
+        let Some(subject) = subjects.iter().find(|subject| subject.hash == hash) else {
+            continue;
+        };
+        match standing.attempt(subject, now) {
             Ok(counted) => counts.push((hash, counted)),
             Err(blocked) => wait = wait.max(Some(blocked)),
         }

@@ -15,7 +15,7 @@ use crate::domain::user::{Kind, NewUser};
 use crate::error::Error;
 use crate::store::{clerk_accounts, users, webhook_receipts};
 
-/// Applies one webhook. A name that another account has is [`Error::Taken`]: nothing is then kept, and Clerk sends it
+/// Applies one webhook; returns whose account it changed. A name that another account has is [`Error::Taken`]: nothing is then kept, and Clerk sends it
 /// again.
 pub(crate) async fn follow_clerk(
     tx: &Tx,
@@ -23,15 +23,15 @@ pub(crate) async fn follow_clerk(
     erasures: &ErasureKey,
     webhook_id: &str,
     said: &Said,
-) -> Result<(), Error> {
+) -> Result<Option<String>, Error> {
     if !webhook_receipts::note(tx, webhook_id).await? {
-        return Ok(());
+        return Ok(None);
     }
     match said {
         Said::Account(profile) => {
             let hash = account_hash(&profile.clerk_user_id);
             if clerk_accounts::advance(tx, &hash, profile.updated_at, webhook_id).await? {
-                bring_to(tx, outbox, profile).await?;
+                return Ok(Some(bring_to(tx, outbox, profile).await?));
             }
         }
         Said::Deleted(clerk_user_id) => {
@@ -40,14 +40,15 @@ pub(crate) async fn follow_clerk(
                 && is_news
             {
                 erase_user(tx, outbox, erasures, &user_id, &Requester::Clerk).await?;
+                return Ok(Some(user_id));
             }
         }
         Said::Other => {}
     }
-    Ok(())
+    Ok(None)
 }
 
-async fn bring_to(tx: &Tx, outbox: &Outbox, profile: &Profile) -> Result<(), Error> {
+async fn bring_to(tx: &Tx, outbox: &Outbox, profile: &Profile) -> Result<String, Error> {
     if let Some(user_id) = users::lock_of_clerk(tx, &profile.clerk_user_id).await?
         && let Some(found) = users::lock(tx, &user_id, Some(Kind::Client)).await?
     {
@@ -61,7 +62,7 @@ async fn bring_to(tx: &Tx, outbox: &Outbox, profile: &Profile) -> Result<(), Err
             ..Changes::default()
         };
         update_user(tx, outbox, &user_id, found, changes).await?;
-        return Ok(());
+        return Ok(user_id);
     }
     let user = NewUser {
         username: profile.username.clone(),
@@ -74,5 +75,5 @@ async fn bring_to(tx: &Tx, outbox: &Outbox, profile: &Profile) -> Result<(), Err
         ..NewUser::bare(&Uuid::now_v7().to_string(), Kind::Client)
     };
     create_user(tx, outbox, &user).await?;
-    Ok(())
+    Ok(user.user_id)
 }

@@ -1,12 +1,14 @@
 //! Holding the audit against its seals, and the seals against their copy outside Postgres.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use chrono::{DateTime, Utc};
+use db::Row;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::anchor::{Anchor, Stretch};
-use crate::domain::seal::{Fault, Link, SealKey};
+use crate::domain::seal::{Fault, Hash, Link, SealKey};
 use crate::error::Error;
 use crate::store::audit;
 
@@ -22,7 +24,7 @@ pub(crate) struct Report {
     pub(crate) is_sound: bool,
     /// Seals that were looked at, those behind `after` in order.
     pub(crate) seals: i64,
-    /// Rows that they cover.
+    /// Rows that they cover, or covered: those of months before the last six years are gone.
     pub(crate) events: i64,
     /// Where to go on; null when the end was reached.
     pub(crate) next_after: Option<i64>,
@@ -41,13 +43,17 @@ pub(crate) struct Report {
 /// A fault and where it is.
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Found {
+    /// The seal; of a row without one, the last seal that was made in its time or before.
     pub(crate) seq: i64,
-    /// rows_changed, chain_broken, not_ours, differs_from_anchor or cut_off.
+    /// rows_changed, chain_broken, not_ours, differs_from_anchor, cut_off, not_anchored or unsealed.
     #[schema(value_type = String, example = "rows_changed")]
     pub(crate) fault: Fault,
+    /// The row that stands in no seal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) event_id: Option<i64>,
 }
 
-/// Looks at up to `limit` seals behind `after`.
+/// Looks at up to `limit` seals behind `after`, and at the rows of their time.
 ///
 /// # Errors
 /// The database's, and those of the file.
@@ -59,14 +65,11 @@ pub(crate) async fn verify(
     limit: i64,
 ) -> Result<Report, Error> {
     let mut chain = db.worker_query(audit::SEALS, &[&(after - 1), &1_i64]).await?;
-    let before = chain.pop().map(|row| audit::seal_from_row(&row)).transpose()?;
-    let mut link = match before {
-        Some(seal) if seal.seq == after => Link {
-            seq: seal.seq,
-            hash: seal.hash,
-        },
-        Some(_) | None => Link::START,
-    };
+    let before = chain.pop().map(|row| End::of(&row)).transpose()?;
+    let mut end = before
+        .filter(|end| end.link.seq == after)
+        .unwrap_or(End::BEGINNING);
+    let begins_at = end.last_at;
     let state = db.worker_query(audit::STATE, &[]).await?;
     let state = state.first().ok_or(Error::NotFound)?;
     let rows = db
@@ -77,31 +80,83 @@ pub(crate) async fn verify(
         unsealed_events: state.try_get("unsealed_events").map_err(db::Error::from)?,
         ..Report::default()
     };
+    let kept_since = state.try_get("kept_since").map_err(db::Error::from)?;
     let mut hashes = HashMap::with_capacity(rows.len());
     for row in &rows {
         let seal = audit::seal_from_row(row)?;
         let rows_hash: Option<&[u8]> = row.try_get("rows_hash").map_err(db::Error::from)?;
-        let found = key.faults(&seal, link, rows_hash);
-        report.blame(found.into_iter().map(|fault| (seal.seq, fault)));
+        let found = key.faults(&seal, end.link, rows_hash, kept_since);
+        report.blame(found.into_iter().map(|fault| Found::of_seal(seal.seq, fault)));
         report.seals += 1;
         report.events += row.try_get::<_, i64>("events").map_err(db::Error::from)?;
         hashes.insert(seal.seq, seal.hash);
-        link = Link {
-            seq: seal.seq,
-            hash: seal.hash,
-        };
+        end = End::of(row)?;
     }
-    let goes_on = report.seals > 0 && link.seq < report.last_seq;
-    report.next_after = goes_on.then_some(link.seq);
-    let through = if goes_on { link.seq } else { i64::MAX };
+    let goes_on = report.seals > 0 && end.link.seq < report.last_seq;
+    report.next_after = goes_on.then_some(end.link.seq);
+    let through = if goes_on { end.link.seq } else { i64::MAX };
     let stretch = anchor.stretch(after, through).await.map_err(Error::Anchor)?;
     report.hold_against(&stretch, &hashes);
+    // The stretches of time of one look after the other leave out none, whatever times the seals name.
+    let ends_at = end.last_at.filter(|_| goes_on);
+    let named: i64 = MAX_NAMED_FAULTS.try_into().unwrap_or(i64::MAX);
+    let unsealed = db
+        .worker_query(audit::UNSEALED, &[&begins_at, &ends_at, &named])
+        .await?;
+    for row in &unsealed {
+        let event_id = row.try_get("id").map_err(db::Error::from)?;
+        report.blame([Found::unsealed(end.link.seq, event_id)]);
+    }
+    report.is_sound = report.faults.is_empty();
     Ok(report)
 }
 
+/// Where a stretch of the chain ends.
+struct End {
+    link: Link,
+    /// Time of the newest row of the last seal; `None` before the first.
+    last_at: Option<DateTime<Utc>>,
+}
+
+impl End {
+    const BEGINNING: Self = Self {
+        link: Link::START,
+        last_at: None,
+    };
+
+    fn of(row: &Row) -> Result<Self, db::Error> {
+        let seal = audit::seal_from_row(row)?;
+        Ok(Self {
+            link: Link {
+                seq: seal.seq,
+                hash: seal.hash,
+            },
+            last_at: Some(row.try_get("last_at")?),
+        })
+    }
+}
+
+impl Found {
+    fn of_seal(seq: i64, fault: Fault) -> Self {
+        Self {
+            seq,
+            fault,
+            event_id: None,
+        }
+    }
+
+    fn unsealed(seq: i64, event_id: i64) -> Self {
+        Self {
+            seq,
+            fault: Fault::Unsealed,
+            event_id: Some(event_id),
+        }
+    }
+}
+
 impl Report {
-    /// The copy outside Postgres may lag behind, never lead, and never say otherwise.
-    fn hold_against(&mut self, stretch: &Stretch, hashes: &HashMap<i64, [u8; 32]>) {
+    /// The copy outside Postgres may lack the newest seal, never lead, and never say otherwise.
+    fn hold_against(&mut self, stretch: &Stretch, hashes: &HashMap<i64, Hash>) {
         self.last_anchored_seq = stretch.last_seq;
         self.unreadable_lines = stretch.unreadable_lines;
         self.blame(
@@ -110,19 +165,27 @@ impl Report {
                 .iter()
                 .filter_map(|link| match hashes.get(&link.seq) {
                     Some(hash) if *hash == link.hash => None,
-                    Some(_) => Some((link.seq, Fault::DiffersFromAnchor)),
-                    None => Some((link.seq, Fault::CutOff)),
+                    Some(_) => Some(Found::of_seal(link.seq, Fault::DiffersFromAnchor)),
+                    None => Some(Found::of_seal(link.seq, Fault::CutOff)),
                 }),
         );
-        self.is_sound = self.faults.is_empty();
+        let newest = hashes.keys().copied().fold(self.last_seq, i64::max);
+        let anchored: HashSet<i64> = stretch.links.iter().map(|link| link.seq).collect();
+        let mut missing: Vec<i64> = hashes
+            .keys()
+            .copied()
+            .filter(|seq| !anchored.contains(seq) && (*seq != newest || stretch.is_missing))
+            .collect();
+        missing.sort_unstable();
+        self.blame(
+            missing
+                .into_iter()
+                .map(|seq| Found::of_seal(seq, Fault::NotAnchored)),
+        );
     }
 
-    fn blame(&mut self, found: impl IntoIterator<Item = (i64, Fault)>) {
+    fn blame(&mut self, found: impl IntoIterator<Item = Found>) {
         let room = MAX_NAMED_FAULTS.saturating_sub(self.faults.len());
-        let named = found
-            .into_iter()
-            .take(room)
-            .map(|(seq, fault)| Found { seq, fault });
-        self.faults.extend(named);
+        self.faults.extend(found.into_iter().take(room));
     }
 }

@@ -11,8 +11,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use web::{
-    Allowed, Answer, Caller, Code, CursorKey, Fields, Granted, Identifier, Page, Paging, Problem, Query,
-    Read, Write, read,
+    Allowed, Answer, Caller, Code, CursorKey, Fields, Granted, Identifier, NOBODY_ELSE, Page, Paging,
+    Problem, Query, Read, Write, read,
 };
 
 use crate::domain::program::{self, DEFAULT_OVERLAP_MINUTES, Kind, MAX_OVERLAP_MINUTES, NewProgram};
@@ -197,7 +197,7 @@ pub(crate) async fn list(
     let page = Page::cut(items, paging.limit, |last| {
         cursors.seal(LIST_NAME, &caller, &paging, &last.client_id)
     });
-    Ok(HttpResponse::Ok().json(page))
+    Ok(caller.disclose(NOBODY_ELSE, &page).await?)
 }
 
 /// How long the secret before goes on working.

@@ -20,6 +20,7 @@ use crate::domain::totp;
 use crate::error::Error;
 use crate::ops::attempt::{Attempt, attempt};
 use crate::ops::give_tokens::{self, Given};
+use crate::ops::known::known;
 use crate::state::State;
 use crate::store::credentials::{self, Account};
 use crate::store::{refresh_tokens, sign_in_failures, tickets, tokens, totp_secrets};
@@ -32,6 +33,11 @@ const LOGOUT: Allowed = Allowed(&PrincipalKind::ALL);
 /// A refusal leaves no sooner than this after its request came, in milliseconds: hashes of the older system take longer
 /// than ours, and nobody shall learn by the time who has one, or any.
 const REFUSAL_MILLISECONDS: u64 = 500;
+
+/// Why the audit says it was.
+pub(crate) const SIGN_IN_FAILED: &str = "sign-in-failed";
+/// A refresh token that had been exchanged before.
+const REPLAYED: &str = "replayed";
 
 /// The longest e-mail address that is looked for, in bytes.
 pub(crate) const MAX_EMAIL_BYTES: usize = 255;
@@ -162,25 +168,31 @@ pub(crate) async fn login(
         Who::Account(&account.user_id)
     });
     let attempt = attempt(&state, who, from.address).await?;
-    let account = account.filter(|account| account.is_active);
-    let stored = account
-        .as_ref()
-        .and_then(|account| account.password_hash.as_deref());
-    let new_hash = match place.verify(&login.password, stored).await? {
-        Verdict::Wrong => return Err(refused(began).await),
-        Verdict::Right => None,
-        Verdict::RightButOutdated => Some(place.hash(&login.password).await?),
+    let active = account.as_ref().filter(|account| account.is_active);
+    let stored = active.and_then(|account| account.password_hash.as_deref());
+    let new_hash = match (place.verify(&login.password, stored).await?, &account) {
+        (Verdict::Wrong, Some(account)) => return Err(refused_to(&from, account, began).await),
+        (Verdict::Wrong, None) => return Err(refused(began).await),
+        (Verdict::Right, _) => None,
+        (Verdict::RightButOutdated, _) => Some(place.hash(&login.password).await?),
     };
-    let account = account.ok_or(Error::SignInFailed)?;
-    match sign_in(&state, &account, &attempt, new_hash.as_deref()).await? {
+    let account = active.ok_or(Error::SignInFailed)?;
+    match sign_in(&state, &from, account, &attempt, new_hash.as_deref()).await? {
         Some(Shown::Tokens(given)) => Ok(show(&given)),
         Some(Shown::Ticket(ticket)) => Ok(HttpResponse::Ok().json(TicketBody {
             totp_required: true,
             ticket: ticket.reveal(),
             expires_in: 60 * totp::TICKET_MINUTES,
         })),
-        None => Err(refused(began).await),
+        None => Err(refused_to(&from, account, began).await),
     }
+}
+
+/// As [`refused`], on the record of the account that was tried.
+async fn refused_to(from: &Stranger, account: &Account, began: Instant) -> Error {
+    from.refused(known(account.kind, &account.user_id), SIGN_IN_FAILED)
+        .await;
+    refused(began).await
 }
 
 /// What the password has earned.
@@ -192,6 +204,7 @@ enum Shown {
 /// Opens a sign-in, or gives a ticket to who owes a code; nothing where the account is no longer what was verified.
 async fn sign_in(
     state: &State,
+    from: &Stranger,
     verified: &Account,
     attempt: &Attempt,
     new_hash: Option<&str>,
@@ -212,6 +225,7 @@ async fn sign_in(
         credentials::put(&tx, user_id, new_hash).await?;
     }
     sign_in_failures::take_back(&tx, &attempt.subjects);
+    from.audited_in(&tx, known(current.kind, user_id), Vec::new());
     let shown = if totp_secrets::is_confirmed(&tx, user_id).await? {
         let ticket = Token::of(Purpose::Ticket, rand::random());
         tickets::insert(&tx, &ticket.hash(), user_id).await?;
@@ -236,7 +250,7 @@ async fn sign_in(
 #[post("/v1/auth/refresh")]
 pub(crate) async fn refresh(
     state: Data<State>,
-    _: Stranger,
+    from: Stranger,
     Body(body): Body<RefreshBody>,
 ) -> Result<HttpResponse, Error> {
     let shown = Token::sent(Purpose::Refresh, &body.refresh_token).ok_or(Error::SignInFailed)?;
@@ -250,20 +264,24 @@ pub(crate) async fn refresh(
         tx.rollback().await?;
         return Err(Error::SignInFailed);
     };
+    let holder = known(found.kind, &found.subject);
     match found.standing.verdict(found.now) {
         sign_in::Verdict::Good => {
+            from.audited_in(&tx, holder, Vec::new());
             let given = give_tokens::renew(&tx, &found, &shown).await?;
             tx.commit().await?;
             Ok(show(&given))
         }
         sign_in::Verdict::Replayed => {
             refresh_tokens::revoke_family(&tx, found.family).await?;
+            from.refused_in(&tx, holder, REPLAYED);
             tx.commit().await?;
             tracing::warn!(family = %found.family, "a refresh token was shown again: its sign-in is ended");
             Err(Error::SignInFailed)
         }
         sign_in::Verdict::Refused => {
             tx.rollback().await?;
+            from.refused(holder, SIGN_IN_FAILED).await;
             Err(Error::SignInFailed)
         }
     }

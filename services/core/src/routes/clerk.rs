@@ -6,16 +6,25 @@ use actix_web::{HttpRequest, HttpResponse, post};
 use chrono::Utc;
 use serde::Serialize;
 use utoipa::ToSchema;
-use web::{Body, Fields, Problem, Read, Signed, Stranger, read};
+use uuid::Uuid;
+use web::{Body, Fields, Known, Problem, Read, Signed, Stranger, read};
 
 use super::auth::EVERYBODY;
 use crate::domain::clerk::Said;
 use crate::domain::token::{PERSON_SECONDS, Purpose, Token};
+use crate::domain::user::Kind;
 use crate::error::Error;
 use crate::ops::follow_clerk::follow_clerk;
+use crate::ops::known::known;
 use crate::state::State;
 use crate::store::tokens::{self, Holder, NewToken};
 use crate::store::users;
+
+/// Clerk, as the audit names it.
+const CLERK: Known<'_> = Known {
+    holder: web::Holder::Service,
+    id: "clerk",
+};
 
 /// The longest session token that is looked at, in bytes.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -39,7 +48,7 @@ const RETRY_AFTER_SECONDS: u64 = 5;
 #[post("/v1/webhooks/clerk")]
 pub(crate) async fn webhook(
     state: Data<State>,
-    _: Stranger,
+    from: Stranger,
     request: HttpRequest,
     Signed(body): Signed,
 ) -> Result<HttpResponse, Error> {
@@ -51,7 +60,10 @@ pub(crate) async fn webhook(
         Said::read(&body).ok_or_else(|| Problem::malformed_body("This is no webhook of Clerk's users."))?;
     let tx = state.db.begin_worker().await?;
     match follow_clerk(&tx, &state.outbox, &state.erasures, &webhook_id, &said).await {
-        Ok(()) => {
+        Ok(followed) => {
+            if let Some(person) = followed {
+                from.audited_in(&tx, CLERK, vec![person]);
+            }
             tx.commit().await?;
             Ok(HttpResponse::NoContent().finish())
         }
@@ -104,7 +116,7 @@ struct ExchangedBody<'a> {
 #[post("/v1/auth/clerk")]
 pub(crate) async fn exchange(
     state: Data<State>,
-    _: Stranger,
+    from: Stranger,
     Body(session): Body<SessionBody>,
 ) -> Result<HttpResponse, Error> {
     let sessions = state.clerk.sessions.as_ref().ok_or(Error::NotFound)?;
@@ -128,8 +140,10 @@ pub(crate) async fn exchange(
         holder: Holder::User(&user_id),
         scopes: &[],
         lasts_seconds: PERSON_SECONDS,
+        family: Some(Uuid::now_v7()),
     };
     let stored = tokens::insert(&tx, new).await?;
+    from.audited_in(&tx, known(Kind::Client, &user_id), Vec::new());
     tx.commit().await?;
     stored.ok_or_else(Problem::unauthenticated)?;
     Ok(HttpResponse::Ok().json(ExchangedBody {

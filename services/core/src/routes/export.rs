@@ -12,6 +12,7 @@ use db::Tx;
 use futures::stream;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::timeout;
 use web::{Allowed, Caller, Holder, Identifier, NOBODY_ELSE, Problem, Query};
 
 use crate::domain::user::Kind;
@@ -29,7 +30,7 @@ const MAX_STALL: Duration = Duration::from_secs(10);
 /// When to come back while others are exporting, in seconds.
 const RETRY_WHEN_BUSY_SECONDS: u64 = 5;
 
-/// Everything that is held about a person, as of one instant: one JSON object a line. The first has `time`, `user_id` and
+/// Everything that is held about a person, as of one instant and within ten minutes: one JSON object a line. The first has `time`, `user_id` and
 /// `schema_versions`; then each row is `{"schema", "table", "row"}`; the last is `{"end": true, "rows": n}`, and where it
 /// is missing the answer was cut. Passwords, tokens and other secrets are left out.
 #[utoipa::path(
@@ -68,7 +69,7 @@ pub(crate) async fn export(
     };
     let header = header(&user_id, &opened);
     // It ends with the worker's thread, and before that when nobody reads on.
-    rt::spawn(sending.run(header));
+    rt::spawn(sending.run(header, state.max_export));
     let body = stream::unfold(read, async |mut read| Some((read.recv().await?, read)));
     Ok(HttpResponse::Ok().content_type(NDJSON).streaming(Box::pin(body)))
 }
@@ -101,8 +102,10 @@ struct Sending {
 }
 
 impl Sending {
-    async fn run(self, header: Value) {
-        match self.send_all(header).await {
+    /// A reader who takes a little now and then is cut off as well, in the end.
+    async fn run(self, header: Value, max: Duration) {
+        let sent = timeout(max, self.send_all(header)).await;
+        match sent.unwrap_or_else(|_| Err("it took too long".to_owned())) {
             Ok(()) => drop(self.tx.rollback().await),
             Err(cause) => {
                 tracing::warn!(cause, "an export was cut");

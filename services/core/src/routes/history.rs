@@ -36,13 +36,17 @@ struct MessageView {
     conversation_type: ConversationType,
     #[schema(value_type = String, example = "user")]
     sender_role: SenderRole,
+    /// Only where it is the client of the conversation, or the member of staff who asks.
     recipient_id: Option<String>,
     #[schema(value_type = Option<Object>)]
     metadata: Option<Value>,
 }
 
-impl From<Message> for MessageView {
-    fn from(found: Message) -> Self {
+impl MessageView {
+    /// A recipient is kept only where it has an account. Shown to others, it would tell who is in the programme.
+    fn to(caller: &Caller, found: Message) -> Self {
+        let asks = |id: &str| caller.principal.holder == Holder::Staff && caller.principal.id == id;
+        let recipient_id = found.recipient_id.filter(|id| *id == found.user_id || asks(id));
         Self {
             message_id: found.message_id,
             user_id: found.user_id,
@@ -50,7 +54,7 @@ impl From<Message> for MessageView {
             timestamp: found.timestamp,
             conversation_type: found.conversation_type,
             sender_role: found.sender_role,
-            recipient_id: found.recipient_id,
+            recipient_id,
             metadata: found.metadata,
         }
     }
@@ -116,7 +120,10 @@ pub(crate) async fn list(
         // The cursor dates from a time when the client was on the caller's caseload.
         return Err(Problem::invalid_field("?cursor", "must be a next_cursor of this list").into());
     }
-    let items: Vec<MessageView> = found.into_iter().map(MessageView::from).collect();
+    let items: Vec<MessageView> = found
+        .into_iter()
+        .map(|message| MessageView::to(&caller, message))
+        .collect();
     let mut page = Page::cut(items, query.paging.limit, |last| {
         cursors.seal(
             &list,
@@ -149,7 +156,9 @@ pub(crate) async fn find(
     let row = rows.first().ok_or(Error::NotFound)?;
     let found = messages::from_row(row)?;
     let author = found.user_id.clone();
-    Ok(caller.disclose([author], &MessageView::from(found)).await?)
+    Ok(caller
+        .disclose([author], &MessageView::to(&caller, found))
+        .await?)
 }
 
 /// Whether the caller is on call and nothing more: such staff get the last messages of a client in crisis.

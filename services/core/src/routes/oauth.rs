@@ -63,12 +63,12 @@ struct TokenBody<'a> {
 #[post("/oauth/token")]
 pub(crate) async fn issue(
     state: Data<State>,
-    _: Stranger,
+    from: Stranger,
     request: HttpRequest,
     form: Form,
 ) -> Result<HttpResponse, Refusal> {
     let form = form.read()?;
-    let program = Proven::of(&state.db, &request, &form).await?;
+    let program = Proven::of(&state.db, &from, &request, &form).await?;
     match form.get("grant_type") {
         Some(GRANT) => {}
         Some(_) => return Err(Refusal::UnsupportedGrantType),
@@ -81,10 +81,12 @@ pub(crate) async fn issue(
         holder: Holder::Program(&program.client_id),
         scopes: &scopes,
         lasts_seconds: TOKEN_SECONDS,
+        family: None,
     };
     let tx = state.db.begin_worker().await?;
     let stored = tokens::insert(&tx, new).await?;
     api_client_secrets::touch(&tx, program.secret.secret_id).await?;
+    from.audited_in(&tx, program.known(), Vec::new());
     tx.commit().await?;
     stored.ok_or(Refusal::InvalidClient)?;
     Ok(answer(&TokenBody {
@@ -158,16 +160,19 @@ impl From<Active> for Introspection {
 #[post("/oauth/introspect")]
 pub(crate) async fn introspect(
     state: Data<State>,
-    _: Stranger,
+    from: Stranger,
     request: HttpRequest,
     form: Form,
 ) -> Result<HttpResponse, Refusal> {
     let form = form.read()?;
-    let program = Proven::of(&state.db, &request, &form).await?;
+    let program = Proven::of(&state.db, &from, &request, &form).await?;
     let may_see_all = program.secret.kind == Kind::Service.as_str();
     let seen = find(&state, form.get("token"))
         .await?
         .filter(|(_, found)| may_see_all || program.owns(found));
+    let person = seen.iter().filter(|(_, found)| found.client_id.is_none());
+    let people = person.map(|(_, found)| found.principal_id.clone()).collect();
+    from.on_record(program.known(), people).await?;
     Ok(answer(
         &seen
             .map(|(_, found)| Introspection::from(found))
@@ -190,18 +195,19 @@ pub(crate) async fn introspect(
 #[post("/oauth/revoke")]
 pub(crate) async fn revoke(
     state: Data<State>,
-    _: Stranger,
+    from: Stranger,
     request: HttpRequest,
     form: Form,
 ) -> Result<HttpResponse, Refusal> {
     let form = form.read()?;
-    let program = Proven::of(&state.db, &request, &form).await?;
+    let program = Proven::of(&state.db, &from, &request, &form).await?;
     if let Some((hash, found)) = find(&state, form.get("token")).await? {
         if !program.owns(&found) {
             return Err(Refusal::InvalidGrant);
         }
         let tx = state.db.begin_worker().await?;
         tokens::revoke(&tx, &hash).await?;
+        from.audited_in(&tx, program.known(), Vec::new());
         tx.commit().await?;
     }
     Ok(HttpResponse::Ok().finish())

@@ -9,10 +9,8 @@ use web::{Allowed, Answer, Caller, Fields, Granted, Holder, Problem, Read, Write
 
 use super::auth::secret;
 use crate::domain::password;
-use crate::domain::password_hash::Verdict;
-use crate::domain::throttle::Who;
 use crate::error::Error;
-use crate::ops::attempt::attempt;
+use crate::ops::prove_password::{not_the_present_one, prove_password};
 use crate::ops::set_password::{must_be_good, set_password};
 use crate::state::State;
 use crate::store::credentials::{self, Account};
@@ -28,6 +26,9 @@ pub(crate) const PEOPLE: Allowed = Allowed(&[
     PrincipalKind::Auditor,
 ]);
 
+/// Where the present password is sent.
+const CURRENT: &str = "current";
+
 /// The present password and the next one.
 #[derive(ToSchema)]
 pub(crate) struct ChangeBody {
@@ -42,7 +43,7 @@ impl Read for ChangeBody {
     const MAX_BODY_BYTES: usize = 8 * 1024;
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let current = fields.required("current", secret(password::MAX_BYTES));
+        let current = fields.required(CURRENT, secret(password::MAX_BYTES));
         let new = fields.required("new", secret(password::MAX_BYTES));
         Some(Self {
             current: current?,
@@ -91,11 +92,7 @@ pub(crate) async fn change(
     let account = own_account(&state, user_id).await?;
     must_be_good(&account, body.new.expose_secret(), "new")?;
     let place = state.hasher.place()?;
-    attempt(&state, Who::Owner(user_id), None).await?;
-    let stored = account.password_hash.as_deref();
-    if place.verify(&body.current, stored).await? == Verdict::Wrong {
-        return Err(not_the_present_one());
-    }
+    prove_password(&state, &place, &account, (CURRENT, &body.current)).await?;
     let hash = place.hash(&body.new).await?;
     drop(place);
     let tx = state.db.begin_worker().await?;
@@ -103,15 +100,11 @@ pub(crate) async fn change(
         tx.query(credentials::HOLD, &[&user_id]).await?;
         let current = tx.query_one(credentials::FIND, &[&user_id]).await?;
         if credentials::from_row(&current)?.password_hash != account.password_hash {
-            return Err(not_the_present_one());
+            return Err(not_the_present_one(CURRENT));
         }
         let kept = refresh_tokens::family_of(tx, &shown).await?;
         set_password(tx, user_id, &hash, kept).await?;
         Ok(Answer::no_content())
     })
     .await
-}
-
-fn not_the_present_one() -> Error {
-    Error::refused("current", "is not the present password")
 }

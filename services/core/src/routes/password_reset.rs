@@ -11,6 +11,7 @@ use super::auth::{EVERYBODY, MAX_EMAIL_BYTES, MAX_TOKEN_BYTES, secret};
 use crate::domain::password;
 use crate::domain::token::{Purpose, Token};
 use crate::error::Error;
+use crate::ops::known::known;
 use crate::ops::set_password::{must_be_good, set_password};
 use crate::state::State;
 use crate::store::{credentials, password_resets};
@@ -51,10 +52,10 @@ struct AskedBody {
 #[post("/v1/auth/password-reset")]
 pub(crate) async fn ask(
     state: Data<State>,
-    _: Stranger,
+    from: Stranger,
     Body(forgotten): Body<ForgottenBody>,
 ) -> Result<HttpResponse, Error> {
-    state.resets.ask(forgotten.email)?;
+    state.resets.ask(forgotten.email, from)?;
     Ok(HttpResponse::Accepted().json(AskedBody {
         detail: "If there is an account with this address, a mail is on its way.",
     }))
@@ -97,7 +98,7 @@ impl Read for ConfirmBody {
 #[post("/v1/auth/password-reset/confirm")]
 pub(crate) async fn confirm(
     state: Data<State>,
-    _: Stranger,
+    from: Stranger,
     Body(body): Body<ConfirmBody>,
 ) -> Result<HttpResponse, Error> {
     let shown = Token::sent(Purpose::Reset, &body.token).ok_or(Error::SignInFailed)?;
@@ -113,6 +114,7 @@ pub(crate) async fn confirm(
         return Err(Error::SignInFailed);
     }
     set_password(&tx, &account.user_id, &new_hash, None).await?;
+    from.audited_in(&tx, known(account.kind, &account.user_id), Vec::new());
     tx.commit().await?;
     Ok(HttpResponse::NoContent().finish())
 }

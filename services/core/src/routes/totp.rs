@@ -13,14 +13,18 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 use web::{Allowed, Answer, Body, Caller, Code, Fields, Granted, Holder, Problem, Read, Stranger, Write};
 
-use super::auth::{EVERYBODY, MAX_TOKEN_BYTES, TokensBody, refused, secret, show};
+use super::auth::{EVERYBODY, MAX_TOKEN_BYTES, SIGN_IN_FAILED, TokensBody, refused, secret, show};
+use super::password::own_account;
 use crate::cipher::Cipher;
+use crate::domain::password;
 use crate::domain::throttle::Who;
 use crate::domain::token::{Purpose, Token};
 use crate::domain::totp;
 use crate::error::Error;
 use crate::ops::attempt::attempt;
 use crate::ops::give_tokens;
+use crate::ops::known::known;
+use crate::ops::prove_password::prove_password;
 use crate::state::State;
 use crate::store::{credentials, recovery_codes, sign_in_failures, tickets, totp_secrets};
 
@@ -32,6 +36,9 @@ const STAFF: Allowed = Allowed(&[
     PrincipalKind::Admin,
     PrincipalKind::Auditor,
 ]);
+
+/// Where the own password is sent.
+const PASSWORD: &str = "password";
 
 /// The longest code that is looked at, in bytes.
 const MAX_CODE_BYTES: usize = 64;
@@ -92,9 +99,11 @@ pub(crate) async fn sign_in(
     let account = credentials::from_row(&tx.query_one(credentials::FIND, &[&user_id]).await?)?;
     if !tickets::take(&tx, &hash).await? || !take_code(&tx, &state, &user_id, &body.code).await? {
         tx.rollback().await?;
+        from.refused(known(account.kind, &user_id), SIGN_IN_FAILED).await;
         return Err(refused(began).await);
     }
     sign_in_failures::take_back(&tx, &attempt.subjects);
+    from.audited_in(&tx, known(account.kind, &user_id), Vec::new());
     let given = give_tokens::open(&tx, &user_id, account.kind, account.now).await?;
     tx.commit().await?;
     Ok(show(&given))
@@ -135,30 +144,54 @@ struct EnrolmentBody {
     otpauth_url: String,
 }
 
+/// The own password, which a token that somebody found does not tell.
+#[derive(ToSchema)]
+pub(crate) struct EnrolBody {
+    #[schema(value_type = String, format = Password, max_length = 256)]
+    password: SecretString,
+}
+
+impl Read for EnrolBody {
+    const MAX_BODY_BYTES: usize = 2 * 1024;
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(Self {
+            password: fields.required(PASSWORD, secret(password::MAX_BYTES))?,
+        })
+    }
+}
+
 /// Begin to ask for codes at sign-in: what the app must know. Nothing changes before a code confirms it.
 #[utoipa::path(
     tag = "sign-in",
+    request_body = EnrolBody,
     responses(
         (status = 201, body = EnrolmentBody),
-        (status = 409, description = "Codes are asked for already, or this server has no key to seal them by")
+        (status = 409, description = "Codes are asked for already, or this server has no key to seal them by"),
+        (status = 422, description = "It is not the present password"),
+        (status = 429, description = "Too many wrong passwords")
     ),
     extensions(("x-principals" = json!(STAFF)))
 )]
 #[post("/v1/me/totp")]
-pub(crate) async fn enrol(state: Data<State>, request: Write<()>) -> Result<HttpResponse, Error> {
+pub(crate) async fn enrol(state: Data<State>, request: Write<EnrolBody>) -> Result<HttpResponse, Error> {
     must_be_staff(request.caller())?;
-    let Granted { caller, .. } = request.known()?;
+    let Granted { caller, body, .. } = request.known()?;
     let user_id = caller.principal.id.as_str();
+    let cipher = cipher(&state)?;
+    let account = own_account(&state, user_id).await?;
+    let place = state.hasher.place()?;
+    let attempt = prove_password(&state, &place, &account, (PASSWORD, &body.password)).await?;
+    drop(place);
     let secret: [u8; totp::SECRET_BYTES] = rand::random();
-    let sealed = cipher(&state)?
-        .seal(&secret, user_id)
-        .map_err(Problem::internal)?;
+    let sealed = cipher.seal(&secret, user_id).map_err(Problem::internal)?;
     let told = totp::enrolment(secret, user_id).map_err(Problem::internal)?;
     let tx = state.db.begin_worker().await?;
     web::write(tx, &caller, None, async |tx| {
         if !totp_secrets::put(tx, user_id, &sealed).await? {
             return Err(asked_already());
         }
+        sign_in_failures::take_back(tx, &attempt.subjects);
         let body = EnrolmentBody {
             secret: told.secret,
             otpauth_url: told.otpauth_url,

@@ -4,6 +4,7 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpResponse, patch};
 use chrono::{DateTime, Utc};
 use common::PrincipalKind;
+use db::Actor;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -14,8 +15,10 @@ use web::{
 
 use super::users::{MAX_METADATA_BYTES, MAX_NAME_BYTES, MAX_PHONE_BYTES, MAX_USERNAME_BYTES, STATUSES, is};
 use crate::domain::changes::{Changes, Field, Right};
+use crate::domain::throttle::Who;
 use crate::domain::user::{self, Kind};
 use crate::error::Error;
+use crate::ops::attempt::attempt;
 use crate::ops::update_user::update_user;
 use crate::state::State;
 use crate::store::{staff_roles, users};
@@ -126,7 +129,8 @@ struct ChangedBody<'a> {
     request_body = ChangesBody,
     responses(
         (status = 200, body = ChangedBody),
-        (status = 409, description = "username, email, external_id or clerk_user_id is taken, errors names which; or it is the last active admin")
+        (status = 409, description = "username, email, external_id or clerk_user_id is taken, errors names which; or it is the last active admin"),
+        (status = 429, description = "a client asked for ten names within a day")
     ),
     extensions(("x-principals" = json!(CHANGE)))
 )]
@@ -141,11 +145,21 @@ pub(crate) async fn change(
         body: changes,
         key,
     } = request.allow(&CHANGE)?;
+    if caller.principal.holder == Holder::Client && changes.renames() {
+        // Never taken back: a name that is free costs as much as one that is taken, so that none can be hunted.
+        attempt(&state, Who::Renamer(&caller.principal.id), None).await?;
+    }
     let rights = rights(&state, &caller, &user_id).await?;
     let is_admin = rights.contains(&Right::Admin);
     let suspends = is_admin && changes.suspends();
     let (tx, kind) = if is_admin {
         (state.db.begin_worker().await?, None)
+    } else if rights.contains(&Right::App) {
+        // Not as the client: another address ends what was mailed to the one before, which no client's transaction sees.
+        if caller.actor_for(&user_id)? != Actor::Client(user_id.to_string()) {
+            return Err(Error::NotFound);
+        }
+        (state.db.begin_worker().await?, Some(Kind::Client))
     } else {
         let actor = caller.actor_for(&user_id)?;
         (state.db.begin(&actor).await?, Some(Kind::Client))

@@ -90,6 +90,14 @@ pub(crate) struct Taken {
     pub(crate) vanished: i64,
 }
 
+/// Drops the months whose six years are over and whose rows are sealed; returns how many.
+pub(crate) async fn drop_partitions(tx: &Tx) -> Result<u64, db::Error> {
+    let row = tx
+        .query_one("select core.drop_audit_partitions() as dropped", &[])
+        .await?;
+    Ok(row.try_get::<_, i64>("dropped")?.unsigned_abs())
+}
+
 /// Makes the transaction the one sealer; `false` where another one is at work.
 pub(crate) async fn become_sealer(tx: &Tx) -> Result<bool, db::Error> {
     let row = tx
@@ -99,6 +107,16 @@ pub(crate) async fn become_sealer(tx: &Tx) -> Result<bool, db::Error> {
         )
         .await?;
     Ok(row.try_get("is_alone")?)
+}
+
+/// Makes the transaction the one sealer, once the one at work is done.
+pub(crate) async fn wait_to_seal(tx: &Tx) -> Result<(), db::Error> {
+    tx.query_one(
+        "select pg_advisory_xact_lock(hashtextextended('core.audit_seals', 0))",
+        &[],
+    )
+    .await?;
+    Ok(())
 }
 
 /// The last link of the chain.
@@ -155,7 +173,7 @@ pub(crate) async fn insert_seal(tx: &Tx, seal: &Seal, taken: &Taken) -> Result<(
         &[
             &seal.seq,
             &taken.event_ids,
-            &taken.first_at,
+            &seal.first_at,
             &taken.last_at,
             &seal.prev_hash.as_slice(),
             &seal.hash.as_slice(),
@@ -168,7 +186,7 @@ pub(crate) async fn insert_seal(tx: &Tx, seal: &Seal, taken: &Taken) -> Result<(
 
 /// Seals behind `$1`, in order; `$2` limit.
 pub(crate) const SEALS: &str = "
-    select s.seq, s.prev_hash, s.hash, s.mac
+    select s.seq, s.prev_hash, s.hash, s.mac, s.first_at, s.last_at
     from core.audit_seals s
     where s.seq > $1
     order by s.seq
@@ -177,7 +195,7 @@ pub(crate) const SEALS: &str = "
 /// As [`SEALS`], each with how many rows it covers and the hash of what they are now; no more than cover `$3` rows, and
 /// at least one.
 pub(crate) const SEALS_WITH_ROWS: &str = "
-    select s.seq, s.prev_hash, s.hash, s.mac, s.events,
+    select s.seq, s.prev_hash, s.hash, s.mac, s.first_at, s.last_at, s.events,
         (select sha256(coalesce(string_agg(core.audit_row_hash(e), ''::bytea order by e.id), '')) from core.audit_events e
          where e.id = any (s.event_ids) and e.at between s.first_at and s.last_at) as rows_hash
     from (select n.seq, n.prev_hash, n.hash, n.mac, n.event_ids, n.first_at, n.last_at,
@@ -190,14 +208,31 @@ pub(crate) const SEALS_WITH_ROWS: &str = "
     where s.rows_before < $3
     order by s.seq";
 
-/// Where the chain ends and what waits for a seal.
+/// Rows that no seal covers and that do not wait for one: they came past the sealer. Looked for behind the time `$1` up to
+/// `$2`, null for no end; no more than `$3`. One statement, so that a row which is being sealed is seen as one or the other.
+pub(crate) const UNSEALED: &str = "
+    with covered as (
+        select unnest(s.event_ids) as id, s.first_at, s.last_at
+        from core.audit_seals s
+        where tstzrange(s.first_at, s.last_at, '[]')
+            && case when $1::timestamptz > $2::timestamptz then 'empty'::tstzrange else tstzrange($1, $2, '(]') end)
+    select e.id
+    from core.audit_events e
+    where e.at > coalesce($1, '-infinity') and e.at <= coalesce($2, 'infinity')
+      and not exists (select from covered c where c.id = e.id and e.at between c.first_at and c.last_at)
+      and not exists (select from core.audit_pending p where p.id = e.id and p.at = e.at)
+    order by e.id
+    limit $3";
+
+/// Where the chain ends, what waits for a seal, and since when rows are kept.
 pub(crate) const STATE: &str = "
     select coalesce((select max(s.seq) from core.audit_seals s), 0) as last_seq,
-        (select count(*) from core.audit_pending p) as unsealed_events";
+        (select count(*) from core.audit_pending p) as unsealed_events, core.audit_kept_since() as kept_since";
 
 pub(crate) fn seal_from_row(row: &Row) -> Result<Seal, db::Error> {
     Ok(Seal {
         seq: row.try_get("seq")?,
+        first_at: row.try_get("first_at")?,
         prev_hash: hash(row, "prev_hash")?,
         hash: hash(row, "hash")?,
         mac: hash(row, "mac")?,

@@ -105,3 +105,15 @@ pub(crate) async fn insert(
         .await?;
     row.as_ref().map(from_row).transpose()
 }
+
+/// Deletes some of those whose three years are over; returns how many. The ledger refuses it for all others.
+pub(crate) async fn delete_ended(tx: &Tx, limit: i64) -> Result<u64, db::Error> {
+    tx.execute(
+        "delete from core.disclosures d where d.disclosure_id = any (array(
+             select o.disclosure_id from core.disclosures o
+             where o.at < now() - interval '3 years'
+             order by o.at, o.disclosure_id limit $1))",
+        &[&limit],
+    )
+    .await
+}

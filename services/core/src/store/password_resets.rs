@@ -3,6 +3,7 @@
 use db::Tx;
 
 use crate::domain::password_reset::{LASTS_MINUTES, PAUSE_MINUTES};
+use crate::domain::user::Kind;
 
 /// The account that a token sets the password of, while it works. `$1` its hash.
 pub(crate) const FIND: &str = "
@@ -12,13 +13,20 @@ pub(crate) const FIND: &str = "
         left join core.credentials c on c.user_id = u.user_id
     where p.token_hash = $1 and p.used_at is null and p.expires_at > now() and u.status = 'active'";
 
-/// Makes a token for whoever has this address and may sign in, unless one was made a moment ago; the address as the
-/// account has it.
-pub(crate) async fn insert(tx: &Tx, email: &str, hash: &[u8]) -> Result<Option<String>, db::Error> {
+/// For whom a token was made.
+pub(crate) struct Owner {
+    pub(crate) user_id: String,
+    pub(crate) kind: Kind,
+    /// The address as the account has it.
+    pub(crate) email: String,
+}
+
+/// Makes a token for whoever has this address and may sign in, unless one was made a moment ago.
+pub(crate) async fn insert(tx: &Tx, email: &str, hash: &[u8]) -> Result<Option<Owner>, db::Error> {
     let row = tx
         .query_opt(
             "with person as materialized (
-                select u.user_id, u.email from core.users u
+                select u.user_id, u.kind, u.email from core.users u
                 where lower(u.email) = lower($1) and u.status = 'active'
                 for update),
              made as (
@@ -27,11 +35,19 @@ pub(crate) async fn insert(tx: &Tx, email: &str, hash: &[u8]) -> Result<Option<S
                 where not exists (select from core.password_resets r
                     where r.user_id = p.user_id and r.created_at > now() - make_interval(mins => $4))
                 returning user_id)
-             select p.email from person p join made m on m.user_id = p.user_id",
+             select p.user_id, p.kind, p.email from person p join made m on m.user_id = p.user_id",
             &[&email, &hash, &LASTS_MINUTES, &PAUSE_MINUTES],
         )
         .await?;
-    row.map(|row| Ok(row.try_get("email")?)).transpose()
+    let owner = |row: db::Row| {
+        let kind = Kind::parse(row.try_get("kind")?);
+        Ok(Owner {
+            user_id: row.try_get("user_id")?,
+            kind: kind.ok_or_else(|| db::Error::Row("users.kind is no kind".to_owned()))?,
+            email: row.try_get("email")?,
+        })
+    };
+    row.map(owner).transpose()
 }
 
 /// Uses a token; `false` where it does not work any more.

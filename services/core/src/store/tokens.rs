@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use db::{Row, Tx};
+use uuid::Uuid;
 
 /// Who a token is for.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +21,8 @@ pub(crate) struct NewToken<'a> {
     /// Empty: all that the holder may.
     pub(crate) scopes: &'a [String],
     pub(crate) lasts_seconds: i32,
+    /// The sign-in that it belongs to and ends with; none of a token that stands alone.
+    pub(crate) family: Option<Uuid>,
 }
 
 /// Stores a token; returns when it ends, and `None` where there is no such holder.
@@ -27,12 +30,19 @@ pub(crate) async fn insert(tx: &Tx, token: NewToken<'_>) -> Result<Option<DateTi
     let (user, program) = split(token.holder);
     let row = tx
         .query_opt(
-            "insert into core.access_tokens (token_hash, subject, client_id, scopes, expires_at)
-             select $1, $2::varchar, $3::varchar, $4, now() + $5::integer * interval '1 second'
+            "insert into core.access_tokens (token_hash, family, subject, client_id, scopes, expires_at)
+             select $1, $6, $2::varchar, $3::varchar, $4, now() + $5::integer * interval '1 second'
              where exists (select from core.users u where u.user_id = $2)
                 or exists (select from core.api_clients c where c.client_id = $3)
              returning expires_at",
-            &[&token.hash, &user, &program, &token.scopes, &token.lasts_seconds],
+            &[
+                &token.hash,
+                &user,
+                &program,
+                &token.scopes,
+                &token.lasts_seconds,
+                &token.family,
+            ],
         )
         .await?;
     row.map(|row| Ok(row.try_get("expires_at")?)).transpose()

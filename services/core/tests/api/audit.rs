@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::{Harness, message};
 
 /// A client with some rows about them, all sealed; returns how many rows there are.
-async fn sealed(h: &mut Harness, rows: usize) -> i64 {
+pub(crate) async fn sealed(h: &mut Harness, rows: usize) -> i64 {
     h.client("c1", &["counselor"]).await;
     h.run(&format!(
         "select core.write_audit((select jsonb_agg(jsonb_build_object(
@@ -21,16 +21,16 @@ async fn sealed(h: &mut Harness, rows: usize) -> i64 {
 
 impl Harness {
     /// As `recoverly-core verify-audit` does; what it prints, or why it failed.
-    async fn verify_by_command(&self) -> Result<String, String> {
+    pub(crate) async fn verify_by_command(&self) -> Result<String, String> {
         let (db, mut out) = (self.database.pools("core"), Vec::new());
         let sealing = Config::for_testing(self.anchor.clone()).audit;
-        let verified = core_service::admin::audit::verify(&db, sealing, &mut out).await;
+        let verified = core_service::admin::audit::verify(&db, sealing, 10, &mut out).await;
         verified.map_err(|error| error.to_string())?;
         Ok(String::from_utf8(out).unwrap())
     }
 }
 
-async fn verify(h: &Harness) -> Value {
+pub(crate) async fn verify(h: &Harness) -> Value {
     let report = h.call("auditor").get("/v1/audit-events/verify").await;
     assert_eq!(report.code(), 200, "{:?}", report.json);
     report.json
@@ -66,10 +66,26 @@ async fn the_answer_and_its_row_carry_the_same_request_id() {
 }
 
 #[tokio::test]
+async fn no_row_has_an_id_that_a_caller_made_up() {
+    let mut h = Harness::new().await;
+    h.client("c1", &[]).await;
+    let client = h.call("c1").with_header("x-request-id", "c1");
+    let stored = client.post("/v1/messages", &message("c1", "hello")).await;
+    assert_eq!(stored.headers["x-request-id"], "c1", "it comes back");
+    assert_eq!(client.get("/v1/users/c2").await.at("/request_id"), &json!("c1"));
+    let ours = "select count(*) from (select request_id from core.audit_events union all
+         select request_id from core.messages) as r where r.request_id ~ '^[0-9a-f-]{36}$'";
+    assert_eq!(h.database.count(ours).await, 3);
+}
+
+#[tokio::test]
 async fn a_row_holds_no_id_of_a_person() {
     let mut h = Harness::new().await;
     h.client("c1-very-own-id", &["counselor"]).await;
-    h.call("counselor").get("/v1/users/c1-very-own-id/messages").await;
+    h.call("counselor")
+        .with_header("x-request-id", "c1-very-own-id")
+        .get("/v1/users/c1-very-own-id/messages")
+        .await;
     h.call("c1-very-own-id").get("/v1/users/c1-very-own-id").await;
     h.call("counselor_other").get("/v1/users/c1-very-own-id").await;
     h.call("admin")
@@ -123,6 +139,18 @@ async fn a_read_that_cannot_be_audited_shows_nothing() {
     assert!(refused.at("/items").is_null());
     let hidden = h.call("counselor_other").get("/v1/users/c1/messages").await;
     assert_eq!(hidden.code(), 503);
+}
+
+#[tokio::test]
+async fn by_what_right_it_was_is_found_and_not_told() {
+    let mut h = Harness::new().await;
+    h.client("c1", &[]).await;
+    h.run(
+        "select core.write_audit(jsonb_build_array(jsonb_build_object('event_type', 'read', 'actor', 'staff-counselor',
+             'actor_kind', 'staff', 'people', array['c1'], 'action', 'x', 'decision', 'allow', 'purpose', 'caseload')))",
+    )
+    .await;
+    assert_eq!(h.audited("true").await[0]["purpose"], Value::Null);
 }
 
 #[tokio::test]
@@ -253,10 +281,8 @@ async fn an_auditor_finds_rows_by_person_decision_and_request() {
     let mut h = Harness::new().await;
     h.client("c1", &["counselor"]).await;
     h.client("c2", &["counselor"]).await;
-    h.call("counselor")
-        .with_header("x-request-id", "looked-at-c1")
-        .get("/v1/users/c1")
-        .await;
+    let looked_at = h.call("counselor").get("/v1/users/c1").await;
+    let request_id = looked_at.headers["x-request-id"].to_str().unwrap();
     h.call("counselor").get("/v1/users/c2").await;
     h.call("counselor_other").get("/v1/users/c2").await;
     let auditor = h.call("auditor");
@@ -266,7 +292,7 @@ async fn an_auditor_finds_rows_by_person_decision_and_request() {
         found("decision=deny").await[0]["actor_id"],
         "staff-counselor_other"
     );
-    assert_eq!(found("request_id=looked-at-c1").await.len(), 1);
+    assert_eq!(found(&format!("request_id={request_id}")).await.len(), 1);
     assert_eq!(found("user_id=nobody").await.len(), 0);
     // What the auditor looked for about a person is on record as well.
     assert_eq!(found("user_id=c1").await.len(), 2);
@@ -366,7 +392,7 @@ async fn a_sound_audit_verifies_to_its_end() {
 }
 
 /// Changes behind the triggers' backs, as somebody who owns the server could.
-async fn tampered(h: &Harness, change: &str) -> Value {
+pub(crate) async fn tampered(h: &Harness, change: &str) -> Value {
     h.run(&format!(
         "set session_replication_role = replica; {change}; set session_replication_role = origin"
     ))
@@ -527,7 +553,12 @@ async fn edits_deletions_reorders_and_truncations_are_told_apart() {
     .await;
     assert_eq!(
         cut,
-        json!([{"seq": 1, "fault": "rows_changed"}, {"seq": 3, "fault": "cut_off"}])
+        json!([
+            {"seq": 1, "fault": "rows_changed"},
+            {"seq": 3, "fault": "cut_off"},
+            // Its rows stand there still, and nothing covers them any more.
+            {"seq": 2, "fault": "unsealed", "event_id": 7},
+        ])
     );
 }
 

@@ -77,6 +77,9 @@ async fn an_account_at_clerk_is_a_client_here() {
     let made = h.events("core.user.created").await;
     assert_eq!((made.len(), &made[0]["kind"]), (1, &json!("client")));
     let id = made[0]["user_id"].as_str().unwrap();
+    let rows = h.audited("e.actor = 'clerk'").await;
+    assert_eq!(rows.len(), 2, "one for each change");
+    assert_eq!(rows[1]["people"], json!([id]));
     let seen = h.call("admin").get(&format!("/v1/users/{id}")).await;
     for (field, value) in [
         ("username", "user_a-2"),

@@ -21,6 +21,7 @@ use sha2::Sha256;
 use testkit::Answer;
 
 use crate::harness::Harness;
+use crate::sign_in::is_refused;
 
 const ISSUER: &str = "https://clerk.test.example";
 const APP: &str = "https://app.test.example";
@@ -180,6 +181,11 @@ async fn a_session_at_clerk_is_exchanged_for_a_token_of_15_minutes() {
         (me.at("/id"), me.at("/kind")),
         (&json!("client-a"), &json!("client"))
     );
+    let rows = site.h.audited("e.event_type = 'sign_in'").await;
+    assert_eq!(rows[0]["who"], "client-a");
+    let person = site.h.anonymous().with_token(token);
+    assert_eq!(person.post("/v1/auth/logout", &json!({})).await.code(), 204);
+    is_refused(&person).await;
     assert_eq!(site.exchange(&key.token(&json!({}))).await.code(), 200);
     assert_eq!(site.published.asked(), 1, "keys are remembered");
 }

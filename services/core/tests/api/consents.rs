@@ -495,3 +495,42 @@ async fn a_transaction_that_began_before_the_revocation_finds_no_consent_after_i
     assert!(!row.get::<_, bool>("given"));
     assert!(row.get::<_, bool>("given_at_its_beginning"), "at {began}");
 }
+
+#[tokio::test]
+async fn no_service_says_when_a_consent_or_a_disclosure_was() {
+    let h = Harness::with_client("client-a").await;
+    for role in ["recoverly_core", "recoverly_core_worker"] {
+        for (table, columns) in [
+            (
+                "consents",
+                "user_id, purpose, granted_at) values ('client-a', 'memory', now()",
+            ),
+            (
+                "consents",
+                "user_id, purpose, revoked_at) values ('client-a', 'memory', now()",
+            ),
+            (
+                "disclosures",
+                "user_id, recipient, what, notice, at) values ('client-a', 'x', 'x', 'x', now()",
+            ),
+        ] {
+            h.run(&format!(
+                "set role {role};
+                 do $$ begin insert into core.{table} ({columns}); raise exception 'it was taken';
+                 exception when insufficient_privilege then null; end $$"
+            ))
+            .await;
+        }
+    }
+    let consent = h.memory("now() - interval '2 days'", "null", "null").await;
+    h.run(&format!(
+        "update core.consents set revoked_at = now() - interval '1 day' where consent_id = {consent}"
+    ))
+    .await;
+    let now = "select count(*) from core.consents where revoked_at > now() - interval '1 minute'";
+    assert_eq!(
+        h.database.count(now).await,
+        1,
+        "a consent is not taken back in the past"
+    );
+}

@@ -1,7 +1,9 @@
 //! Erasure and export are complete, whatever tables there are.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use core_service::Config;
 use serde_json::{Value, json};
 
 use crate::harness::Harness;
@@ -232,7 +234,25 @@ async fn a_third_export_at_once_is_asked_to_come_again_and_a_reader_who_stops_gi
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(20), again)
+    tokio::time::timeout(Duration::from_secs(20), again)
         .await
         .expect("those who have gone leave room");
+}
+
+#[tokio::test]
+async fn an_export_that_takes_too_long_is_cut_and_has_no_end() {
+    let mut h = Harness::with_config(|config| Config {
+        max_export: Duration::ZERO,
+        ..config
+    })
+    .await;
+    h.client("client-a", &[]).await;
+    let answer = reqwest::Client::new()
+        .get(format!("{}/v1/users/client-a/export", h.app.base_url()))
+        .bearer_auth(h.principals.token("client-a"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(answer.text().await.is_err(), "it is seen to be cut");
 }

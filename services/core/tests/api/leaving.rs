@@ -526,7 +526,7 @@ async fn round(core: &Harness, social: &service::Service, number: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn writes_that_race_an_erasure_resurrect_nothing() {
-    const ROUNDS: usize = 100;
+    const ROUNDS: usize = 25;
     let mut h = Harness::new().await;
     let settings = service::Settings::for_testing(
         "social",

@@ -8,6 +8,7 @@
 
 mod admin;
 mod audit;
+mod audit_chain;
 mod break_glass;
 mod caseload;
 mod clerk;
@@ -22,12 +23,14 @@ mod leases;
 mod leaving;
 mod messages;
 mod oauth;
+mod on_record;
 mod password_reset;
 mod passwords;
 mod planting;
 mod preferences;
 mod programs;
 mod refusals;
+mod retention;
 mod roles;
 mod sign_in;
 mod smtp;

@@ -147,6 +147,37 @@ async fn a_recipient_without_an_account_is_left_out_and_nobody_learns_of_it() {
 }
 
 #[tokio::test]
+async fn a_history_tells_nobody_which_others_have_an_account() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor", "counselor_other"]).await;
+    h.client("client-b", &["counselor"]).await;
+    for recipient in ["client-b", "nobody", "staff-counselor", "client-a"] {
+        let mut sent = message("client-a", recipient);
+        sent["recipient_id"] = json!(recipient);
+        h.call("client-a").post("/v1/messages", &sent).await;
+    }
+    let (own, none, staff) = (json!("client-a"), Value::Null, json!("staff-counselor"));
+    for (caller, to_staff) in [
+        (h.call("client-a"), &none),
+        (h.app_for("client-a"), &none),
+        (h.call("counselor_other"), &none),
+        (h.call("counselor"), &staff),
+    ] {
+        let shown = [own.clone(), to_staff.clone(), none.clone(), none.clone()];
+        let page = caller.get("/v1/users/client-a/messages").await;
+        assert_eq!(column(&page, "recipient_id"), shown);
+        for (id, recipient) in column(&page, "message_id").iter().zip(&shown) {
+            let one = caller.get(&format!("/v1/messages/{id}")).await;
+            assert_eq!(one.at("/recipient_id"), recipient);
+        }
+    }
+    let exported = h.call("client-a").get("/v1/users/client-a/export").await;
+    let exported = String::from_utf8_lossy(&exported.bytes).into_owned();
+    let shows = |id: &str| exported.contains(&format!(r#""recipient_id": "{id}""#));
+    assert!(shows("client-a") && !shows("client-b") && !shows("staff-counselor"));
+}
+
+#[tokio::test]
 async fn a_batch_is_stored_in_its_order_with_an_event_each() {
     let mut h = Harness::new().await;
     h.client("client-a", &[]).await;

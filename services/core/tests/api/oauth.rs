@@ -14,7 +14,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 
 impl Harness {
     /// Posts a form with the secret of a program in the header.
-    async fn oauth(&self, path: &str, (client_id, secret): (&str, &str), form: &str) -> Answer {
+    pub(crate) async fn oauth(&self, path: &str, (client_id, secret): (&str, &str), form: &str) -> Answer {
         let pair = STANDARD.encode(format!("{client_id}:{secret}"));
         let caller = self
             .anonymous()

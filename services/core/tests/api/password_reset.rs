@@ -56,6 +56,14 @@ async fn a_mailed_token_sets_a_new_password_and_ends_every_sign_in() {
         format!("select count(*) from core.password_resets where token_hash = sha256('{token}'::bytea)");
     assert_eq!(h.database.count(&stored).await, 1);
     assert_eq!(h.set_anew(&token, NEW).await.code(), 204);
+    for action in [
+        "POST /v1/auth/password-reset",
+        "POST /v1/auth/password-reset/confirm",
+    ] {
+        let rows = h.audited(&format!("e.action = '{action}'")).await;
+        assert_eq!(rows.len(), 1, "{action}");
+        assert_eq!(rows[0]["who"], "client-a");
+    }
     is_refused(&person.caller).await;
     assert_eq!(h.refresh(&person.refresh_token).await.code(), 401);
     assert_eq!(h.login(&email, PASSWORD).await.code(), 401);

@@ -427,6 +427,38 @@ async fn nobody_reads_what_people_sign_in_with_but_the_service_itself() {
 }
 
 #[tokio::test]
+async fn nobody_s_transaction_reads_or_writes_who_somebody_is_and_whom_they_see() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    h.crisis("client-a", "oncall").await;
+    let rights = "
+        select count(*) from unnest(array['access_tokens', 'api_clients', 'staff_roles', 'caseload_assignments',
+            'temporary_access', 'teams', 'team_members']) as t (name)
+        cross join unnest(array['select', 'insert', 'update', 'delete', 'truncate']) as p (privilege)
+        where has_table_privilege('recoverly_core', 'core.' || t.name, p.privilege)";
+    assert_eq!(h.database.count(rights).await, 0);
+    // Were one of them granted again, the policies would stand.
+    h.run("grant select, insert, update, delete on all tables in schema core to recoverly_core")
+        .await;
+    let admin = db::Actor::Staff("staff-admin".to_owned());
+    for table in [
+        "access_tokens",
+        "api_clients",
+        "staff_roles",
+        "caseload_assignments",
+        "temporary_access",
+    ] {
+        let sql = format!("select count(*) as rows from core.{table}");
+        let seen: i64 = h.database.seen_by("core", &admin, &sql).await[0].get("rows");
+        assert_eq!(seen, 0, "{table}");
+        assert!(h.database.count(&sql).await > 0, "{table}");
+    }
+    let tx = h.database.pools("core").begin(&admin).await.unwrap();
+    let role = "insert into core.staff_roles (user_id, role) values ('staff-admin', 'auditor')";
+    assert!(tx.execute(role, &[]).await.is_err());
+}
+
+#[tokio::test]
 async fn what_sign_ins_leave_behind_is_forgotten_when_it_is_of_no_more_use() {
     let h = Harness::new().await;
     let email = h.may_sign_in("staff-counselor").await;

@@ -45,7 +45,10 @@ impl Harness {
     async fn enrolled(&self) -> Enrolled {
         self.may_sign_in("staff-counselor").await;
         let person = self.signed_in(EMAIL).await;
-        let told = person.caller.post("/v1/me/totp", &json!({})).await;
+        let told = person
+            .caller
+            .post("/v1/me/totp", &json!({ "password": PASSWORD }))
+            .await;
         assert_eq!(told.code(), 201, "{}", told.json);
         let app = app_of(told.at("/secret"));
         let mut enrolled = Enrolled {
@@ -97,6 +100,8 @@ async fn an_enrolled_person_signs_in_by_password_and_code() {
     let answer = h.with_code(&ticket, &enrolled.code(0)).await;
     let person = h.tokens(&answer);
     assert_eq!(person.caller.get("/v1/me").await.at("/id"), "staff-counselor");
+    let by_code = "e.action = 'POST /v1/auth/totp'";
+    assert_eq!(h.audited(by_code).await[0]["people"], json!(["staff-counselor"]));
     assert_eq!(
         h.refresh(&person.refresh_token).await.code(),
         200,
@@ -105,12 +110,40 @@ async fn an_enrolled_person_signs_in_by_password_and_code() {
 }
 
 #[tokio::test]
+async fn who_found_a_token_enrols_nothing() {
+    let h = Harness::with_totp().await;
+    h.may_sign_in("staff-counselor").await;
+    let person = h.signed_in(EMAIL).await;
+    for _ in 0..5 {
+        let guess = json!({"password": "not the password"});
+        let refused = person.caller.post("/v1/me/totp", &guess).await;
+        assert_eq!(
+            (refused.code(), pointers(&refused)),
+            (422, vec!["/password".to_owned()])
+        );
+    }
+    let guess = json!({"password": PASSWORD});
+    let refused = person.caller.post("/v1/me/totp", &guess).await;
+    assert_eq!(refused.code(), 429, "guesses are counted as everywhere");
+    assert_eq!(
+        h.database.count("select count(*) from core.totp_secrets").await,
+        0
+    );
+}
+
+#[tokio::test]
 async fn nothing_changes_before_a_code_confirms_the_app() {
     let h = Harness::with_totp().await;
     h.may_sign_in("staff-counselor").await;
     let person = h.signed_in(EMAIL).await;
-    let first = person.caller.post("/v1/me/totp", &json!({})).await;
-    let second = person.caller.post("/v1/me/totp", &json!({})).await;
+    let first = person
+        .caller
+        .post("/v1/me/totp", &json!({ "password": PASSWORD }))
+        .await;
+    let second = person
+        .caller
+        .post("/v1/me/totp", &json!({ "password": PASSWORD }))
+        .await;
     assert_ne!(first.at("/secret"), second.at("/secret"), "begun anew");
     let url = second.at("/otpauth_url").as_str().unwrap();
     assert!(
@@ -131,7 +164,10 @@ async fn nothing_changes_before_a_code_confirms_the_app() {
     assert_eq!(confirmed.at("/recovery_codes").as_array().map(Vec::len), Some(10));
     h.ticket().await;
     for again in [
-        person.caller.post("/v1/me/totp", &json!({})).await,
+        person
+            .caller
+            .post("/v1/me/totp", &json!({ "password": PASSWORD }))
+            .await,
         confirm(&person.caller, &code).await,
     ] {
         assert_eq!(
@@ -256,7 +292,14 @@ async fn who_lost_everything_is_let_in_by_an_operator() {
     let done = h.admin("forget-totp --user staff-counselor").await.unwrap();
     assert_eq!(done, "staff-counselor is no longer asked for codes\n");
     let person = h.signed_in(EMAIL).await;
-    assert_eq!(person.caller.post("/v1/me/totp", &json!({})).await.code(), 201);
+    assert_eq!(
+        person
+            .caller
+            .post("/v1/me/totp", &json!({ "password": PASSWORD }))
+            .await
+            .code(),
+        201
+    );
     assert_eq!(
         h.admin("forget-totp --user staff-oncall").await.unwrap(),
         "staff-oncall was not asked for codes\n"
@@ -277,7 +320,10 @@ async fn second_factors_are_for_staff_on_a_server_with_a_key() {
         }
         assert_eq!(h.anonymous().post(path, &json!({})).await.code(), 401);
     }
-    let refused = h.call("counselor").post("/v1/me/totp", &json!({})).await;
+    let refused = h
+        .call("counselor")
+        .post("/v1/me/totp", &json!({ "password": PASSWORD }))
+        .await;
     assert_eq!(
         (refused.code(), refused.at("/type")),
         (409, &json!("/problems/wrong-state"))

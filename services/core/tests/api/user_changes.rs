@@ -111,6 +111,37 @@ async fn a_taken_name_is_a_conflict_that_says_which() {
 }
 
 #[tokio::test]
+async fn a_client_asks_for_ten_names_a_day_and_free_ones_count_too() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &[]).await;
+    h.client("client-b", &[]).await;
+    let client = h.call("client-a");
+    for number in 0..10 {
+        h.run("update core.sign_in_failures set blocked_until = now()")
+            .await;
+        let (name, code) = match number % 2 {
+            0 => ("client-b".to_owned(), 409),
+            _ => (format!("name-{number}"), 200),
+        };
+        let asked = patch(&client, "client-a", &json!({"username": name})).await;
+        assert_eq!(asked.code(), code, "{number}");
+    }
+    let refused = patch(&client, "client-a", &json!({"username": "another"})).await;
+    assert_eq!(refused.code(), 429);
+    let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((86_000..=86_400).contains(&wait), "{wait}");
+    assert_eq!(stored(&h, "client-a", "username").await, json!("name-9"));
+    let other = patch(&client, "client-a", &json!({"phone": "1"})).await;
+    assert_eq!(other.code(), 200, "all else can be changed");
+    let by_app = patch(&h.app_for("client-a"), "client-a", &json!({"username": "new"})).await;
+    assert_eq!(
+        by_app.code(),
+        200,
+        "and the app, which knows its clients, by nobody's count"
+    );
+}
+
+#[tokio::test]
 async fn nobody_changes_a_field_that_is_not_theirs() {
     let mut h = Harness::new().await;
     h.client("client-a", &["counselor"]).await;
@@ -307,18 +338,15 @@ async fn a_repeated_change_under_a_key_is_one_change() {
 async fn what_was_mailed_to_the_address_before_is_of_no_use_after() {
     let mut h = Harness::new().await;
     h.client("client-a", &[]).await;
-    h.run(
-        "insert into core.password_resets (token_hash, user_id, expires_at)
-           values (sha256('x'), 'client-a', now() + interval '10 minutes')",
-    )
-    .await;
-    let admin = h.call("admin");
-    assert_eq!(
-        patch(&admin, "client-a", &json!({"email": "new@mail.example"}))
-            .await
-            .code(),
-        200
-    );
-    let usable = "select count(*) from core.password_resets where used_at is null and expires_at > now()";
-    assert_eq!(h.database.count(usable).await, 0);
+    for caller in ["admin", "app"] {
+        h.run(&format!(
+            "insert into core.password_resets (token_hash, user_id, expires_at)
+               values (sha256('{caller}'), 'client-a', now() + interval '10 minutes')"
+        ))
+        .await;
+        let body = json!({"email": format!("{caller}@mail.example")});
+        assert_eq!(patch(&h.call(caller), "client-a", &body).await.code(), 200);
+        let usable = "select count(*) from core.password_resets where used_at is null and expires_at > now()";
+        assert_eq!(h.database.count(usable).await, 0, "{caller}");
+    }
 }

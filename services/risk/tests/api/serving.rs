@@ -29,3 +29,17 @@ async fn the_service_may_read_no_message_and_no_name() {
     ];
     serving::may_read_none_of(&world.database.pools("risk"), &secrets).await;
 }
+
+#[tokio::test]
+async fn answers_events_and_receipts_go_when_their_term_is_over() {
+    let world = World::new().await;
+    serving::plant_what_ends(&world.database, "risk").await;
+    assert_eq!(world.app.round("retention").await.unwrap(), 3);
+    serving::keeps_what_has_not_ended(&world.database, "risk").await;
+    assert_eq!(
+        world.app.round("retention").await.unwrap(),
+        0,
+        "again does nothing"
+    );
+    world.app.stop().await;
+}

@@ -17,4 +17,5 @@ mod predictions;
 mod profiles;
 mod published;
 mod reference;
+mod retention;
 mod rules;

@@ -6,12 +6,15 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use db::Db;
 use subtle::ConstantTimeEq;
-use web::{Guess, Parameters};
+use web::{Guess, Holder, Known, Parameters, Stranger};
 
 use super::refusal::Refusal;
 use crate::domain::token::Token;
 use crate::store::api_client_secrets::{self, Secret};
 use crate::store::tokens::Active;
+
+/// Why the audit says that a program was refused.
+const INVALID_CLIENT: &str = "invalid-client";
 
 /// A program that has shown a secret of its own.
 pub(super) struct Proven {
@@ -21,7 +24,12 @@ pub(super) struct Proven {
 
 impl Proven {
     /// The program that a request comes from.
-    pub(super) async fn of(db: &Db, request: &HttpRequest, form: &Parameters) -> Result<Self, Refusal> {
+    pub(super) async fn of(
+        db: &Db,
+        from: &Stranger,
+        request: &HttpRequest,
+        form: &Parameters,
+    ) -> Result<Self, Refusal> {
         let (client_id, shown) = presented(request, form)?;
         if !web::read::is_identifier(&client_id) {
             return Err(Refusal::InvalidClient);
@@ -33,18 +41,32 @@ impl Proven {
             .map(api_client_secrets::from_row)
             .collect::<Result<Vec<_>, _>>()?;
         let shown = shown.hash();
-        let known = |secret: &Secret| bool::from(secret.secret_hash.ct_eq(&shown));
-        match live.into_iter().find(known) {
-            Some(secret) => Ok(Self { client_id, secret }),
-            None => {
-                guess.was_wrong();
-                Err(Refusal::InvalidClient)
-            }
+        if let Some(secret) = live.iter().find(|secret| secret.secret_hash.ct_eq(&shown).into()) {
+            let secret = secret.clone();
+            return Ok(Self { client_id, secret });
         }
+        guess.was_wrong();
+        if let Some(secret) = live.first() {
+            from.refused(known(&client_id, secret), INVALID_CLIENT).await;
+        }
+        Err(Refusal::InvalidClient)
+    }
+
+    /// As the audit names it.
+    pub(super) fn known(&self) -> Known<'_> {
+        known(&self.client_id, &self.secret)
     }
 
     pub(super) fn owns(&self, token: &Active) -> bool {
         token.client_id.as_ref() == Some(&self.client_id)
+    }
+}
+
+fn known<'a>(client_id: &'a str, secret: &Secret) -> Known<'a> {
+    let holder = Holder::parse(&secret.kind).unwrap_or(Holder::Service);
+    Known {
+        holder,
+        id: client_id,
     }
 }
 
