@@ -40,7 +40,8 @@ alter table core.messages add constraint fk_messages_thread
 create table core.message_ai_metadata (
     message_id bigint not null references core.messages (message_id) on delete cascade,
     user_id varchar(255) references core.users (user_id) on delete cascade,
-    ai_core_version varchar(20) not null,
+    reply_to bigint references core.messages (message_id) on delete set null,
+    ai_core_version varchar(20),
     persona varchar(100),
     tone varchar(100),
     behavior varchar(100),
@@ -70,6 +71,7 @@ create table core.message_ai_metadata (
     constraint ck_message_ai_metadata_mistake check (is_mistake in (0, 1)),
     -- No version has what belongs to another one.
     constraint ck_message_ai_metadata_mix check (case
+        when ai_core_version is null then num_nonnulls(confidence, tone, behavior, signal_strength, context_clarity, needs_knowledge) = 0
         when ai_core_version like '1.%' then num_nonnulls(tone, behavior, signal_strength, context_clarity, needs_knowledge) = 0
         when ai_core_version = '2.0' then num_nonnulls(confidence, signal_strength, context_clarity, needs_knowledge) = 0
         else confidence is null end)
@@ -78,7 +80,8 @@ create table core.message_ai_metadata (
 comment on table core.message_ai_metadata is 'What the companion''s models said about a reply they wrote, and what reviewers said of it.';
 comment on column core.message_ai_metadata.message_id is 'The reply.';
 comment on column core.message_ai_metadata.user_id is 'The client of the conversation; null once anonymised.';
-comment on column core.message_ai_metadata.ai_core_version is '1.x, 2.0 or 2.1: it decides which of the columns below there are.';
+comment on column core.message_ai_metadata.reply_to is 'What it replies to, where both were stored as one turn.';
+comment on column core.message_ai_metadata.ai_core_version is '1.x, 2.0 or 2.1: it decides which of the columns below there are. Null where nothing was said that tells versions apart.';
 comment on column core.message_ai_metadata.persona is 'Persona in 1.x; the persona that was used in later versions.';
 comment on column core.message_ai_metadata.tone is 'From 2.0 on: such as casual, technical.';
 comment on column core.message_ai_metadata.behavior is 'From 2.0 on: such as normal, cautious.';
@@ -99,6 +102,7 @@ comment on column core.message_ai_metadata.mistake_note is 'The reviewer''s note
 comment on column core.message_ai_metadata.reviewed_by is 'Who reviewed it last.';
 comment on column core.message_ai_metadata.reviewed_at is 'When.';
 
+create index idx_message_ai_metadata_reply_to on core.message_ai_metadata (reply_to) where reply_to is not null;
 create index idx_message_ai_metadata_user on core.message_ai_metadata (user_id);
 create index idx_message_ai_metadata_mistakes on core.message_ai_metadata (message_id desc) where is_mistake = 1;
 create index idx_message_ai_metadata_reviewer on core.message_ai_metadata (reviewed_by) where reviewed_by is not null;

@@ -1,5 +1,6 @@
 //! Every path of the core service.
 
+mod ai;
 mod api_clients;
 mod audit;
 mod auth;
@@ -19,10 +20,13 @@ mod password;
 mod password_reset;
 mod preferences;
 mod profile;
+mod reviews;
 mod roles;
 mod stated_preferences;
 mod teams;
+mod threads;
 mod totp;
+mod turns;
 mod user_changes;
 mod users;
 
@@ -87,6 +91,16 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(messages::create_batch)
         .service(history::list)
         .service(history::find)
+        .service(reviews::review)
+        .service(reviews::list)
+        .service(threads::put_thread)
+        .service(threads::list)
+        .service(threads::find)
+        .service(threads::delete_thread)
+        .service(turns::create)
+        .service(turns::window)
+        .service(turns::warm)
+        .service(turns::forget)
         // what a client prefers
         .service(preferences::find)
         .service(preferences::replace)

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use common::{ConversationType, SenderRole};
 use db::{Row, Tx};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::word;
 use crate::domain::message::NewMessage;
@@ -93,36 +94,38 @@ pub(crate) struct Stored {
     pub(crate) timestamp: DateTime<Utc>,
 }
 
-/// Stores messages, each with the role it was given; returns what became of them in the order given.
+/// Stores messages, each with the role it was given and the row of its thread; returns what became of them in the order
+/// given.
 pub(crate) async fn insert(
     tx: &Tx,
     request_id: &str,
-    messages: &[(NewMessage, SenderRole)],
+    messages: &[(NewMessage, SenderRole, Option<Uuid>)],
 ) -> Result<Vec<Stored>, db::Error> {
     // Ids are drawn in the order of the ordinality, and returned sorted: the n-th is that of the n-th message.
     let rows = tx
         .query(
             "with stored as (
                 insert into core.messages (user_id, message_text, timestamp, conversation_type, sender_role,
-                    recipient_id, metadata, request_id)
+                    recipient_id, metadata, request_id, thread_pk)
                 select n.user_id, n.message_text, coalesce(n.timestamp, now()), n.conversation_type, n.sender_role,
-                    n.recipient_id, n.metadata, $8
+                    n.recipient_id, n.metadata, $8, n.thread_pk
                 from unnest($1::varchar[], $2::text[], $3::timestamptz[], $4::varchar[], $5::varchar[],
-                    $6::varchar[], $7::jsonb[]) with ordinality
+                    $6::varchar[], $7::jsonb[], $9::uuid[]) with ordinality
                     as n (user_id, message_text, timestamp, conversation_type, sender_role, recipient_id, metadata,
-                        position)
+                        thread_pk, position)
                 order by n.position
                 returning message_id, timestamp)
             select message_id, timestamp from stored order by message_id",
             &[
-                &messages.iter().map(|(message, _)| message.user_id.as_str()).collect::<Vec<_>>(),
-                &messages.iter().map(|(message, _)| message.message_text.as_str()).collect::<Vec<_>>(),
-                &messages.iter().map(|(message, _)| message.timestamp).collect::<Vec<_>>(),
-                &messages.iter().map(|(message, _)| message.conversation_type.as_str()).collect::<Vec<_>>(),
-                &messages.iter().map(|(_, role)| role.as_str()).collect::<Vec<_>>(),
-                &messages.iter().map(|(message, _)| message.recipient_id.as_deref()).collect::<Vec<_>>(),
-                &messages.iter().map(|(message, _)| message.metadata.as_ref()).collect::<Vec<_>>(),
+                &messages.iter().map(|(message, _, _)| message.user_id.as_str()).collect::<Vec<_>>(),
+                &messages.iter().map(|(message, _, _)| message.message_text.as_str()).collect::<Vec<_>>(),
+                &messages.iter().map(|(message, _, _)| message.timestamp).collect::<Vec<_>>(),
+                &messages.iter().map(|(message, _, _)| message.conversation_type.as_str()).collect::<Vec<_>>(),
+                &messages.iter().map(|(_, role, _)| role.as_str()).collect::<Vec<_>>(),
+                &messages.iter().map(|(message, _, _)| message.recipient_id.as_deref()).collect::<Vec<_>>(),
+                &messages.iter().map(|(message, _, _)| message.metadata.as_ref()).collect::<Vec<_>>(),
                 &request_id,
+                &messages.iter().map(|(_, _, thread)| *thread).collect::<Vec<_>>(),
             ],
         )
         .await?;
