@@ -23,9 +23,9 @@ comment on column core.chat_threads.id is 'Row id, by which messages name their 
 comment on column core.chat_threads.user_id is 'The client.';
 comment on column core.chat_threads.role is 'In which role the companion speaks, such as companion, local_guide or study_guide.';
 comment on column core.chat_threads.thread_id is 'The app''s name of the thread, unique for client and role.';
-comment on column core.chat_threads.title is 'What lists show.';
+comment on column core.chat_threads.title is 'What lists show; empty until the first turn of a thread that was made without one.';
 comment on column core.chat_threads.created_at is 'When it was begun.';
-comment on column core.chat_threads.updated_at is 'Its last turn, or when it was renamed.';
+comment on column core.chat_threads.updated_at is 'When something was said in it last, or it was renamed.';
 comment on column core.chat_threads.last_turn_id is 'The reply of the last turn; what short-term memory must end with to be current.';
 comment on column core.chat_threads.window_from is 'Short-term memory holds turns behind this message; moved when the client has it forgotten.';
 
@@ -33,6 +33,8 @@ create index idx_chat_threads_user_activity on core.chat_threads (user_id, updat
 
 alter table core.messages add column thread_pk uuid;
 comment on column core.messages.thread_pk is 'The thread it belongs to, where it is part of one.';
+alter table core.messages add column answers bigint;
+comment on column core.messages.answers is 'The message it replies to, where both came as a turn.';
 -- Every row has none yet: nothing is to be looked up.
 alter table core.messages add constraint fk_messages_thread
     foreign key (thread_pk, user_id) references core.chat_threads (id, user_id) on delete cascade not valid;
@@ -40,7 +42,6 @@ alter table core.messages add constraint fk_messages_thread
 create table core.message_ai_metadata (
     message_id bigint not null references core.messages (message_id) on delete cascade,
     user_id varchar(255) references core.users (user_id) on delete cascade,
-    reply_to bigint references core.messages (message_id) on delete set null,
     ai_core_version varchar(20),
     persona varchar(100),
     tone varchar(100),
@@ -80,7 +81,6 @@ create table core.message_ai_metadata (
 comment on table core.message_ai_metadata is 'What the companion''s models said about a reply they wrote, and what reviewers said of it.';
 comment on column core.message_ai_metadata.message_id is 'The reply.';
 comment on column core.message_ai_metadata.user_id is 'The client of the conversation; null once anonymised.';
-comment on column core.message_ai_metadata.reply_to is 'What it replies to, where both were stored as one turn.';
 comment on column core.message_ai_metadata.ai_core_version is '1.x, 2.0 or 2.1: it decides which of the columns below there are. Null where nothing was said that tells versions apart.';
 comment on column core.message_ai_metadata.persona is 'Persona in 1.x; the persona that was used in later versions.';
 comment on column core.message_ai_metadata.tone is 'From 2.0 on: such as casual, technical.';
@@ -102,9 +102,8 @@ comment on column core.message_ai_metadata.mistake_note is 'The reviewer''s note
 comment on column core.message_ai_metadata.reviewed_by is 'Who reviewed it last.';
 comment on column core.message_ai_metadata.reviewed_at is 'When.';
 
-create index idx_message_ai_metadata_reply_to on core.message_ai_metadata (reply_to) where reply_to is not null;
 create index idx_message_ai_metadata_user on core.message_ai_metadata (user_id);
-create index idx_message_ai_metadata_mistakes on core.message_ai_metadata (message_id desc) where is_mistake = 1;
+create index idx_message_ai_metadata_mistakes on core.message_ai_metadata (user_id, message_id desc) where is_mistake = 1;
 create index idx_message_ai_metadata_reviewer on core.message_ai_metadata (reviewed_by) where reviewed_by is not null;
 
 alter table core.chat_threads enable row level security;

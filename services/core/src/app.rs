@@ -126,14 +126,8 @@ fn jobs(state: &Arc<State>) -> Vec<Job> {
 fn watched(readiness: Readiness, short_term: &ShortTerm) -> Readiness {
     let short_term = short_term.clone();
     readiness.watch("redis", move || {
-        let works = short_term.works();
-        async move {
-            if works {
-                Ok(())
-            } else {
-                Err("did not answer when it was last asked")
-            }
-        }
+        let short_term = short_term.clone();
+        async move { short_term.ping().await }
     })
 }
 

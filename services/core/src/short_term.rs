@@ -10,15 +10,24 @@ use std::time::{Duration, Instant};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::domain::thread::Turn;
-use crate::store::threads::{Held, Place};
+use crate::domain::thread::{Turn, Window};
+use crate::store::threads::Place;
 
 /// What Redis is given for an answer, connection included: a request must not wait for a cache.
-const TIMEOUT: Duration = Duration::from_millis(200);
-/// How long it is left alone after it did not answer.
-const PAUSE: Duration = Duration::from_secs(2);
-/// Keys that a step of a sweep looks at.
-const SCAN_KEYS: usize = 500;
+const MAX_WAIT_MILLISECONDS: u64 = 100;
+/// How long a connection may take, which is made in the background once it was given up by who needed it first.
+const MAX_CONNECT_MILLISECONDS: u64 = 1_000;
+/// How long Redis is left alone after it did not answer.
+const PAUSE_MILLISECONDS: u64 = 1_000;
+/// Keys that one step of a sweep looks at, about.
+const SCAN_KEYS: usize = 1_000;
+/// Steps of a sweep in one round.
+const MAX_SCAN_STEPS: usize = 20;
+/// Keys that are deleted by one command, at most.
+const MAX_DELETED_KEYS: usize = 1_000;
+
+/// In front of client, role and thread.
+const KEY: &str = "memory:short_term:";
 
 /// Appends a turn behind the one that must be the last, or lets go of a window that ends with another.
 /// Key; the turn before (0 where it is the first), the turn, how many are kept, for how many seconds.
@@ -71,11 +80,32 @@ struct Inner {
     /// Milliseconds after `began` until which Redis is left alone.
     rests_until: AtomicU64,
     works: AtomicBool,
+    /// Where the next sweep begins.
+    sweep_from: AtomicU64,
 }
 
 /// Redis did not do it.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("Redis does not answer")]
 pub(crate) struct Away;
+
+/// A thread of which a window is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    pub(crate) user_id: String,
+    pub(crate) role: String,
+    pub(crate) thread_id: String,
+}
+
+impl Kept {
+    pub(crate) fn place(&self) -> Place<'_> {
+        Place {
+            user_id: &self.user_id,
+            role: &self.role,
+            thread_id: &self.thread_id,
+        }
+    }
+}
 
 impl ShortTerm {
     /// Connects when it is first needed.
@@ -85,21 +115,25 @@ impl ShortTerm {
     pub(crate) fn new(config: ShortTermConfig) -> Result<Self, redis::RedisError> {
         let client = redis::Client::open(config.url.expose_secret())?;
         let settings = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(TIMEOUT))
-            .set_response_timeout(Some(TIMEOUT))
-            .set_number_of_retries(1);
+            .set_connection_timeout(Some(Duration::from_millis(MAX_CONNECT_MILLISECONDS)))
+            .set_response_timeout(None)
+            .set_number_of_retries(0);
         Ok(Self(Arc::new(Inner {
             connection: ConnectionManager::new_lazy_with_config(client, settings)?,
             config,
             began: Instant::now(),
             rests_until: AtomicU64::new(0),
             works: AtomicBool::new(true),
+            sweep_from: AtomicU64::new(0),
         })))
     }
 
-    /// Whether Redis did what it was last asked.
-    pub(crate) fn works(&self) -> bool {
-        self.0.works.load(Ordering::Relaxed)
+    /// Whether Redis answers.
+    ///
+    /// # Errors
+    /// Where it does not.
+    pub(crate) async fn ping(&self) -> Result<(), Away> {
+        self.ask::<String>(&redis::cmd("PING")).await.map(drop)
     }
 
     /// Turns of a window.
@@ -116,21 +150,15 @@ impl ShortTerm {
         turns.collect::<Result<_, _>>().unwrap_or_default()
     }
 
-    /// Appends a turn that is stored. Where that fails, the window ends with another turn than the thread, and is built
-    /// anew by whoever reads it.
-    pub(crate) async fn append(&self, place: Place<'_>, before: &Held, turn: &Turn) {
+    /// Appends a turn that is stored to the window as it was before. Where that fails, the window ends with another turn
+    /// than the thread, and is built anew by whoever reads it.
+    pub(crate) async fn append(&self, place: Place<'_>, before: Window, turn: &Turn) {
         let Ok(text) = serde_json::to_string(turn) else {
             return;
         };
-        // Behind what was forgotten, the window begins anew.
-        let last = if before.last_turn_id > before.window_from {
-            before.last_turn_id
-        } else {
-            0
-        };
         let mut command = self.script(APPEND, place);
         command
-            .arg(last)
+            .arg(before.last())
             .arg(text)
             .arg(self.0.config.turns)
             .arg(self.0.config.seconds);
@@ -147,51 +175,44 @@ impl ShortTerm {
         self.ask::<i64>(&command).await.ok();
     }
 
-    /// Lets go of windows. Where Redis is away, they are found again by [`Self::people`].
-    pub(crate) async fn forget(&self, user_id: &str, threads: &[(String, String)]) {
-        if threads.is_empty() {
-            return;
+    /// Lets go of windows. Where Redis is away, a sweep finds them again if their threads are gone.
+    pub(crate) async fn forget<'a>(&self, places: impl IntoIterator<Item = Place<'a>>) {
+        let keys: Vec<String> = places.into_iter().map(|place| self.key(place)).collect();
+        for keys in keys.chunks(MAX_DELETED_KEYS) {
+            let mut command = redis::cmd("UNLINK");
+            command.arg(keys);
+            if self.ask::<i64>(&command).await.is_err() {
+                return;
+            }
         }
-        let mut command = redis::cmd("DEL");
-        for (role, thread_id) in threads {
-            command.arg(self.key(Place {
-                user_id,
-                role,
-                thread_id,
-            }));
-        }
-        self.ask::<i64>(&command).await.ok();
     }
 
-    /// A step through all windows: each key with the person in it, and where the next step begins; 0 at the end.
+    /// Some of the threads of which windows are kept, beginning where the last call ended.
     ///
     /// # Errors
     /// Where Redis is away.
-    pub(crate) async fn people(&self, cursor: u64) -> Result<(u64, Vec<(String, String)>), Away> {
-        let start = format!("{}memory:short_term:", self.0.config.prefix);
-        let mut command = redis::cmd("SCAN");
-        command
-            .arg(cursor)
-            .arg("MATCH")
-            .arg(format!("{start}*"))
-            .arg("COUNT")
-            .arg(SCAN_KEYS);
-        let (next, keys): (u64, Vec<String>) = self.ask(&command).await?;
-        let named = keys.into_iter().filter_map(|key| {
-            let person = key.strip_prefix(&start)?.split(':').next()?.to_owned();
-            Some((key, person))
-        });
-        Ok((next, named.collect()))
-    }
-
-    /// Deletes keys of [`Self::people`].
-    ///
-    /// # Errors
-    /// Where Redis is away.
-    pub(crate) async fn delete(&self, keys: &[String]) -> Result<u64, Away> {
-        let mut command = redis::cmd("DEL");
-        command.arg(keys);
-        self.ask(&command).await
+    pub(crate) async fn some_kept(&self) -> Result<Vec<Kept>, Away> {
+        let start = format!("{}{KEY}", self.0.config.prefix);
+        let mut kept = Vec::new();
+        for _ in 0..MAX_SCAN_STEPS {
+            let mut command = redis::cmd("SCAN");
+            command
+                .arg(self.0.sweep_from.load(Ordering::Relaxed))
+                .arg("MATCH")
+                .arg(format!("{start}*"))
+                .arg("COUNT")
+                .arg(SCAN_KEYS);
+            let (next, keys): (u64, Vec<String>) = self.ask(&command).await?;
+            self.0.sweep_from.store(next, Ordering::Relaxed);
+            kept.extend(
+                keys.iter()
+                    .filter_map(|key| kept_under(key.strip_prefix(&start)?)),
+            );
+            if next == 0 {
+                break;
+            }
+        }
+        Ok(kept)
     }
 
     fn key(
@@ -203,7 +224,7 @@ impl ShortTerm {
         }: Place<'_>,
     ) -> String {
         let prefix = &self.0.config.prefix;
-        format!("{prefix}memory:short_term:{user_id}:{role}:{thread_id}")
+        format!("{prefix}{KEY}{user_id}:{role}:{thread_id}")
     }
 
     fn script(&self, script: &str, place: Place<'_>) -> redis::Cmd {
@@ -220,18 +241,18 @@ impl ShortTerm {
         let mut connection = self.0.connection.clone();
         let twice = async {
             match command.query_async(&mut connection).await {
-                Err(error) if !error.is_timeout() => command.query_async(&mut connection).await,
+                Err(error) if error.is_io_error() => command.query_async(&mut connection).await,
                 done => done,
             }
         };
-        let done = tokio::time::timeout(2 * TIMEOUT, twice).await;
+        let done = tokio::time::timeout(Duration::from_millis(MAX_WAIT_MILLISECONDS), twice).await;
         let works = matches!(done, Ok(Ok(_)));
         if self.0.works.swap(works, Ordering::Relaxed) != works {
             tracing::warn!(works, "short-term memory comes or goes");
         }
         if !works {
-            let pause = u64::try_from(PAUSE.as_millis()).unwrap_or_default();
-            self.0.rests_until.store(self.now() + pause, Ordering::Relaxed);
+            let until = self.now() + PAUSE_MILLISECONDS;
+            self.0.rests_until.store(until, Ordering::Relaxed);
         }
         done.map_err(|_| Away)?.map_err(|_| Away)
     }
@@ -239,4 +260,15 @@ impl ShortTerm {
     fn now(&self) -> u64 {
         u64::try_from(self.0.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
+}
+
+/// What a key names behind its beginning; no id holds a colon.
+fn kept_under(names: &str) -> Option<Kept> {
+    let mut names = names.split(':').map(str::to_owned);
+    let kept = Kept {
+        user_id: names.next()?,
+        role: names.next()?,
+        thread_id: names.next()?,
+    };
+    names.next().is_none().then_some(kept)
 }

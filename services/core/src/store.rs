@@ -29,6 +29,7 @@ pub(crate) mod threads;
 pub(crate) mod tickets;
 pub(crate) mod tokens;
 pub(crate) mod totp_secrets;
+pub(crate) mod turns;
 pub(crate) mod user_preferences;
 pub(crate) mod user_profiles;
 pub(crate) mod users;

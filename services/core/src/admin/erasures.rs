@@ -87,10 +87,11 @@ async fn erase(db: &Db, key: &ErasureKey, user_id: &str) -> Result<Option<Counts
     loop {
         let tx = db.begin_worker().await?;
         match erase_user(&tx, &outbox, key, user_id, &Requester::Operator).await {
-            Ok(counts) => {
+            // What short-term memory keeps of the person, the service's own job finds.
+            Ok(erased) => {
                 web::by_operator(&tx, "admin erase", vec![user_id.to_owned()]);
                 tx.commit().await?;
-                return Ok(Some(counts));
+                return Ok(Some(erased.counts));
             }
             Err(Error::NotFound) => return Ok(None),
             Err(Error::Db(db::Error::Serialization)) if attempt < MAX_ATTEMPTS => attempt += 1,

@@ -1,5 +1,6 @@
 //! What models say about a reply, as bodies carry it.
 
+use common::Probability;
 use serde_json::Value;
 use utoipa::ToSchema;
 use web::{Fields, Read, read};
@@ -54,14 +55,19 @@ impl Read for AiMetadata {
                 .then_some(text)
                 .ok_or_else(|| web::Fault::new("must be 1.x, 2.0 or 2.1"))
         };
+        let share = |value: &web::Value| {
+            let share = Probability::new(read::number(value)?);
+            let share = share.ok_or_else(|| web::Fault::new("must be a number from 0 to 1"));
+            share.map(Probability::as_f64)
+        };
         let word = || read::text(1..=MAX_WORD_BYTES);
         let ai_core_version = fields.optional("ai_core_version", version);
         let persona = fields.optional("persona", word());
         let tone = fields.optional("tone", word());
         let behavior = fields.optional("behavior", word());
         let context_type = fields.optional("context_type", word());
-        let confidence = fields.optional("confidence", read::probability);
-        let signal_strength = fields.optional("signal_strength", read::probability);
+        let confidence = fields.optional("confidence", share);
+        let signal_strength = fields.optional("signal_strength", share);
         let context_clarity = fields.optional("context_clarity", read::integer(0..=1));
         let needs_knowledge = fields.optional("needs_knowledge", read::integer(0..=1));
         let model_name = fields.optional("model_name", word());

@@ -57,15 +57,16 @@ async fn erase(state: &State, caller: &Caller, user_id: &str, by: &Requester) ->
     let tx = state.db.begin_worker().await?;
     let mut windows = Vec::new();
     let erased = web::write(tx, caller, None, async |tx| {
-        windows = threads::keys_from_rows(&tx.query(threads::OF_PERSON, &[&user_id]).await?)?;
         if matches!(by, Requester::App(_)) && !users::is_client(tx, user_id).await? {
             return Err(Error::NotFound);
         }
-        let counts = erase_user(tx, &state.outbox, &state.erasures, user_id, by).await?;
+        let erased = erase_user(tx, &state.outbox, &state.erasures, user_id, by).await?;
+        windows = erased.threads;
+        let counts = erased.counts;
         Ok(Answer::ok(&ErasedBody { counts })?)
     })
     .await?;
-    state.short_term.forget(user_id, &windows).await;
+    state.short_term.forget(threads::places(user_id, &windows)).await;
     Ok(erased)
 }
 

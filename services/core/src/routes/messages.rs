@@ -14,7 +14,6 @@ use web::{Allowed, Answer, Caller, FieldError, Fields, Granted, Holder, Item, Pr
 
 use super::ai::AiBody;
 use crate::domain::message::{Author, NewMessage, ThreadName};
-use crate::domain::thread::title_of;
 use crate::error::Error;
 use crate::ops::store_messages::{Accepted, store_messages};
 use crate::state::State;
@@ -29,8 +28,8 @@ const WRITE: Allowed = Allowed(&[
 ]);
 
 /// Text of a message.
-const MAX_TEXT_BYTES: usize = 65_536;
-const MAX_METADATA_BYTES: usize = 16 * 1024;
+pub(super) const MAX_TEXT_BYTES: usize = 65_536;
+pub(super) const MAX_METADATA_BYTES: usize = 16 * 1024;
 /// Escaped, a byte of text may take six.
 const MAX_ONE_BYTES: usize = 512 * 1024;
 const MAX_BATCH_ITEMS: usize = 1_000;
@@ -56,7 +55,7 @@ struct MessageBody {
     /// Up to 16 KiB as JSON.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Value>,
-    /// The thread it belongs to; made where it is not there.
+    /// The client's thread that it belongs to, which must be there.
     thread: Option<ThreadBody>,
     /// What the companion's models said of it; of an assistant's message alone.
     ai: Option<AiBody>,
@@ -230,6 +229,7 @@ struct Refusal {
 }
 
 const NOT_YOURS: &str = "is no client for whom you may write";
+const NOT_THEIRS: &str = "is no thread of this client";
 const NOT_OF_A_MODEL: &str = "is for messages of the assistant";
 
 /// Stores all messages with their events, or finds everything that is wrong with them. The transaction sees the
@@ -237,33 +237,34 @@ const NOT_OF_A_MODEL: &str = "is for messages of the assistant";
 async fn store(state: &State, tx: &Tx, caller: &Caller, given: Vec<NewMessage>) -> Result<Outcome, Error> {
     let user_ids: HashSet<&str> = given.iter().map(|message| message.user_id.as_str()).collect();
     let clients = users::lock_clients(tx, &user_ids.into_iter().collect::<Vec<_>>()).await?;
+    let named: Vec<Place<'_>> = given.iter().filter_map(place).collect();
+    let mut threads = threads::hold(tx, &named).await?.into_iter();
     let recipients = existing_recipients(state, &given).await?;
     let author = author(caller)?;
     let mut accepted = Vec::with_capacity(given.len());
     let mut refusals = Vec::new();
-    for (index, message) in given.into_iter().enumerate() {
+    for (index, mut message) in given.into_iter().enumerate() {
         let mut refuse = |field, detail| refusals.push(Refusal { index, field, detail });
         if !clients.contains(&message.user_id) {
             refuse("user_id", NOT_YOURS);
         }
+        let thread = message.thread.as_ref().and_then(|_| threads.next().flatten());
+        if message.thread.is_some() && thread.is_none() {
+            refuse("thread", NOT_THEIRS);
+        }
         // A recipient without an account is left out and not refused: a refusal would tell who is in the programme.
-        let recipient_id = message
+        message.recipient_id = message
             .recipient_id
             .filter(|recipient| recipients.contains(recipient));
-        let message = NewMessage {
-            recipient_id,
-            ..message
-        };
         match author.role(message.sender_role) {
             Ok(role) if message.ai.is_some() && role != SenderRole::Assistant => refuse("ai", NOT_OF_A_MODEL),
-            Ok(role) => accepted.push((message, role, None)),
+            Ok(role) => accepted.push((message, role, thread)),
             Err(detail) => refuse("sender_role", detail),
         }
     }
     if !refusals.is_empty() {
         return Ok(Outcome::Refused(refusals));
     }
-    join_threads(tx, &mut accepted).await?;
     let stored = store_messages(tx, &state.outbox, caller.request_id.as_str(), &accepted).await?;
     let bodies = accepted.iter().zip(stored);
     Ok(Outcome::Stored(
@@ -271,30 +272,13 @@ async fn store(state: &State, tx: &Tx, caller: &Caller, given: Vec<NewMessage>) 
     ))
 }
 
-/// Finds the threads that messages name, and makes those that are not there.
-async fn join_threads(tx: &Tx, accepted: &mut [Accepted]) -> Result<(), Error> {
-    let named: Vec<(Place<'_>, String)> = accepted
-        .iter()
-        .filter_map(|(message, ..)| {
-            let thread = message.thread.as_ref()?;
-            let place = Place {
-                user_id: &message.user_id,
-                role: &thread.role,
-                thread_id: &thread.thread_id,
-            };
-            Some((place, title_of(&message.message_text)))
-        })
-        .collect();
-    if named.is_empty() {
-        return Ok(());
-    }
-    let mut held = threads::hold(tx, &named).await?.into_iter();
-    for (message, _, thread) in accepted.iter_mut() {
-        if message.thread.is_some() {
-            *thread = held.next().map(|held| held.id);
-        }
-    }
-    Ok(())
+/// The thread that a message names, of its own client.
+fn place(message: &NewMessage) -> Option<Place<'_>> {
+    message.thread.as_ref().map(|thread| Place {
+        user_id: &message.user_id,
+        role: &thread.role,
+        thread_id: &thread.thread_id,
+    })
 }
 
 /// Which of the recipients have an account. They need not be people whom the caller may see: a buddy is not.

@@ -5,6 +5,7 @@ use actix_web::web::{Data, Path, ThinData};
 use actix_web::{HttpResponse, delete, get, put};
 use chrono::{DateTime, Utc};
 use common::PrincipalKind;
+use db::Tx;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -17,6 +18,7 @@ use crate::domain::thread::MAX_TITLE_CHARS;
 use crate::error::Error;
 use crate::state::State;
 use crate::store::threads::{self, Thread};
+use crate::store::users;
 
 pub(super) const WRITE: Allowed = Allowed(&[PrincipalKind::Client, PrincipalKind::App]);
 pub(super) const READ: Allowed = Allowed(&[
@@ -54,12 +56,13 @@ impl Place {
 /// A thread's title.
 #[derive(ToSchema)]
 pub(super) struct ThreadBody {
-    /// 1 to 255 characters; without it a new thread is called by its id, and one that is there keeps its title.
+    /// 1 to 255 characters; without it one that is there keeps its title, and a new one is called by its first turn.
     title: Option<String>,
 }
 
 impl Read for ThreadBody {
     const MAX_BODY_BYTES: usize = 8 * 1024;
+    const MAY_BE_ABSENT: bool = true;
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let title = |value: &web::Value| {
@@ -82,9 +85,10 @@ pub(super) struct ThreadView {
     user_id: String,
     role: String,
     thread_id: String,
+    /// Empty until the first turn of a thread that was made without one.
     title: String,
     created_at: DateTime<Utc>,
-    /// Its last turn, or when it was renamed.
+    /// When something was said in it last, or it was renamed.
     updated_at: DateTime<Utc>,
 }
 
@@ -122,8 +126,8 @@ pub(crate) async fn put_thread(
     let Granted { caller, body, key } = request.allow(&WRITE)?;
     let tx = state.db.begin(&caller.actor_for(&path.user_id)?).await?;
     web::write(tx, &caller, key, async |tx| {
-        let put = threads::put(tx, path.named(), body.title.as_deref()).await?;
-        let (thread, is_new) = put.ok_or(Error::NotFound)?;
+        lock_client(tx, &path).await?;
+        let (thread, is_new) = threads::put(tx, path.named(), body.title.as_deref()).await?;
         let status = if is_new {
             StatusCode::CREATED
         } else {
@@ -132,6 +136,15 @@ pub(crate) async fn put_thread(
         Ok(Answer::json(status, &ThreadView::from(thread))?)
     })
     .await
+}
+
+/// Locks the client before the thread, as whoever writes messages does: they would wait for each other.
+async fn lock_client(tx: &Tx, path: &Place) -> Result<(), Error> {
+    let locked = users::lock_clients(tx, &[&path.user_id]).await?;
+    if locked.is_empty() {
+        return Err(Error::NotFound);
+    }
+    Ok(())
 }
 
 /// One thread.
@@ -230,6 +243,7 @@ pub(crate) async fn delete_thread(
     let Granted { caller, key, .. } = request.allow(&WRITE)?;
     let tx = state.db.begin(&caller.actor_for(&path.user_id)?).await?;
     let deleted = web::write(tx, &caller, key, async |tx| {
+        lock_client(tx, &path).await?;
         if threads::delete(tx, path.named()).await? {
             Ok(Answer::no_content())
         } else {
@@ -237,7 +251,6 @@ pub(crate) async fn delete_thread(
         }
     })
     .await?;
-    let window = [(path.role.to_string(), path.thread_id.to_string())];
-    state.short_term.forget(&path.user_id, &window).await;
+    state.short_term.forget([path.named()]).await;
     Ok(deleted)
 }

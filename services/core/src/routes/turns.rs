@@ -4,23 +4,20 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpResponse, delete, get, post};
 use chrono::{DateTime, Utc};
-use common::{ConversationType, SenderRole};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 use web::{Answer, Caller, Fields, Granted, NOBODY_ELSE, Query, Read, Write, read};
 
 use super::ai::AiBody;
+use super::messages::{MAX_METADATA_BYTES, MAX_TEXT_BYTES};
 use super::threads::{Place, READ, WRITE, must_find};
-use crate::domain::message::NewMessage;
-use crate::domain::thread::{NewTurn, Turn, title_of};
+use crate::domain::thread::{NewTurn, Turn};
 use crate::error::Error;
-use crate::ops::store_messages::{Accepted, store_messages};
+use crate::ops::store_messages::store_turn;
 use crate::state::State;
-use crate::store::messages::Stored;
-use crate::store::threads::{self, Held, Thread};
-use crate::store::users;
-
-const MAX_TEXT_BYTES: usize = 65_536;
+use crate::store::threads::{self, Thread};
+use crate::store::turns;
 
 /// A client's message and the companion's reply.
 #[derive(ToSchema)]
@@ -32,6 +29,11 @@ struct TurnBody {
     assistant_reply: String,
     /// What the companion's models said of the reply.
     ai: Option<AiBody>,
+    /// When it was; by default now.
+    timestamp: Option<DateTime<Utc>>,
+    /// Up to 16 KiB as JSON, kept with both messages.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Value>,
 }
 
 impl Read for NewTurn {
@@ -41,10 +43,14 @@ impl Read for NewTurn {
         let user_message = fields.required("user_message", read::long_text(1..=MAX_TEXT_BYTES));
         let assistant_reply = fields.required("assistant_reply", read::long_text(1..=MAX_TEXT_BYTES));
         let ai = fields.optional_nested("ai");
+        let timestamp = fields.optional("timestamp", read::timestamp);
+        let metadata = fields.optional("metadata", read::object(MAX_METADATA_BYTES));
         Some(Self {
             user_message: user_message?,
             assistant_reply: assistant_reply?,
             ai: ai?,
+            timestamp: timestamp?,
+            metadata: metadata?,
         })
     }
 }
@@ -76,68 +82,30 @@ pub(crate) async fn create(
     let tx = state.db.begin(&caller.actor_for(&path.user_id)?).await?;
     let mut kept = None;
     let answer = web::write(tx, &caller, key, async |tx| {
-        if users::lock_clients(tx, &[place.user_id]).await?.is_empty() {
-            return Err(Error::NotFound);
-        }
-        let named = [(place, title_of(&body.user_message))];
-        let held = threads::hold(tx, &named)
-            .await?
-            .into_iter()
-            .next()
-            .ok_or(Error::NotFound)?;
-        let pair = messages_of(place.user_id, &body, &held);
-        let stored = store_messages(tx, &state.outbox, caller.request_id.as_str(), &pair).await?;
-        let &[said, replied] = stored.as_slice() else {
-            return Err(Error::NotFound);
-        };
-        threads::advance(tx, held.id, said.message_id, replied.message_id);
+        let thread = threads::open(tx, place).await?.ok_or(Error::NotFound)?;
+        let request_id = caller.request_id.as_str();
+        let [said, replied] = store_turn(tx, &state.outbox, request_id, &thread, &body).await?;
+        kept = Some((thread.window, said, replied));
         let told = StoredTurn {
             message_id: said.message_id,
             reply_id: replied.message_id,
             timestamp: said.timestamp,
         };
-        kept = Some((held, turn_of(&body, said, replied)));
-        Ok(Answer::json(StatusCode::CREATED, &told)?)
+        Ok::<_, Error>(Answer::json(StatusCode::CREATED, &told)?)
     })
     .await?;
     // A replayed answer kept nothing.
-    if let Some((before, turn)) = kept {
-        state.short_term.append(place, &before, &turn).await;
+    if let Some((before, said, replied)) = kept {
+        let turn = Turn {
+            message_id: said.message_id,
+            reply_id: replied.message_id,
+            user_message: body.user_message,
+            assistant_reply: body.assistant_reply,
+            timestamp: said.timestamp,
+        };
+        state.short_term.append(place, before, &turn).await;
     }
     Ok(answer)
-}
-
-/// The two messages of a turn, at a time later than every turn before.
-fn messages_of(user_id: &str, turn: &NewTurn, held: &Held) -> [Accepted; 2] {
-    let message = |text: &str| NewMessage {
-        user_id: user_id.to_owned(),
-        message_text: text.to_owned(),
-        conversation_type: ConversationType::Assistant,
-        sender_role: None,
-        recipient_id: None,
-        timestamp: Some(held.now),
-        metadata: None,
-        thread: None,
-        ai: None,
-    };
-    let reply = NewMessage {
-        ai: Some(turn.ai.clone().unwrap_or_default()),
-        ..message(&turn.assistant_reply)
-    };
-    [
-        (message(&turn.user_message), SenderRole::User, Some(held.id)),
-        (reply, SenderRole::Assistant, Some(held.id)),
-    ]
-}
-
-fn turn_of(turn: &NewTurn, said: Stored, replied: Stored) -> Turn {
-    Turn {
-        message_id: said.message_id,
-        reply_id: replied.message_id,
-        user_message: turn.user_message.clone(),
-        assistant_reply: turn.assistant_reply.clone(),
-        timestamp: said.timestamp,
-    }
 }
 
 /// A turn as short-term memory holds it.
@@ -187,11 +155,9 @@ pub(crate) async fn window(
 ) -> Result<HttpResponse, Error> {
     caller.allow(&READ)?;
     let thread = must_find(&state, &caller, &path).await?;
-    let kept = state.short_term.get(path.named()).await;
-    let is_current = kept
-        .last()
-        .is_some_and(|last| last.reply_id == thread.last_turn_id);
-    let turns = if is_current && thread.last_turn_id > thread.window_from {
+    let turns = if thread.window.last() == 0 {
+        Vec::new()
+    } else if let Some(kept) = thread.window.of_kept(state.short_term.get(path.named()).await) {
         kept
     } else {
         build(&state, &caller, &path, &thread).await?
@@ -201,13 +167,9 @@ pub(crate) async fn window(
 
 /// The window from what is stored, and into Redis for the next time.
 async fn build(state: &State, caller: &Caller, path: &Place, thread: &Thread) -> Result<Vec<Turn>, Error> {
-    let params: db::Params<'_> = &[&thread.id, &thread.window_from, &state.short_term.turns()];
+    let params: db::Params<'_> = &[&thread.id, &thread.window.from, &state.short_term.turns()];
     let actor = caller.actor_for(&path.user_id)?;
-    let rows = state.db.read(&actor, threads::TURNS, params).await?;
-    let turns = rows
-        .iter()
-        .map(threads::turn_from_row)
-        .collect::<Result<Vec<_>, _>>()?;
+    let turns = turns::window(&state.db.read(&actor, turns::LAST, params).await?)?;
     state.short_term.replace(path.named(), &turns).await;
     Ok(turns)
 }
@@ -254,7 +216,6 @@ pub(crate) async fn forget(
         }
     })
     .await?;
-    let key_of_window = [(path.role.to_string(), path.thread_id.to_string())];
-    state.short_term.forget(&path.user_id, &key_of_window).await;
+    state.short_term.forget([path.named()]).await;
     Ok(answer)
 }

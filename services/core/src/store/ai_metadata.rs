@@ -11,7 +11,6 @@ use crate::domain::ai::AiMetadata;
 pub(crate) struct Said {
     pub(crate) message_id: i64,
     pub(crate) user_id: String,
-    pub(crate) reply_to: Option<i64>,
     #[serde(flatten)]
     pub(crate) ai: AiMetadata,
 }
@@ -22,13 +21,13 @@ pub(crate) fn insert(tx: &Tx, said: Vec<Said>) {
         return;
     }
     tx.at_commit(
-        "insert into core.message_ai_metadata (message_id, user_id, reply_to, ai_core_version, persona, tone, behavior,
+        "insert into core.message_ai_metadata (message_id, user_id, ai_core_version, persona, tone, behavior,
              context_type, confidence, signal_strength, context_clarity, needs_knowledge, model_name, prompt_tokens,
              completion_tokens, runtime, provider, provider_fallback_reason, context_snapshot)
-         select n.message_id, n.user_id, n.reply_to, n.ai_core_version, n.persona, n.tone, n.behavior,
+         select n.message_id, n.user_id, n.ai_core_version, n.persona, n.tone, n.behavior,
              n.context_type, n.confidence, n.signal_strength, n.context_clarity, n.needs_knowledge, n.model_name,
              n.prompt_tokens, n.completion_tokens, n.runtime, n.provider, n.provider_fallback_reason, n.context_snapshot
-         from jsonb_to_recordset($1) as n (message_id bigint, user_id varchar, reply_to bigint, ai_core_version varchar,
+         from jsonb_to_recordset($1) as n (message_id bigint, user_id varchar, ai_core_version varchar,
              persona varchar, tone varchar, behavior varchar, context_type varchar, confidence float8,
              signal_strength float8, context_clarity int2, needs_knowledge int2, model_name varchar, prompt_tokens int4,
              completion_tokens int4, runtime varchar, provider varchar, provider_fallback_reason varchar,
@@ -52,12 +51,13 @@ pub(crate) struct Mistake {
 }
 
 /// Mistakes of the clients whom the caller cares for, newest first. `$1` model, `$2` version, each or null; `$3` the message
-/// to go on behind, `$4` limit.
+/// to go on behind, `$4` limit. Which clients are visible is the row policy's to decide; it is said here as well so that the
+/// index on them is used.
 pub(crate) const MISTAKES: &str = "
     select a.message_id, a.user_id, m.message_text, m.timestamp, a.model_name, a.ai_core_version, a.mistake_note,
         a.reviewed_by, a.reviewed_at
     from core.message_ai_metadata a join core.messages m on m.message_id = a.message_id
-    where a.is_mistake = 1 and ($1::varchar is null or a.model_name = $1)
+    where a.user_id = any ((select core.visible_clients())::varchar[]) and a.is_mistake = 1 and ($1::varchar is null or a.model_name = $1)
       and ($2::varchar is null or a.ai_core_version = $2)
       and a.message_id < $3
       and a.user_id <> all (array(select core.crisis_clients()))

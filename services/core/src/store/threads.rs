@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use db::{Row, Tx};
 use uuid::Uuid;
 
-use crate::domain::thread::Turn;
+use crate::domain::thread::Window;
 
 /// A thread as it is read.
 #[derive(Clone, Debug)]
@@ -16,10 +16,7 @@ pub(crate) struct Thread {
     pub(crate) title: String,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
-    /// The reply of the last turn; 0 before the first one.
-    pub(crate) last_turn_id: i64,
-    /// Short-term memory holds turns behind this message.
-    pub(crate) window_from: i64,
+    pub(crate) window: Window,
 }
 
 /// Where a thread is found.
@@ -49,13 +46,14 @@ pub(crate) fn list_sql() -> String {
         "with person as (
              select u.user_id as seen from core.users u
              where u.user_id = $1 and u.kind = 'client' and u.user_id <> all (array(select core.crisis_clients())))
-         select p.seen, l.*
+         select p.seen, {COLUMNS}
          from person p
          left join lateral (
-             select {COLUMNS} from core.chat_threads t
-             where t.user_id = $1 and ($2::varchar is null or t.role = $2) and (t.updated_at, t.id) < ($3, $4)
-             order by t.updated_at desc, t.id desc
-             limit $5) as l on true"
+             select l.id, l.user_id, l.role, l.thread_id, l.title, l.created_at, l.updated_at, l.last_turn_id, l.window_from
+             from core.chat_threads l
+             where l.user_id = $1 and ($2::varchar is null or l.role = $2) and (l.updated_at, l.id) < ($3, $4)
+             order by l.updated_at desc, l.id desc
+             limit $5) as t on true"
     )
 }
 
@@ -68,8 +66,10 @@ pub(crate) fn from_row(row: &Row) -> Result<Thread, db::Error> {
         title: row.try_get("title")?,
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,
-        last_turn_id: row.try_get("last_turn_id")?,
-        window_from: row.try_get("window_from")?,
+        window: Window {
+            last_turn_id: row.try_get("last_turn_id")?,
+            from: row.try_get("window_from")?,
+        },
     })
 }
 
@@ -84,97 +84,98 @@ pub(crate) fn listed(rows: &[Row]) -> Result<Option<Vec<Thread>>, db::Error> {
     rows.iter().map(from_row).collect::<Result<_, _>>().map(Some)
 }
 
-/// Makes a thread or gives it another title; the flag says whether it is new. `None` where the client is not seen as one
-/// cared for. Without a title a new one is called by its id.
-pub(crate) async fn put(
-    tx: &Tx,
-    place: Place<'_>,
-    title: Option<&str>,
-) -> Result<Option<(Thread, bool)>, db::Error> {
+/// Makes a thread, or gives the one that is there another title, where one is given. Its client is locked. The flag says
+/// whether it is new.
+pub(crate) async fn put(tx: &Tx, place: Place<'_>, title: Option<&str>) -> Result<(Thread, bool), db::Error> {
     let sql = format!(
         "insert into core.chat_threads as t (id, user_id, role, thread_id, title)
-         select $1, u.user_id, $3, $4, coalesce($5, $4) from core.users u
-         where u.user_id = $2 and u.kind = 'client' and u.user_id <> all (array(select core.crisis_clients()))
+         values ($1, $2, $3, $4, coalesce($5, ''))
          on conflict (user_id, role, thread_id) do update set
              title = coalesce($5, t.title),
-             updated_at = case when $5 is distinct from t.title and $5 is not null then now() else t.updated_at end
+             updated_at = case when coalesce($5, t.title) = t.title then t.updated_at else clock_timestamp() end
          returning {COLUMNS}, t.xmax = 0 as is_new"
     );
     let id = Uuid::now_v7();
     let row = tx
-        .query_opt(
+        .query_one(
             &sql,
             &[&id, &place.user_id, &place.role, &place.thread_id, &title],
         )
         .await?;
-    row.map(|row| Ok((from_row(&row)?, row.try_get("is_new")?)))
-        .transpose()
+    Ok((from_row(&row)?, row.try_get("is_new")?))
 }
 
-/// A thread that is held until the transaction ends.
-#[derive(Clone, Debug)]
-pub(crate) struct Held {
-    pub(crate) id: Uuid,
-    pub(crate) last_turn_id: i64,
-    pub(crate) window_from: i64,
-    /// Later than every turn before.
-    pub(crate) now: DateTime<Utc>,
+/// Makes a thread where there is none, and holds it until the transaction ends, so that its turns come one after the
+/// other; `None` where the client is not one whom the transaction may write to. One round trip.
+pub(crate) async fn open(tx: &Tx, place: Place<'_>) -> Result<Option<Thread>, db::Error> {
+    // The client first, as whoever writes messages does: they would wait for each other.
+    let lock_client = "select u.user_id from core.users u
+        where u.user_id = $1 and u.kind = 'client' and u.user_id <> all (array(select core.crisis_clients()))
+        for no key update";
+    let make = "insert into core.chat_threads (id, user_id, role, thread_id, title)
+        select $1, u.user_id, $3, $4, '' from core.users u
+        where u.user_id = $2 and u.kind = 'client' and u.user_id <> all (array(select core.crisis_clients()))
+        on conflict (user_id, role, thread_id) do nothing";
+    let hold = format!("{} for no key update of t", find_sql());
+    let id = Uuid::now_v7();
+    let rows = tx
+        .pipeline(&[
+            (lock_client, &[&place.user_id]),
+            (make, &[&id, &place.user_id, &place.role, &place.thread_id]),
+            (&hold, &[&place.user_id, &place.role, &place.thread_id]),
+        ])
+        .await?;
+    let held = rows.last().and_then(|rows| rows.first());
+    held.map(from_row).transpose()
 }
 
-/// Makes each thread where there is none, called by the title beside it, and holds it; in the order given. The clients are
-/// locked.
-pub(crate) async fn hold(tx: &Tx, places: &[(Place<'_>, String)]) -> Result<Vec<Held>, db::Error> {
-    // The update takes the lock; its time is that at which it got it. In one order for everybody.
+/// Holds those threads of these that there are until the transaction ends; the row of each, or `None`, in the order
+/// given. The clients are locked.
+pub(crate) async fn hold(tx: &Tx, places: &[Place<'_>]) -> Result<Vec<Option<Uuid>>, db::Error> {
+    if places.is_empty() {
+        return Ok(Vec::new());
+    }
     let rows = tx
         .query(
-            "with named as (
-                 select n.* from unnest($1::uuid[], $2::varchar[], $3::varchar[], $4::varchar[], $5::varchar[])
-                     with ordinality as n (id, user_id, role, thread_id, title, position)),
-             held as (
-                 insert into core.chat_threads as t (id, user_id, role, thread_id, title)
-                 select distinct on (n.user_id, n.role, n.thread_id) n.id, n.user_id, n.role, n.thread_id,
-                     coalesce(nullif(n.title, ''), n.thread_id)
-                 from named n order by n.user_id, n.role, n.thread_id, n.position
-                 on conflict (user_id, role, thread_id) do update set updated_at = clock_timestamp()
-                 returning t.id, t.user_id, t.role, t.thread_id, coalesce(t.last_turn_id, 0) as last_turn_id, t.window_from,
-                     clock_timestamp() as now)
-             select h.id, h.last_turn_id, h.window_from, h.now
-             from named n join held h on h.user_id = n.user_id and h.role = n.role and h.thread_id = n.thread_id
+            "with held as (
+                 select t.id, t.user_id, t.role, t.thread_id
+                 from core.chat_threads t
+                 where (t.user_id, t.role, t.thread_id) in (
+                     select n.user_id, n.role, n.thread_id
+                     from unnest($1::varchar[], $2::varchar[], $3::varchar[]) as n (user_id, role, thread_id))
+                 for no key update)
+             select h.id
+             from unnest($1::varchar[], $2::varchar[], $3::varchar[])
+                 with ordinality as n (user_id, role, thread_id, position)
+             left join held h on h.user_id = n.user_id and h.role = n.role and h.thread_id = n.thread_id
              order by n.position",
             &[
-                &places.iter().map(|_| Uuid::now_v7()).collect::<Vec<_>>(),
-                &places.iter().map(|(place, _)| place.user_id).collect::<Vec<_>>(),
-                &places.iter().map(|(place, _)| place.role).collect::<Vec<_>>(),
-                &places.iter().map(|(place, _)| place.thread_id).collect::<Vec<_>>(),
-                &places.iter().map(|(_, title)| title.as_str()).collect::<Vec<_>>(),
+                &places.iter().map(|place| place.user_id).collect::<Vec<_>>(),
+                &places.iter().map(|place| place.role).collect::<Vec<_>>(),
+                &places.iter().map(|place| place.thread_id).collect::<Vec<_>>(),
             ],
         )
         .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Held {
-                id: row.try_get("id")?,
-                last_turn_id: row.try_get("last_turn_id")?,
-                window_from: row.try_get("window_from")?,
-                now: row.try_get("now")?,
-            })
-        })
-        .collect()
+    rows.iter().map(|row| Ok(row.try_get("id")?)).collect()
 }
 
-/// Notes the last turn, with the commit, and what its reply replies to.
-pub(crate) fn advance(tx: &Tx, id: Uuid, message_id: i64, reply_id: i64) {
+/// Notes with the commit that something was said in these threads, which are held.
+pub(crate) fn touch(tx: &Tx, ids: Vec<Uuid>) {
+    if !ids.is_empty() {
+        let sql = "update core.chat_threads t set updated_at = clock_timestamp() where t.id = any ($1)";
+        tx.at_commit(sql, vec![Box::new(ids)]);
+    }
+}
+
+/// Notes with the commit the last turn of a thread that is held, which is called so from now on.
+pub(crate) fn advance(tx: &Tx, id: Uuid, reply_id: i64, title: String) {
     tx.at_commit(
-        "update core.chat_threads t set last_turn_id = $2, updated_at = clock_timestamp() where t.id = $1",
-        vec![Box::new(id), Box::new(reply_id)],
-    );
-    tx.at_commit(
-        "update core.message_ai_metadata a set reply_to = $2 where a.message_id = $1",
-        vec![Box::new(reply_id), Box::new(message_id)],
+        "update core.chat_threads t set last_turn_id = $2, title = $3, updated_at = clock_timestamp() where t.id = $1",
+        vec![Box::new(id), Box::new(reply_id), Box::new(title)],
     );
 }
 
-/// Deletes a thread with its messages; `false` where it is not there.
+/// Deletes a thread with its messages; `false` where it is not there. Its client is locked.
 pub(crate) async fn delete(tx: &Tx, place: Place<'_>) -> Result<bool, db::Error> {
     let deleted = tx
         .execute(
@@ -200,35 +201,40 @@ pub(crate) async fn forget_window(tx: &Tx, place: Place<'_>) -> Result<bool, db:
     Ok(moved > 0)
 }
 
-/// Roles and ids of a person's threads. `$1` the person.
-pub(crate) const OF_PERSON: &str = "select t.role, t.thread_id from core.chat_threads t where t.user_id = $1";
-
-pub(crate) fn keys_from_rows(rows: &[Row]) -> Result<Vec<(String, String)>, db::Error> {
+/// Roles and ids of a person's threads.
+pub(crate) async fn of_person(tx: &Tx, user_id: &str) -> Result<Vec<(String, String)>, db::Error> {
+    let sql = "select t.role, t.thread_id from core.chat_threads t where t.user_id = $1";
+    let rows = tx.query(sql, &[&user_id]).await?;
     rows.iter()
         .map(|row| Ok((row.try_get("role")?, row.try_get("thread_id")?)))
         .collect()
 }
 
-/// The last turns of a thread behind a message, oldest first. `$1` the thread's row, `$2` the message, `$3` limit.
-pub(crate) const TURNS: &str = "
-    select l.*
-    from (
-        select u.message_id, r.message_id as reply_id, u.message_text as user_message,
-            r.message_text as assistant_reply, r.timestamp
-        from core.messages r
-        join core.message_ai_metadata a on a.message_id = r.message_id
-        join core.messages u on u.message_id = a.reply_to
-        where r.thread_pk = $1 and r.message_id > $2
-        order by r.timestamp desc, r.message_id desc
-        limit $3) as l
-    order by l.timestamp, l.reply_id";
+/// Those of these places where no thread is, by their `position`, from 0. `$1` clients, `$2` roles, `$3` threads.
+pub(crate) const GONE: &str = "
+    select n.position - 1 as position
+    from unnest($1::varchar[], $2::varchar[], $3::varchar[])
+        with ordinality as n (user_id, role, thread_id, position)
+    where not exists (select from core.chat_threads t
+        where t.user_id = n.user_id and t.role = n.role and t.thread_id = n.thread_id)";
 
-pub(crate) fn turn_from_row(row: &Row) -> Result<Turn, db::Error> {
-    Ok(Turn {
-        message_id: row.try_get("message_id")?,
-        reply_id: row.try_get("reply_id")?,
-        user_message: row.try_get("user_message")?,
-        assistant_reply: row.try_get("assistant_reply")?,
-        timestamp: row.try_get("timestamp")?,
+/// The rows of [`GONE`].
+pub(crate) fn positions(rows: &[Row]) -> Result<Vec<usize>, db::Error> {
+    let position = |row: &Row| {
+        let position: i64 = row.try_get("position")?;
+        usize::try_from(position).map_err(|error| db::Error::Row(error.to_string()))
+    };
+    rows.iter().map(position).collect()
+}
+
+/// Roles and ids of one person's threads, as places.
+pub(crate) fn places<'a>(
+    user_id: &'a str,
+    threads: &'a [(String, String)],
+) -> impl Iterator<Item = Place<'a>> {
+    threads.iter().map(move |(role, thread_id)| Place {
+        user_id,
+        role,
+        thread_id,
     })
 }
