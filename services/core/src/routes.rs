@@ -91,16 +91,6 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(messages::create_batch)
         .service(history::list)
         .service(history::find)
-        .service(reviews::review)
-        .service(reviews::list)
-        .service(threads::put_thread)
-        .service(threads::list)
-        .service(threads::find)
-        .service(threads::delete_thread)
-        .service(turns::create)
-        .service(turns::window)
-        .service(turns::warm)
-        .service(turns::forget)
         // what a client prefers
         .service(preferences::find)
         .service(preferences::replace)
@@ -124,6 +114,24 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(leaving::opt_out)
         // pipelines
         .service(leases::lease);
+    conversations(config);
+}
+
+/// Conversations with a companion.
+fn conversations(config: &mut ServiceConfig<'_>) {
+    config
+        .service(threads::put_thread)
+        .service(threads::list)
+        .service(threads::find)
+        .service(threads::delete_thread)
+        .service(history::list_of_thread)
+        .service(turns::create)
+        .service(turns::window)
+        .service(turns::warm)
+        .service(turns::forget)
+        // those who care for the client
+        .service(reviews::review)
+        .service(reviews::list);
 }
 
 /// The OpenAPI document of this service.

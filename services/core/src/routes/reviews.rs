@@ -13,7 +13,7 @@ use web::{
 
 use crate::error::Error;
 use crate::state::State;
-use crate::store::ai_metadata::{self, Mistake, Review};
+use crate::store::ai_metadata::{self, Known, Mistake, Review};
 
 const REVIEW: Allowed = Allowed(&[PrincipalKind::Counselor, PrincipalKind::Supervisor]);
 /// Cursors of this list.
@@ -70,6 +70,27 @@ pub(crate) async fn review(
         Ok(Answer::no_content().about([of.ok_or(Error::NotFound)?]))
     })
     .await
+}
+
+/// What reviewers said of a reply.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ReviewView {
+    is_mistake: bool,
+    mistake_note: Option<String>,
+    /// Who reviewed it last; null where nobody did, or the account is gone.
+    reviewed_by: Option<String>,
+    reviewed_at: Option<DateTime<Utc>>,
+}
+
+impl ReviewView {
+    pub(super) fn of(known: &Known) -> Self {
+        Self {
+            is_mistake: known.is_mistake(),
+            mistake_note: known.mistake_note.clone(),
+            reviewed_by: known.reviewed_by.clone(),
+            reviewed_at: known.reviewed_at,
+        }
+    }
 }
 
 /// A reply that a reviewer holds for a mistake.

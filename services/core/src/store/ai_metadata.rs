@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use db::{Json, Row, Tx};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::ai::AiMetadata;
 
@@ -34,6 +34,30 @@ pub(crate) fn insert(tx: &Tx, said: Vec<Said>) {
              context_snapshot jsonb)",
         vec![Box::new(Json(said))],
     );
+}
+
+/// What models and reviewers said of a reply.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Known {
+    #[serde(flatten)]
+    pub(crate) ai: AiMetadata,
+    is_mistake: i16,
+    pub(crate) mistake_note: Option<String>,
+    pub(crate) reviewed_by: Option<String>,
+    pub(crate) reviewed_at: Option<DateTime<Utc>>,
+}
+
+impl Known {
+    /// Whether the last reviewer holds it for a mistake.
+    pub(crate) fn is_mistake(&self) -> bool {
+        self.is_mistake == 1
+    }
+}
+
+/// What is known of the message of a row, whose column `ai` holds the whole row of this table, or null.
+pub(crate) fn known(row: &Row) -> Result<Option<Known>, db::Error> {
+    let found: Option<Json<Known>> = row.try_get("ai")?;
+    Ok(found.map(|found| found.0))
 }
 
 /// A reply that a reviewer holds for a mistake.
