@@ -2,32 +2,43 @@
 
 /// What the routes of all services are about. A new noun of a path stands here too; `crates/common/tests` hold the list
 /// against the OpenAPI documents.
-const NOUNS: [&str; 25] = [
+const NOUNS: [&str; 36] = [
     "access-log",
     "api-clients",
     "audit-events",
     "auth",
     "break-glass",
     "caseload",
+    "collections",
     "consents",
+    "context",
     "dead-letters",
     "disclosures",
+    "embedding-models",
     "escalations",
     "export",
+    "face-embeddings",
+    "interactions",
     "me",
+    "memories",
     "messages",
     "metrics",
+    "mistakes",
     "nudges",
     "opt-out",
     "predictions",
     "preferences",
     "profile",
+    "provider-events",
     "risk-profile",
     "risk-profiles",
     "roles",
+    "search",
     "stated-preferences",
     "teams",
+    "threads",
     "users",
+    "voice-events",
 ];
 
 /// What is done with it.

@@ -33,6 +33,9 @@ pub enum StartError {
     /// A secret that makes no key.
     #[error("{0} cannot be used as a key")]
     Key(&'static str),
+    /// A URL that is none.
+    #[error("{0} is no URL of such a server")]
+    Url(&'static str),
     /// The schema is behind the code.
     #[error(
         "schema {schema} is at version {found}, this build needs {needed}: run `recoverly-{schema} migrate up` first"

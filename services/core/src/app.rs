@@ -21,6 +21,7 @@ use crate::domain::seal::SealKey;
 use crate::error::Error;
 use crate::hasher::Hasher;
 use crate::resets::{Resets, Resetter};
+use crate::short_term::ShortTerm;
 use crate::state::{MAX_EXPORTS_AT_WORK, State};
 use crate::{admin, config, events, jobs, routes};
 
@@ -30,6 +31,7 @@ static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrat
 const SEAL_EVERY: Duration = Duration::from_secs(10);
 /// Where tokens go, every service forgets those it remembers: not too often.
 const FORGET_SIGN_INS_EVERY: Duration = Duration::from_secs(3_600);
+const FORGET_WINDOWS_EVERY: Duration = Duration::from_secs(60);
 const PARTITIONS_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 const END_TERMS_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -67,7 +69,9 @@ pub enum Command {
 pub fn start(settings: &Settings, config: Config, metrics: Metrics) -> Result<Service, StartError> {
     let foundation = Foundation::new(settings)?;
     let seal_key = SealKey::new(&config.audit.key).ok_or(StartError::Key("RECOVERLY_AUDIT_KEY"))?;
+    let short_term = ShortTerm::new(config.short_term).map_err(|_| StartError::Url("RECOVERLY_REDIS_URL"))?;
     let (resets, readiness) = resets(config.mail, &foundation);
+    let readiness = watched(readiness, &short_term);
     let state = State {
         db: foundation.db.clone(),
         outbox: foundation.outbox.clone(),
@@ -81,6 +85,7 @@ pub fn start(settings: &Settings, config: Config, metrics: Metrics) -> Result<Se
         exports: Arc::new(Semaphore::new(MAX_EXPORTS_AT_WORK)),
         max_export: config.max_export,
         clerk: Clerk::new(&config.clerk),
+        short_term: short_term.clone(),
     };
     let state = Arc::new(state);
     let definition = Definition {
@@ -106,10 +111,22 @@ fn jobs(state: &Arc<State>) -> Vec<Job> {
         job("end_terms", END_TERMS_EVERY, state, |state| {
             Box::pin(async move { jobs::end_terms::round(&state).await })
         }),
+        job("forget_windows", FORGET_WINDOWS_EVERY, state, |state| {
+            Box::pin(async move { jobs::forget_windows::round(&state).await })
+        }),
         job("forget_sign_ins", FORGET_SIGN_INS_EVERY, state, |state| {
             Box::pin(async move { jobs::forget_sign_ins::round(&state).await })
         }),
     ]
+}
+
+/// Short-term memory is not needed to be ready.
+fn watched(readiness: Readiness, short_term: &ShortTerm) -> Readiness {
+    let short_term = short_term.clone();
+    readiness.watch("redis", move || {
+        let short_term = short_term.clone();
+        async move { short_term.ping().await }
+    })
 }
 
 fn job(

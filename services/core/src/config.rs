@@ -14,6 +14,7 @@ use url::Url;
 
 use crate::clerk::ClerkSettings;
 use crate::mail::{Mailer, Smtp};
+use crate::short_term::ShortTermConfig;
 
 /// The names of its variables.
 pub(crate) const VARIABLES: Variables = Variables {
@@ -26,6 +27,11 @@ pub(crate) const VARIABLES: Variables = Variables {
 
 /// How long an export may take in all. It holds a snapshot for as long, which keeps Postgres from clearing up.
 const MAX_EXPORT: Duration = Duration::from_secs(10 * 60);
+
+/// Turns that short-term memory holds.
+const SHORT_TERM_TURNS: u32 = 20;
+/// How long it holds them after the last one, in seconds.
+const SHORT_TERM_SECONDS: u32 = 1_800;
 
 /// Keys have at least as many bytes as their hash.
 const MIN_KEY_BYTES: usize = 32;
@@ -52,6 +58,8 @@ pub struct Config {
     pub totp_key: Option<SecretString>,
     /// Clients who have their account at Clerk.
     pub clerk: ClerkSettings,
+    /// How the companion's short-term memory is kept.
+    pub short_term: ShortTermConfig,
     /// How long an export may take in all: ten minutes.
     pub max_export: Duration,
 }
@@ -69,6 +77,7 @@ impl Config {
             let problem = format!("is shorter than {MIN_KEY_BYTES} bytes");
             env.fault(TOTP_KEY, problem, TOTP_KEY_HELP);
         }
+        let short_term = read_short_term(env);
         let mail = match smtp_url {
             None => None,
             Some(smtp_url) => {
@@ -86,6 +95,7 @@ impl Config {
             mail,
             totp_key: totp_key.map(SecretString::from),
             clerk: clerk?,
+            short_term: short_term?,
             max_export: MAX_EXPORT,
         })
     }
@@ -101,9 +111,41 @@ impl Config {
             mail: None,
             totp_key: None,
             clerk: ClerkSettings::default(),
+            short_term: ShortTermConfig {
+                url: SecretString::from("redis://127.0.0.1:1"),
+                prefix: String::new(),
+                turns: SHORT_TERM_TURNS,
+                seconds: SHORT_TERM_SECONDS,
+            },
             max_export: MAX_EXPORT,
         }
     }
+}
+
+fn read_short_term(env: &mut Env) -> Option<ShortTermConfig> {
+    let url = env.secret("RECOVERLY_REDIS_URL", 1, "Redis URL");
+    let prefix = env.optional::<String>(
+        "RECOVERLY_REDIS_PREFIX",
+        "what stands before each key in Redis; by default nothing",
+    );
+    let turns = env.within(
+        "RECOVERLY_SHORT_TERM_TURNS",
+        SHORT_TERM_TURNS,
+        1..=200,
+        "turns that short-term memory holds",
+    );
+    let seconds = env.within(
+        "RECOVERLY_SHORT_TERM_SECONDS",
+        SHORT_TERM_SECONDS,
+        1..=86_400,
+        "how long short-term memory holds them after the last one, in seconds",
+    );
+    Some(ShortTermConfig {
+        url: url?,
+        prefix: prefix.unwrap_or_default(),
+        turns,
+        seconds,
+    })
 }
 
 /// How the audit is sealed.
@@ -188,6 +230,7 @@ mod tests {
         let audit = [
             ("RECOVERLY_AUDIT_KEY", "an audit key of thirty-two bytes and more"),
             ("RECOVERLY_AUDIT_ANCHOR", "anchor"),
+            ("RECOVERLY_REDIS_URL", "redis://127.0.0.1:1"),
         ];
         let mut env = Env::from_pairs(&[&audit, pairs].concat());
         let config = Config::read(&mut env);

@@ -1,5 +1,6 @@
 //! What the core service decides, as pure functions: nothing waits, nothing is written.
 
+pub(crate) mod ai;
 pub(crate) mod break_glass;
 pub(crate) mod changes;
 pub(crate) mod clerk;
@@ -15,6 +16,7 @@ pub(crate) mod profile;
 pub(crate) mod program;
 pub(crate) mod seal;
 pub(crate) mod sign_in;
+pub(crate) mod thread;
 pub(crate) mod throttle;
 pub(crate) mod token;
 pub(crate) mod totp;

@@ -2,5 +2,6 @@
 
 pub(crate) mod end_terms;
 pub(crate) mod forget_sign_ins;
+pub(crate) mod forget_windows;
 pub(crate) mod partitions;
 pub(crate) mod seal;

@@ -9,5 +9,6 @@ pub(crate) mod give_tokens;
 pub(crate) mod named;
 pub(crate) mod prove_password;
 pub(crate) mod set_password;
+pub(crate) mod store_messages;
 pub(crate) mod update_user;
 pub(crate) mod verify_audit;

@@ -1,5 +1,6 @@
 //! Every path of the core service.
 
+mod ai;
 mod api_clients;
 mod audit;
 mod auth;
@@ -19,10 +20,13 @@ mod password;
 mod password_reset;
 mod preferences;
 mod profile;
+mod reviews;
 mod roles;
 mod stated_preferences;
 mod teams;
+mod threads;
 mod totp;
+mod turns;
 mod user_changes;
 mod users;
 
@@ -110,6 +114,24 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(leaving::opt_out)
         // pipelines
         .service(leases::lease);
+    conversations(config);
+}
+
+/// Conversations with a companion.
+fn conversations(config: &mut ServiceConfig<'_>) {
+    config
+        .service(threads::put_thread)
+        .service(threads::list)
+        .service(threads::find)
+        .service(threads::delete_thread)
+        .service(history::list_of_thread)
+        .service(turns::create)
+        .service(turns::window)
+        .service(turns::warm)
+        .service(turns::forget)
+        // those who care for the client
+        .service(reviews::review)
+        .service(reviews::list);
 }
 
 /// The OpenAPI document of this service.

@@ -12,6 +12,7 @@ use crate::clerk::Clerk;
 use crate::domain::seal::SealKey;
 use crate::hasher::Hasher;
 use crate::resets::Resets;
+use crate::short_term::ShortTerm;
 
 /// Exports that are sent at a time: each holds a connection for as long as its reader takes.
 pub(crate) const MAX_EXPORTS_AT_WORK: usize = 2;
@@ -32,6 +33,7 @@ pub(crate) struct State {
     pub(crate) throttle_key: SecretString,
     pub(crate) clerk: Clerk,
     pub(crate) erasures: web::ErasureKey,
+    pub(crate) short_term: ShortTerm,
     /// Held by an export for as long as it is sent.
     pub(crate) exports: Arc<Semaphore>,
     /// How long one may take in all.

@@ -1,6 +1,7 @@
 //! SQL, one module a table, as free functions that take the transaction first. Only routes, events, ops and the
 //! operator's commands begin or commit.
 
+pub(crate) mod ai_metadata;
 pub(crate) mod api_client_secrets;
 pub(crate) mod api_clients;
 pub(crate) mod audit;
@@ -24,9 +25,11 @@ pub(crate) mod sign_in_leftovers;
 pub(crate) mod staff_roles;
 pub(crate) mod stated_preferences;
 pub(crate) mod teams;
+pub(crate) mod threads;
 pub(crate) mod tickets;
 pub(crate) mod tokens;
 pub(crate) mod totp_secrets;
+pub(crate) mod turns;
 pub(crate) mod user_preferences;
 pub(crate) mod user_profiles;
 pub(crate) mod users;

@@ -13,7 +13,7 @@ use web::ErasureKey;
 use super::Failure;
 use crate::domain::erasure::{Counts, Requester};
 use crate::error::Error;
-use crate::ops::erase_user::erase_user;
+use crate::ops::erase_user::{Erased, erase_user};
 use crate::store::erasures::{self, Known};
 use crate::store::users;
 
@@ -80,19 +80,20 @@ pub(super) async fn run(
 
 /// Erases one account; none where there is no such account.
 async fn erase(db: &Db, key: &ErasureKey, user_id: &str) -> Result<Option<Counts>, Failure> {
+    // What short-term memory keeps of the person, the service's own job finds.
     match db::again(|| erase_once(db, key, user_id), Error::is_lost_race).await {
-        Ok(counts) => Ok(Some(counts)),
+        Ok(erased) => Ok(Some(erased.counts)),
         Err(Error::NotFound) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
-async fn erase_once(db: &Db, key: &ErasureKey, user_id: &str) -> Result<Counts, Error> {
+async fn erase_once(db: &Db, key: &ErasureKey, user_id: &str) -> Result<Erased, Error> {
     let tx = db.begin_worker().await?;
-    let counts = erase_user(&tx, &Outbox::new(db.schema()), key, user_id, &Requester::Operator).await?;
+    let erased = erase_user(&tx, &Outbox::new(db.schema()), key, user_id, &Requester::Operator).await?;
     web::by_operator(&tx, "admin erase", None);
     tx.commit().await?;
-    Ok(counts)
+    Ok(erased)
 }
 
 async fn export(db: &Db, out: &mut (dyn io::Write + Send)) -> Result<(), Failure> {

@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use common::{ConversationType, SenderRole};
 use serde_json::Value;
 
+use super::ai::AiMetadata;
+
 /// A message as it came in: valid by itself, the people in it not looked up.
 #[derive(Clone, Debug)]
 pub(crate) struct NewMessage {
@@ -17,6 +19,17 @@ pub(crate) struct NewMessage {
     /// The database's clock where the sender does not say.
     pub(crate) timestamp: Option<DateTime<Utc>>,
     pub(crate) metadata: Option<Value>,
+    /// The thread it belongs to.
+    pub(crate) thread: Option<ThreadName>,
+    /// What the companion's models said of it; of an assistant's message alone.
+    pub(crate) ai: Option<AiMetadata>,
+}
+
+/// A client's thread, as the app names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ThreadName {
+    pub(crate) role: String,
+    pub(crate) thread_id: String,
 }
 
 /// Who is writing.

@@ -8,10 +8,18 @@ use web::ErasureKey;
 use crate::domain::clerk::account_hash;
 use crate::domain::erasure::{Counts, Requester};
 use crate::error::Error;
-use crate::store::{clerk_accounts, erasures, users};
+use crate::store::{clerk_accounts, erasures, threads, users};
 
 /// Stands where a webhook's id would, for accounts that nobody at Clerk has ended.
 const ERASED_HERE: &str = "erased here";
+
+/// What an erasure came to.
+pub(crate) struct Erased {
+    pub(crate) counts: Counts,
+    /// Roles and ids of the threads that the person had: what short-term memory keeps of them is forgotten once this is
+    /// committed. What is written there meanwhile, a job finds.
+    pub(crate) threads: Vec<(String, String)>,
+}
 
 /// Erases an account; [`Error::NotFound`] where there is none. The transaction is a worker's. Should it lose a deadlock,
 /// the whole of it is to be run again ([`db::again`]).
@@ -24,17 +32,18 @@ pub(crate) async fn erase_user(
     key: &ErasureKey,
     user_id: &str,
     by: &Requester,
-) -> Result<Counts, Error> {
+) -> Result<Erased, Error> {
     // What Clerk still sends of the account must not bring the person back.
     if let Some(account) = users::clerk_user_id(tx, user_id).await? {
         clerk_accounts::bury(tx, &account_hash(&account), ERASED_HERE).await?;
     }
-    let erased = erasures::erase(tx, user_id).await?.ok_or(Error::NotFound)?;
-    let erased_at = erasures::insert(tx, &key.hash(user_id), by, &erased).await?;
+    let threads = threads::of_person(tx, user_id).await?;
+    let counts = erasures::erase(tx, user_id).await?.ok_or(Error::NotFound)?;
+    let erased_at = erasures::insert(tx, &key.hash(user_id), by, &counts).await?;
     let told = UserErased {
         user_id: user_id.to_owned(),
         erased_at,
     };
     outbox.enqueue(tx, vec![NewEvent::of(Some(user_id.to_owned()), &told)?]);
-    Ok(erased)
+    Ok(Erased { counts, threads })
 }

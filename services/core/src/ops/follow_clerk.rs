@@ -15,7 +15,16 @@ use crate::domain::user::{Kind, NewUser};
 use crate::error::Error;
 use crate::store::{clerk_accounts, users, webhook_receipts};
 
-/// Applies one webhook; returns whose account it changed. A name that another account has is [`Error::Taken`]: nothing is then kept, and Clerk sends it
+/// What a webhook came to.
+#[derive(Default)]
+pub(crate) struct Followed {
+    /// Whose account it changed.
+    pub(crate) person: Option<String>,
+    /// The threads that the person had, where it erased the account.
+    pub(crate) threads: Vec<(String, String)>,
+}
+
+/// Applies one webhook. A name that another account has is [`Error::Taken`]: nothing is then kept, and Clerk sends it
 /// again.
 pub(crate) async fn follow_clerk(
     tx: &Tx,
@@ -23,15 +32,18 @@ pub(crate) async fn follow_clerk(
     erasures: &ErasureKey,
     webhook_id: &str,
     said: &Said,
-) -> Result<Option<String>, Error> {
+) -> Result<Followed, Error> {
     if !webhook_receipts::note(tx, webhook_id).await? {
-        return Ok(None);
+        return Ok(Followed::default());
     }
     match said {
         Said::Account(profile) => {
             let hash = account_hash(&profile.clerk_user_id);
             if clerk_accounts::advance(tx, &hash, profile.updated_at, webhook_id).await? {
-                return Ok(Some(bring_to(tx, outbox, profile).await?));
+                return Ok(Followed {
+                    person: Some(bring_to(tx, outbox, profile).await?),
+                    threads: Vec::new(),
+                });
             }
         }
         Said::Deleted(clerk_user_id) => {
@@ -39,13 +51,16 @@ pub(crate) async fn follow_clerk(
             if let Some(user_id) = users::lock_of_clerk(tx, clerk_user_id).await?
                 && is_news
             {
-                erase_user(tx, outbox, erasures, &user_id, &Requester::Clerk).await?;
-                return Ok(Some(user_id));
+                let erased = erase_user(tx, outbox, erasures, &user_id, &Requester::Clerk).await?;
+                return Ok(Followed {
+                    person: Some(user_id),
+                    threads: erased.threads,
+                });
             }
         }
         Said::Other => {}
     }
-    Ok(None)
+    Ok(Followed::default())
 }
 
 async fn bring_to(tx: &Tx, outbox: &Outbox, profile: &Profile) -> Result<String, Error> {

@@ -17,7 +17,7 @@ use crate::ops::follow_clerk::follow_clerk;
 use crate::ops::named::named;
 use crate::state::State;
 use crate::store::tokens::{self, Holder, NewToken};
-use crate::store::{credentials, users};
+use crate::store::{credentials, threads, users};
 
 /// Clerk, as the audit names it.
 const CLERK: Named<'_> = Named::elsewhere("clerk");
@@ -59,10 +59,14 @@ pub(crate) async fn webhook(
     let tx = state.db.begin_worker().await?;
     match follow_clerk(&tx, &state.outbox, &state.erasures, &webhook_id, &said).await {
         Ok(followed) => {
-            if let Some(person) = followed {
-                from.audited_in(&tx, CLERK, vec![person]);
+            if let Some(person) = &followed.person {
+                from.audited_in(&tx, CLERK, vec![person.clone()]);
             }
             tx.commit().await?;
+            if let Some(person) = &followed.person {
+                let places = threads::places(person, &followed.threads);
+                state.short_term.forget(places).await;
+            }
             Ok(HttpResponse::NoContent().finish())
         }
         Err(error) => {

@@ -1,9 +1,10 @@
-//! Reading messages.
+//! Reading messages: a client's, a thread's, and one.
 
 use actix_web::web::{Data, Path, ThinData};
 use actix_web::{HttpResponse, get};
 use chrono::{DateTime, Utc};
 use common::{ConversationType, PrincipalKind, SenderRole};
+use db::Row;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -12,9 +13,14 @@ use web::{
     Query, ReadQuery, read,
 };
 
+use super::ai::AiBody;
+use super::reviews::ReviewView;
+use super::threads::{Place, READ as CARE};
+use crate::domain::ai::AiMetadata;
 use crate::error::Error;
 use crate::state::State;
-use crate::store::messages::{self, Message};
+use crate::store::ai_metadata;
+use crate::store::messages::{self, Message, Order};
 
 const READ: Allowed = Allowed(&[
     PrincipalKind::Client,
@@ -40,6 +46,13 @@ struct MessageView {
     recipient_id: Option<String>,
     #[schema(value_type = Option<Object>)]
     metadata: Option<Value>,
+    /// What the companion's models said of it: of one message alone, and not for the client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<AiBody>)]
+    ai: Option<AiMetadata>,
+    /// What reviewers said of it: of one message alone, and for staff.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    review: Option<ReviewView>,
 }
 
 impl MessageView {
@@ -56,14 +69,80 @@ impl MessageView {
             sender_role: found.sender_role,
             recipient_id,
             metadata: found.metadata,
+            ai: None,
+            review: None,
         }
+    }
+}
+
+/// The orders of a history.
+const ORDERS: &[&str] = &["asc", "desc"];
+
+/// Which page of a history is asked for; newest first by default.
+struct Pages {
+    order: Order,
+    paging: Paging,
+}
+
+impl ReadQuery for Pages {
+    fn read(params: &mut Params) -> Option<Self> {
+        let order = params.optional("order", read::one_of(ORDERS));
+        let paging = Paging::read(params);
+        let order = if order? == Some("asc") {
+            Order::Oldest
+        } else {
+            Order::Newest
+        };
+        Some(Self {
+            order,
+            paging: paging?,
+        })
+    }
+}
+
+impl Pages {
+    /// The row that the page goes on behind, and whether there is a page before it.
+    fn after(
+        &self,
+        list_name: &str,
+        cursors: &CursorKey,
+        caller: &Caller,
+    ) -> Result<(Newest, bool), Problem> {
+        let after = cursors.open(list_name, caller, &self.paging)?;
+        let first = match self.order {
+            Order::Newest => Newest::default(),
+            Order::Oldest => Newest(DateTime::UNIX_EPOCH, 0),
+        };
+        Ok((after.unwrap_or(first), after.is_some()))
+    }
+
+    /// The page of these rows, and whether the caller gets the last 20 only; [`Error::NotFound`] where client or thread is
+    /// not seen.
+    fn page(
+        &self,
+        rows: &[Row],
+        list_name: &str,
+        cursors: &CursorKey,
+        caller: &Caller,
+    ) -> Result<(Page<MessageView>, bool), Error> {
+        let (limited, found) = messages::history(rows)?.ok_or(Error::NotFound)?;
+        let items = found
+            .into_iter()
+            .map(|message| MessageView::to(caller, message))
+            .collect();
+        let mut page = Page::cut(items, self.paging.limit, |last: &MessageView| {
+            let position = Newest(last.timestamp, last.message_id);
+            cursors.seal(list_name, caller, &self.paging, &position)
+        });
+        page.next_cursor = page.next_cursor.filter(|_| !limited);
+        Ok((page, limited))
     }
 }
 
 /// Which of a client's messages are asked for.
 struct ListQuery {
     conversation_type: Option<ConversationType>,
-    paging: Paging,
+    pages: Pages,
 }
 
 impl ReadQuery for ListQuery {
@@ -75,20 +154,22 @@ impl ReadQuery for ListQuery {
                 "buddy, counselor, group, family or assistant",
             ),
         );
-        let paging = Paging::read(params);
+        let pages = Pages::read(params);
         Some(Self {
             conversation_type: conversation_type?,
-            paging: paging?,
+            pages: pages?,
         })
     }
 }
 
-/// A client's messages, newest first. Staff who see the client for a crisis alone get the last 20 and no cursor.
+/// A client's messages, newest first or oldest first. Staff who see the client for a crisis alone get the last 20 and no
+/// cursor.
 #[utoipa::path(
     tag = "messages",
     params(
         ("user_id" = String, Path),
         ("conversation_type" = Option<String>, Query),
+        ("order" = Option<String>, Query, description = "desc, newest first (the default), or asc"),
         ("limit" = Option<i64>, Query),
         ("cursor" = Option<String>, Query)
     ),
@@ -104,35 +185,51 @@ pub(crate) async fn list(
     caller: Caller,
 ) -> Result<HttpResponse, Error> {
     caller.allow(&READ)?;
-    let list = format!("messages of {}", *user_id);
-    let after: Option<Newest> = cursors.open(&list, &caller, &query.paging)?;
-    let goes_on = after.is_some();
-    let Newest(at, id) = after.unwrap_or_default();
+    let (list_name, pages) = (format!("messages of {}", *user_id), query.pages);
+    let (Newest(at, id), goes_on) = pages.after(&list_name, &cursors, &caller)?;
     let conversation_type = query.conversation_type.map(ConversationType::as_str);
-    let (crisis_only, limit) = (sees_in_crisis_only(&caller), query.paging.limit + 1);
+    let (crisis_only, limit) = (sees_in_crisis_only(&caller), pages.paging.limit + 1);
     let params: db::Params<'_> = &[&&**user_id, &crisis_only, &conversation_type, &at, &id, &limit];
-    let rows = state
-        .db
-        .read(&caller.actor_for(&user_id)?, messages::HISTORY, params)
-        .await?;
-    let (limited, found) = messages::history(&rows)?.ok_or(Error::NotFound)?;
+    let (actor, sql) = (caller.actor_for(&user_id)?, messages::history_sql(pages.order));
+    let rows = state.db.read(&actor, &sql, params).await?;
+    let (page, limited) = pages.page(&rows, &list_name, &cursors, &caller)?;
     if limited && goes_on {
         // The cursor dates from a time when the client was on the caller's caseload.
         return Err(Problem::invalid_field("?cursor", "must be a next_cursor of this list").into());
     }
-    let items: Vec<MessageView> = found
-        .into_iter()
-        .map(|message| MessageView::to(&caller, message))
-        .collect();
-    let mut page = Page::cut(items, query.paging.limit, |last| {
-        cursors.seal(
-            &list,
-            &caller,
-            &query.paging,
-            &Newest(last.timestamp, last.message_id),
-        )
-    });
-    page.next_cursor = page.next_cursor.filter(|_| !limited);
+    Ok(caller.disclose(NOBODY_ELSE, &page).await?)
+}
+
+/// The messages of a thread, newest first or oldest first.
+#[utoipa::path(
+    tag = "threads",
+    params(
+        Place,
+        ("order" = Option<String>, Query, description = "desc, newest first (the default), or asc"),
+        ("limit" = Option<i64>, Query),
+        ("cursor" = Option<String>, Query)
+    ),
+    responses((status = 200, body = Page<MessageView>)),
+    extensions(("x-principals" = json!(CARE)))
+)]
+#[get("/v1/threads/{user_id}/{role}/{thread_id}/messages")]
+pub(crate) async fn list_of_thread(
+    state: Data<State>,
+    place: Path<Place>,
+    Query(pages): Query<Pages>,
+    cursors: ThinData<CursorKey>,
+    caller: Caller,
+) -> Result<HttpResponse, Error> {
+    caller.allow(&CARE)?;
+    let of = place.named();
+    let list_name = format!("messages of {}/{}/{}", of.user_id, of.role, of.thread_id);
+    let (Newest(at, id), _) = pages.after(&list_name, &cursors, &caller)?;
+    let limit = pages.paging.limit + 1;
+    let params: db::Params<'_> = &[&of.user_id, &of.role, &of.thread_id, &at, &id, &limit];
+    let actor = caller.actor_for(of.user_id)?;
+    let sql = messages::thread_history_sql(pages.order);
+    let rows = state.db.read(&actor, &sql, params).await?;
+    let (page, _) = pages.page(&rows, &list_name, &cursors, &caller)?;
     Ok(caller.disclose(NOBODY_ELSE, &page).await?)
 }
 
@@ -151,14 +248,18 @@ pub(crate) async fn find(
     caller: Caller,
 ) -> Result<HttpResponse, Error> {
     caller.allow(&READ)?;
-    let params: db::Params<'_> = &[&**message_id, &sees_in_crisis_only(&caller)];
+    let crisis_only = sees_in_crisis_only(&caller);
+    let tells_all = !crisis_only && caller.principal.holder != Holder::Client;
+    let params: db::Params<'_> = &[&**message_id, &crisis_only, &tells_all];
     let rows = state.db.read(&caller.actor()?, messages::FIND, params).await?;
     let row = rows.first().ok_or(Error::NotFound)?;
-    let found = messages::from_row(row)?;
-    let author = found.user_id.clone();
-    Ok(caller
-        .disclose([author], &MessageView::to(&caller, found))
-        .await?)
+    let mut shown = MessageView::to(&caller, messages::from_row(row)?);
+    if let Some(known) = ai_metadata::known(row)? {
+        let is_staff = caller.principal.holder == Holder::Staff;
+        shown.review = is_staff.then(|| ReviewView::of(&known));
+        shown.ai = Some(known.ai);
+    }
+    Ok(caller.disclose([shown.user_id.clone()], &shown).await?)
 }
 
 /// Whether the caller is on call and nothing more: such staff get the last messages of a client in crisis.

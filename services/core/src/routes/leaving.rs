@@ -11,7 +11,7 @@ use crate::domain::erasure::{Counts, Requester};
 use crate::error::Error;
 use crate::ops::erase_user::erase_user;
 use crate::state::State;
-use crate::store::users;
+use crate::store::{threads, users};
 
 const LEAVE: Allowed = Allowed(&[PrincipalKind::Client, PrincipalKind::App, PrincipalKind::Admin]);
 
@@ -46,14 +46,19 @@ pub(crate) async fn opt_out(
 
 async fn erase(state: &State, caller: &Caller, user_id: &str, by: &Requester) -> Result<HttpResponse, Error> {
     let tx = state.db.begin_worker().await?;
-    web::write(tx, caller, None, async |tx| {
+    let mut windows = Vec::new();
+    let erased = web::write(tx, caller, None, async |tx| {
         if matches!(by, Requester::App(_)) && !users::is_client(tx, user_id).await? {
             return Err(Error::NotFound);
         }
-        let counts = erase_user(tx, &state.outbox, &state.erasures, user_id, by).await?;
+        let erased = erase_user(tx, &state.outbox, &state.erasures, user_id, by).await?;
+        windows = erased.threads;
+        let counts = erased.counts;
         Ok(Answer::ok(&ErasedBody { counts })?)
     })
-    .await
+    .await?;
+    state.short_term.forget(threads::places(user_id, &windows)).await;
+    Ok(erased)
 }
 
 /// Who asks; a client for the own account, an app for its client's, an admin for anybody's but the own, or the last one

@@ -4,9 +4,7 @@ use std::collections::HashSet;
 
 use actix_web::web::Data;
 use actix_web::{HttpResponse, post};
-use bus::NewEvent;
 use chrono::{DateTime, Utc};
-use common::contracts::MessageCreated;
 use common::{ConversationType, PrincipalKind, SenderRole};
 use db::Tx;
 use serde::Serialize;
@@ -14,10 +12,13 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use web::{Allowed, Answer, Caller, FieldError, Fields, Granted, Holder, Item, Problem, Read, Write, read};
 
-use crate::domain::message::{Author, NewMessage};
+use super::ai::AiBody;
+use crate::domain::message::{Author, NewMessage, ThreadName};
 use crate::error::Error;
+use crate::ops::store_messages::{Accepted, store_messages};
 use crate::state::State;
-use crate::store::messages::{self, Stored};
+use crate::store::messages::Stored;
+use crate::store::threads::{self, Place};
 use crate::store::users;
 
 const WRITE: Allowed = Allowed(&[
@@ -27,8 +28,8 @@ const WRITE: Allowed = Allowed(&[
 ]);
 
 /// Text of a message.
-const MAX_TEXT_BYTES: usize = 65_536;
-const MAX_METADATA_BYTES: usize = 16 * 1024;
+pub(super) const MAX_TEXT_BYTES: usize = 65_536;
+pub(super) const MAX_METADATA_BYTES: usize = 16 * 1024;
 /// Escaped, a byte of text may take six.
 const MAX_ONE_BYTES: usize = 512 * 1024;
 const MAX_BATCH_ITEMS: usize = 1_000;
@@ -54,6 +55,33 @@ struct MessageBody {
     /// Up to 16 KiB as JSON.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Value>,
+    /// The client's thread that it belongs to, which must be there.
+    thread: Option<ThreadBody>,
+    /// What the companion's models said of it; of an assistant's message alone.
+    ai: Option<AiBody>,
+}
+
+/// A client's thread, as the app names it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body; ThreadName is what it is read into")]
+struct ThreadBody {
+    #[schema(example = "companion")]
+    role: String,
+    #[schema(example = "main")]
+    thread_id: String,
+}
+
+impl Read for ThreadName {
+    const MAX_BODY_BYTES: usize = 2 * 1024;
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let role = fields.required("role", read::identifier);
+        let thread_id = fields.required("thread_id", read::identifier);
+        Some(Self {
+            role: role?,
+            thread_id: thread_id?,
+        })
+    }
 }
 
 impl Read for NewMessage {
@@ -76,6 +104,8 @@ impl Read for NewMessage {
         let recipient_id = fields.optional("recipient_id", read::identifier);
         let timestamp = fields.optional("timestamp", read::timestamp);
         let metadata = fields.optional("metadata", read::object(MAX_METADATA_BYTES));
+        let thread = fields.optional_nested("thread");
+        let ai = fields.optional_nested("ai");
         Some(Self {
             user_id: user_id?,
             message_text: message_text?,
@@ -84,6 +114,8 @@ impl Read for NewMessage {
             recipient_id: recipient_id?,
             timestamp: timestamp?,
             metadata: metadata?,
+            thread: thread?,
+            ai: ai?,
         })
     }
 }
@@ -197,63 +229,56 @@ struct Refusal {
 }
 
 const NOT_YOURS: &str = "is no client for whom you may write";
+const NOT_THEIRS: &str = "is no thread of this client";
+const NOT_OF_A_MODEL: &str = "is for messages of the assistant";
 
 /// Stores all messages with their events, or finds everything that is wrong with them. The transaction sees the
 /// clients that the caller may see.
 async fn store(state: &State, tx: &Tx, caller: &Caller, given: Vec<NewMessage>) -> Result<Outcome, Error> {
     let user_ids: HashSet<&str> = given.iter().map(|message| message.user_id.as_str()).collect();
     let clients = users::lock_clients(tx, &user_ids.into_iter().collect::<Vec<_>>()).await?;
+    let named: Vec<Place<'_>> = given.iter().filter_map(place).collect();
+    let mut threads = threads::hold(tx, &named).await?.into_iter();
     let recipients = existing_recipients(state, &given).await?;
     let author = author(caller)?;
-    let mut messages = Vec::with_capacity(given.len());
+    let mut accepted = Vec::with_capacity(given.len());
     let mut refusals = Vec::new();
-    for (index, message) in given.into_iter().enumerate() {
+    for (index, mut message) in given.into_iter().enumerate() {
+        let mut refuse = |field, detail| refusals.push(Refusal { index, field, detail });
         if !clients.contains(&message.user_id) {
-            refusals.push(Refusal {
-                index,
-                field: "user_id",
-                detail: NOT_YOURS,
-            });
+            refuse("user_id", NOT_YOURS);
+        }
+        let thread = message.thread.as_ref().and_then(|_| threads.next().flatten());
+        if message.thread.is_some() && thread.is_none() {
+            refuse("thread", NOT_THEIRS);
         }
         // A recipient without an account is left out and not refused: a refusal would tell who is in the programme.
-        let recipient_id = message
+        message.recipient_id = message
             .recipient_id
             .filter(|recipient| recipients.contains(recipient));
-        let message = NewMessage {
-            recipient_id,
-            ..message
-        };
         match author.role(message.sender_role) {
-            Ok(role) => messages.push((message, role)),
-            Err(detail) => refusals.push(Refusal {
-                index,
-                field: "sender_role",
-                detail,
-            }),
+            Ok(role) if message.ai.is_some() && role != SenderRole::Assistant => refuse("ai", NOT_OF_A_MODEL),
+            Ok(role) => accepted.push((message, role, thread)),
+            Err(detail) => refuse("sender_role", detail),
         }
     }
     if !refusals.is_empty() {
         return Ok(Outcome::Refused(refusals));
     }
-    let stored = messages::insert(tx, caller.request_id.as_str(), &messages).await?;
-    let stored: Vec<(&(NewMessage, SenderRole), Stored)> = messages.iter().zip(stored).collect();
-    let active: Vec<(&str, DateTime<Utc>)> = stored
-        .iter()
-        .filter(|((_, role), _)| *role == SenderRole::User)
-        .map(|((message, _), stored)| (message.user_id.as_str(), stored.timestamp))
-        .collect();
-    users::touch(tx, &active).await?;
-    let events = stored
-        .iter()
-        .map(|(message, stored)| created(message, *stored))
-        .collect::<Result<Vec<_>, _>>()?;
-    state.outbox.enqueue(tx, events);
+    let stored = store_messages(tx, &state.outbox, caller.request_id.as_str(), &accepted).await?;
+    let bodies = accepted.iter().zip(stored);
     Ok(Outcome::Stored(
-        stored
-            .iter()
-            .map(|(message, stored)| body(message, *stored))
-            .collect(),
+        bodies.map(|(message, stored)| body(message, stored)).collect(),
     ))
+}
+
+/// The thread that a message names, of its own client.
+fn place(message: &NewMessage) -> Option<Place<'_>> {
+    message.thread.as_ref().map(|thread| Place {
+        user_id: &message.user_id,
+        role: &thread.role,
+        thread_id: &thread.thread_id,
+    })
 }
 
 /// Which of the recipients have an account. They need not be people whom the caller may see: a buddy is not.
@@ -282,18 +307,7 @@ fn author(caller: &Caller) -> Result<Author, Problem> {
     }
 }
 
-fn created((message, role): &(NewMessage, SenderRole), stored: Stored) -> Result<NewEvent, Error> {
-    let created = MessageCreated {
-        message_id: stored.message_id,
-        user_id: message.user_id.clone(),
-        timestamp: stored.timestamp,
-        conversation_type: message.conversation_type,
-        sender_role: *role,
-    };
-    Ok(NewEvent::of(Some(message.user_id.clone()), &created)?)
-}
-
-fn body((message, role): &(NewMessage, SenderRole), stored: Stored) -> StoredBody {
+fn body((message, role, _): &Accepted, stored: Stored) -> StoredBody {
     StoredBody {
         message_id: stored.message_id,
         user_id: message.user_id.clone(),

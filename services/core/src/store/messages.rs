@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use common::{ConversationType, SenderRole};
 use db::{Row, Tx};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::word;
 use crate::domain::message::NewMessage;
@@ -21,36 +22,84 @@ pub(crate) struct Message {
     pub(crate) metadata: Option<Value>,
 }
 
-/// One client's messages, newest first; no row where the client is not seen, and one without a message where there is
-/// none. Who sees the client for a crisis alone gets no more than the last 20. `$1` client, `$2` whether the caller's
-/// roles allow the last 20 only, `$3` conversation type or null, `$4` and `$5` the row to go on behind, `$6` limit. The
-/// first page goes on behind the greatest values: under row-level security only bare parameters reach the index. The order
-/// is that of the inner query: there is one person.
-pub(crate) const HISTORY: &str = "
-    with person as (
-        select u.user_id, $2 or u.user_id = any (array(select core.crisis_clients())) as limited
-        from core.users u
-        where u.user_id = $1 and u.kind = 'client')
-    select p.limited, m.message_id, p.user_id, m.message_text, m.timestamp, m.conversation_type, m.sender_role,
-        m.recipient_id, m.metadata
-    from person p
-    left join lateral (
-        select h.message_id, h.message_text, h.timestamp, h.conversation_type, h.sender_role, h.recipient_id,
-            h.metadata
-        from core.messages h
-        where h.user_id = $1 and ($3::varchar is null or h.conversation_type = $3)
-          and (h.timestamp, h.message_id) < ($4, $5)
-          and (not p.limited or h.message_id in (
-            select l.message_id from core.messages l where l.user_id = $1
-            order by l.timestamp desc, l.message_id desc limit 20))
-        order by h.timestamp desc, h.message_id desc
-        limit $6) as m on true";
+/// Which way a history is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// From the newest to older ones.
+    Newest,
+    /// From the oldest to newer ones.
+    Oldest,
+}
+
+impl Order {
+    /// How a row compares with the one before it, and the order, in SQL.
+    fn sql(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Newest => ("<", "desc"),
+            Self::Oldest => (">", "asc"),
+        }
+    }
+}
+
+/// One client's messages; no row where the client is not seen, and one without a message where there is none. Who sees
+/// the client for a crisis alone gets no more than the last 20. `$1` client, `$2` whether the caller's roles allow the
+/// last 20 only, `$3` conversation type or null, `$4` and `$5` the row to go on behind, `$6` limit. The first page goes on
+/// behind the greatest or the least values: under row-level security only bare parameters reach the index. The order is
+/// that of the inner query: there is one person.
+pub(crate) fn history_sql(order: Order) -> String {
+    let (follows, direction) = order.sql();
+    format!(
+        "with person as (
+            select u.user_id, $2 or u.user_id = any (array(select core.crisis_clients())) as limited
+            from core.users u
+            where u.user_id = $1 and u.kind = 'client')
+         select p.limited, m.message_id, p.user_id, m.message_text, m.timestamp, m.conversation_type, m.sender_role,
+            m.recipient_id, m.metadata
+         from person p
+         left join lateral (
+            select h.message_id, h.message_text, h.timestamp, h.conversation_type, h.sender_role, h.recipient_id,
+                h.metadata
+            from core.messages h
+            where h.user_id = $1 and ($3::varchar is null or h.conversation_type = $3)
+              and (h.timestamp, h.message_id) {follows} ($4, $5)
+              and (not p.limited or h.message_id in (
+                select l.message_id from core.messages l where l.user_id = $1
+                order by l.timestamp desc, l.message_id desc limit 20))
+            order by h.timestamp {direction}, h.message_id {direction}
+            limit $6) as m on true"
+    )
+}
+
+/// The messages of one thread, as [`history_sql`] gives a client's, but none to who sees the client for a crisis alone.
+/// `$1` client, `$2` role, `$3` thread, `$4` and `$5` the row to go on behind, `$6` limit.
+pub(crate) fn thread_history_sql(order: Order) -> String {
+    let (follows, direction) = order.sql();
+    format!(
+        "with thread as (
+            select t.id, t.user_id
+            from core.chat_threads t
+            where t.user_id = $1 and t.role = $2 and t.thread_id = $3
+              and t.user_id <> all (array(select core.crisis_clients())))
+         select false as limited, m.message_id, t.user_id, m.message_text, m.timestamp, m.conversation_type,
+            m.sender_role, m.recipient_id, m.metadata
+         from thread t
+         left join lateral (
+            select h.message_id, h.message_text, h.timestamp, h.conversation_type, h.sender_role, h.recipient_id,
+                h.metadata
+            from core.messages h
+            where h.thread_pk = t.id and (h.timestamp, h.message_id) {follows} ($4, $5)
+            order by h.timestamp {direction}, h.message_id {direction}
+            limit $6) as m on true"
+    )
+}
 
 /// One message; of a client who is seen for a crisis alone only if it is among the last 20. `$1` its id, `$2` whether
-/// the caller's roles allow the last 20 only.
+/// the caller's roles allow the last 20 only, `$3` whether to tell what models and reviewers said of it, which nobody is
+/// told of a client in a crisis.
 pub(crate) const FIND: &str = "
     select m.message_id, m.user_id, m.message_text, m.timestamp, m.conversation_type, m.sender_role, m.recipient_id,
-        m.metadata
+        m.metadata, (select to_jsonb(a) from core.message_ai_metadata a
+            where $3 and a.message_id = m.message_id and a.user_id <> all (array(select core.crisis_clients()))) as ai
     from core.messages m
     where m.message_id = $1 and m.user_id is not null
       and (not ($2 or m.user_id = any (array(select core.crisis_clients()))) or m.message_id in (
@@ -70,8 +119,8 @@ pub(crate) fn from_row(row: &Row) -> Result<Message, db::Error> {
     })
 }
 
-/// The rows of [`HISTORY`]: whether the caller gets the last 20 only, and the messages; `None` where the client is not
-/// seen.
+/// The rows of [`history_sql`] or [`thread_history_sql`]: whether the caller gets the last 20 only, and the messages;
+/// `None` where the client or the thread is not seen.
 pub(crate) fn history(rows: &[Row]) -> Result<Option<(bool, Vec<Message>)>, db::Error> {
     let Some(first) = rows.first() else {
         return Ok(None);
@@ -93,36 +142,38 @@ pub(crate) struct Stored {
     pub(crate) timestamp: DateTime<Utc>,
 }
 
-/// Stores messages, each with the role it was given; returns what became of them in the order given.
+/// Stores messages, each with the role it was given and the row of its thread; returns what became of them in the order
+/// given.
 pub(crate) async fn insert(
     tx: &Tx,
     request_id: &str,
-    messages: &[(NewMessage, SenderRole)],
+    messages: &[(NewMessage, SenderRole, Option<Uuid>)],
 ) -> Result<Vec<Stored>, db::Error> {
     // Ids are drawn in the order of the ordinality, and returned sorted: the n-th is that of the n-th message.
     let rows = tx
         .query(
             "with stored as (
                 insert into core.messages (user_id, message_text, timestamp, conversation_type, sender_role,
-                    recipient_id, metadata, request_id)
+                    recipient_id, metadata, request_id, thread_pk)
                 select n.user_id, n.message_text, coalesce(n.timestamp, now()), n.conversation_type, n.sender_role,
-                    n.recipient_id, n.metadata, $8
+                    n.recipient_id, n.metadata, $8, n.thread_pk
                 from unnest($1::varchar[], $2::text[], $3::timestamptz[], $4::varchar[], $5::varchar[],
-                    $6::varchar[], $7::jsonb[]) with ordinality
+                    $6::varchar[], $7::jsonb[], $9::uuid[]) with ordinality
                     as n (user_id, message_text, timestamp, conversation_type, sender_role, recipient_id, metadata,
-                        position)
+                        thread_pk, position)
                 order by n.position
                 returning message_id, timestamp)
             select message_id, timestamp from stored order by message_id",
             &[
-                &messages.iter().map(|(message, _)| message.user_id.as_str()).collect::<Vec<_>>(),
-                &messages.iter().map(|(message, _)| message.message_text.as_str()).collect::<Vec<_>>(),
-                &messages.iter().map(|(message, _)| message.timestamp).collect::<Vec<_>>(),
-                &messages.iter().map(|(message, _)| message.conversation_type.as_str()).collect::<Vec<_>>(),
-                &messages.iter().map(|(_, role)| role.as_str()).collect::<Vec<_>>(),
-                &messages.iter().map(|(message, _)| message.recipient_id.as_deref()).collect::<Vec<_>>(),
-                &messages.iter().map(|(message, _)| message.metadata.as_ref()).collect::<Vec<_>>(),
+                &messages.iter().map(|(message, _, _)| message.user_id.as_str()).collect::<Vec<_>>(),
+                &messages.iter().map(|(message, _, _)| message.message_text.as_str()).collect::<Vec<_>>(),
+                &messages.iter().map(|(message, _, _)| message.timestamp).collect::<Vec<_>>(),
+                &messages.iter().map(|(message, _, _)| message.conversation_type.as_str()).collect::<Vec<_>>(),
+                &messages.iter().map(|(_, role, _)| role.as_str()).collect::<Vec<_>>(),
+                &messages.iter().map(|(message, _, _)| message.recipient_id.as_deref()).collect::<Vec<_>>(),
+                &messages.iter().map(|(message, _, _)| message.metadata.as_ref()).collect::<Vec<_>>(),
                 &request_id,
+                &messages.iter().map(|(_, _, thread)| *thread).collect::<Vec<_>>(),
             ],
         )
         .await?;

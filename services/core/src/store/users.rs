@@ -198,23 +198,19 @@ pub(crate) async fn lock_clients(tx: &Tx, user_ids: &[&str]) -> Result<HashSet<S
     ids(&rows)
 }
 
-/// Notes when clients were last active; an older time changes nothing. They are locked.
-pub(crate) async fn touch(tx: &Tx, active: &[(&str, DateTime<Utc>)]) -> Result<(), db::Error> {
+/// Notes with the commit when clients were last active; an older time changes nothing. They are locked.
+pub(crate) fn touch(tx: &Tx, active: Vec<(String, DateTime<Utc>)>) {
     if active.is_empty() {
-        return Ok(());
+        return;
     }
-    tx.execute(
+    let (user_ids, times): (Vec<String>, Vec<DateTime<Utc>>) = active.into_iter().unzip();
+    tx.at_commit(
         "update core.users u set last_active = n.at
          from (select a.user_id, max(a.at) as at
                from unnest($1::varchar[], $2::timestamptz[]) as a (user_id, at) group by a.user_id) as n
          where u.user_id = n.user_id and (u.last_active is null or u.last_active < n.at)",
-        &[
-            &active.iter().map(|(user_id, _)| *user_id).collect::<Vec<_>>(),
-            &active.iter().map(|(_, at)| *at).collect::<Vec<_>>(),
-        ],
-    )
-    .await?;
-    Ok(())
+        vec![Box::new(user_ids), Box::new(times)],
+    );
 }
 
 /// An account that nobody else changes until the transaction ends.

@@ -60,10 +60,11 @@ const fn caller(name: &'static str, letter: char, reach: Reach) -> Caller {
 }
 
 /// Parameters of paths and bodies that lead to a client.
-pub(crate) const OF_A_CLIENT: [&str; 8] = [
+pub(crate) const OF_A_CLIENT: [&str; 9] = [
     "{user_id}",
     "{client_id}",
     "{message_id}",
+    "{reply_id}",
     "{nudge_id}",
     "{escalation_id}",
     "{consent_id}",
@@ -71,12 +72,13 @@ pub(crate) const OF_A_CLIENT: [&str; 8] = [
     "{grant_id}",
 ];
 /// Parameters that lead to nobody in particular.
-const OTHERS: [(&str, &str); 7] = [
+const OTHERS: [(&str, &str); 8] = [
     ("{staff_id}", "staff-suspended"),
     ("{code}", "invalid"),
     ("{id}", "1"),
     ("{key}", "color"),
     ("{role}", "counselor"),
+    ("{thread_id}", "main"),
     ("{team_id}", "1"),
     ("{program_id}", "program-spare"),
 ];
@@ -177,6 +179,11 @@ impl World {
             (
                 "{message_id}",
                 "select user_id, min(message_id)::text as thing from core.messages group by user_id",
+            ),
+            (
+                "{reply_id}",
+                "select user_id, min(message_id)::text as thing from core.messages
+                 where sender_role = 'assistant' group by user_id",
             ),
             (
                 "{nudge_id}",
@@ -329,7 +336,13 @@ fn belongings() -> String {
      insert into core.user_profiles (user_id, profile_key, profile_value)
      select user_id, 'color', 'color-of-' || user_id from planted_clients;
      insert into core.stated_preferences (user_id, kind, category, value)
-     select user_id, 'like', 'drink', 'drink-of-' || user_id from planted_clients;"
+     select user_id, 'like', 'drink', 'drink-of-' || user_id from planted_clients;
+     insert into core.chat_threads (id, user_id, role, thread_id, title)
+     select gen_random_uuid(), user_id, 'counselor', 'main', 'title-of-' || user_id from planted_clients;
+     insert into core.messages (user_id, message_text, conversation_type, sender_role, thread_pk)
+     select user_id, 'reply-of-' || user_id, 'assistant', 'assistant', id from core.chat_threads;
+     insert into core.message_ai_metadata (message_id, user_id, ai_core_version, is_mistake)
+     select message_id, user_id, '2.1', 1 from core.messages where sender_role = 'assistant';"
         .to_owned()
 }
 

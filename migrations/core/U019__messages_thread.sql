@@ -1,0 +1,2 @@
+drop index core.idx_messages_turns;
+drop index core.idx_messages_thread;

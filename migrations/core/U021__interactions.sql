@@ -1,0 +1,2 @@
+drop table core.voice_events, core.provider_events, core.coaching_notes, core.transcript_chunks, core.interaction_sessions;
+drop function core.forget_session_client();
