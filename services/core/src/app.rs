@@ -21,7 +21,7 @@ use crate::domain::seal::SealKey;
 use crate::error::Error;
 use crate::hasher::Hasher;
 use crate::resets::{Resets, Resetter};
-use crate::state::{MAX_EXPORTS_AT_WORK, State};
+use crate::state::{FACE_SEARCHES_PER_MINUTE, MAX_EXPORTS_AT_WORK, State};
 use crate::{admin, config, events, jobs, routes};
 
 static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrations/core");
@@ -83,6 +83,7 @@ pub fn start(settings: &Settings, config: Config, metrics: Metrics) -> Result<Se
         exports: Arc::new(Semaphore::new(MAX_EXPORTS_AT_WORK)),
         max_export: config.max_export,
         clerk: Clerk::new(&config.clerk),
+        face_searches: web::Pace::per_minute(FACE_SEARCHES_PER_MINUTE),
     };
     let state = Arc::new(state);
     let definition = Definition {

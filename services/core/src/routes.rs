@@ -6,10 +6,14 @@ mod auth;
 mod break_glass;
 mod caseload;
 mod clerk;
+mod coaching_notes;
 mod consents;
+mod context;
 mod disclosures;
 mod export;
+mod faces;
 mod history;
+mod interactions;
 mod leases;
 mod leaving;
 mod me;
@@ -19,12 +23,15 @@ mod password;
 mod password_reset;
 mod preferences;
 mod profile;
+mod provider_events;
 mod roles;
 mod stated_preferences;
 mod teams;
 mod totp;
+mod transcripts;
 mod user_changes;
 mod users;
+mod voice_events;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 use web::About;
@@ -110,6 +117,35 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(leaving::opt_out)
         // pipelines
         .service(leases::lease);
+    with_staff(config);
+}
+
+/// What happens between staff and clients, and what programs tell of it.
+fn with_staff(config: &mut ServiceConfig<'_>) {
+    config
+        // faces, sessions with staff, and what is known of a client
+        .service(faces::keep)
+        .service(faces::list)
+        .service(faces::forget)
+        .service(faces::search)
+        .service(interactions::put)
+        .service(interactions::find)
+        .service(interactions::list_of_client)
+        .service(transcripts::add)
+        .service(transcripts::add_batch)
+        .service(transcripts::list)
+        .service(coaching_notes::add)
+        .service(coaching_notes::list)
+        .service(context::find)
+        // how providers did
+        .service(provider_events::tell)
+        .service(provider_events::list)
+        .service(voice_events::tell)
+        .service(voice_events::list)
+        // the paths of seed 003
+        .service(context::find_as_in_the_seed)
+        .service(leaving::opt_out_as_in_the_seed)
+        .service(faces::search_as_in_the_seed);
 }
 
 /// The OpenAPI document of this service.

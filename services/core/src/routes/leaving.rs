@@ -42,11 +42,35 @@ pub(crate) async fn opt_out(
     user_id: Path<Identifier>,
     request: Write<()>,
 ) -> Result<HttpResponse, Error> {
+    leave(&state, &user_id, request).await
+}
+
+/// As `/v1/users/{user_id}/opt-out`, under the path that seed 003 gave it.
+#[utoipa::path(
+    tag = "seed paths",
+    params(("user_id" = String, Path)),
+    responses(
+        (status = 200, body = ErasedBody),
+        (status = 409, description = "An admin's own account"),
+        (status = 410, description = "It was erased before; told to apps and admins")
+    ),
+    extensions(("x-principals" = json!(LEAVE)))
+)]
+#[delete("/customers/{user_id}/opt-out")]
+pub(crate) async fn opt_out_as_in_the_seed(
+    state: Data<State>,
+    user_id: Path<Identifier>,
+    request: Write<()>,
+) -> Result<HttpResponse, Error> {
+    leave(&state, &user_id, request).await
+}
+
+async fn leave(state: &State, user_id: &str, request: Write<()>) -> Result<HttpResponse, Error> {
     let Granted { caller, .. } = request.allow(&LEAVE)?;
-    let by = requester(&caller, &user_id)?;
+    let by = requester(&caller, user_id)?;
     let mut attempt = 1;
     loop {
-        match erase(&state, &caller, &user_id, &by).await {
+        match erase(state, &caller, user_id, &by).await {
             Err(Error::Db(db::Error::Serialization)) if attempt < MAX_ATTEMPTS => attempt += 1,
             other => return other,
         }
