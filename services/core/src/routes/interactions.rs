@@ -100,14 +100,17 @@ pub(crate) async fn put(
     request: Write<NewSession>,
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, body, key } = request.allow(&HOLD)?;
-    must_hold(&state, &caller, &body).await?;
     let actor = match &body.client_id {
-        Some(client_id) => caller.actor_for(client_id)?,
-        None => caller.actor()?,
+        Some(client_id) if caller.principal.holder == Holder::App => caller.actor_for(client_id)?,
+        // Staff see the session that stands, whoever its client is.
+        Some(_) | None => caller.actor()?,
     };
+    if caller.principal.holder == Holder::App {
+        must_be_of_staff(&state, &body).await?;
+    }
     let tx = state.db.begin(&actor).await?;
     web::write(tx, &caller, key, async |tx| {
-        let (session, is_new) = begin_or_find(tx, &session_key, &body).await?;
+        let (session, is_new) = begin_or_find(tx, &caller, &session_key, &body).await?;
         let status = if is_new {
             StatusCode::CREATED
         } else {
@@ -119,15 +122,8 @@ pub(crate) async fn put(
     .await
 }
 
-/// Nobody begins a session for somebody else, and an app only one with its client.
-async fn must_hold(state: &State, caller: &Caller, new: &NewSession) -> Result<(), Error> {
-    if caller.principal.holder == Holder::Staff {
-        return if new.employee_id == caller.principal.id {
-            Ok(())
-        } else {
-            Err(Error::refused("employee_id", "must be your own account"))
-        };
-    }
+/// An app begins sessions of its clients with members of staff.
+async fn must_be_of_staff(state: &State, new: &NewSession) -> Result<(), Error> {
     if new.client_id.is_none() {
         return Err(Error::refused("client_id", "must be said by an app"));
     }
@@ -142,11 +138,19 @@ async fn must_hold(state: &State, caller: &Caller, new: &NewSession) -> Result<(
 }
 
 /// The session, and whether it is new.
-async fn begin_or_find(tx: &Tx, session_key: &str, new: &NewSession) -> Result<(Session, bool), Error> {
+async fn begin_or_find(
+    tx: &Tx,
+    caller: &Caller,
+    session_key: &str,
+    new: &NewSession,
+) -> Result<(Session, bool), Error> {
     if let Some(client_id) = &new.client_id
         && users::lock_clients(tx, &[client_id]).await?.is_empty()
     {
         return Err(Error::NotFound);
+    }
+    if caller.principal.holder == Holder::Staff && new.employee_id != caller.principal.id {
+        return Err(Error::refused("employee_id", "must be your own account"));
     }
     if let Some(session) = interaction_sessions::insert(tx, session_key, new).await? {
         return Ok((session, true));

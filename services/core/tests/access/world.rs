@@ -60,7 +60,7 @@ const fn caller(name: &'static str, letter: char, reach: Reach) -> Caller {
 }
 
 /// Parameters of paths and bodies that lead to a client.
-pub(crate) const OF_A_CLIENT: [&str; 8] = [
+pub(crate) const OF_A_CLIENT: [&str; 10] = [
     "{user_id}",
     "{client_id}",
     "{message_id}",
@@ -69,6 +69,8 @@ pub(crate) const OF_A_CLIENT: [&str; 8] = [
     "{consent_id}",
     "{preference_id}",
     "{grant_id}",
+    "{face_id}",
+    "{session_key}",
 ];
 /// Parameters that lead to nobody in particular.
 const OTHERS: [(&str, &str); 7] = [
@@ -146,6 +148,7 @@ impl World {
             let value = client.map_or(absent, |client| &self.things[&(client.to_owned(), name)]);
             filled = filled.replace(name, value);
         }
+        let filled = filled.replace("{face}", &format!("{:?}", [1; 512]));
         OTHERS
             .into_iter()
             .fold(filled, |text, (name, value)| text.replace(name, value))
@@ -197,6 +200,14 @@ impl World {
             (
                 "{preference_id}",
                 "select user_id, min(id)::text as thing from core.stated_preferences group by user_id",
+            ),
+            (
+                "{face_id}",
+                "select user_id, min(id)::text as thing from core.face_embeddings group by user_id",
+            ),
+            (
+                "{session_key}",
+                "select client_id as user_id, min(session_key) as thing from core.interaction_sessions group by client_id",
             ),
         ] {
             for row in self.database.query(sql).await {
@@ -329,7 +340,16 @@ fn belongings() -> String {
      insert into core.user_profiles (user_id, profile_key, profile_value)
      select user_id, 'color', 'color-of-' || user_id from planted_clients;
      insert into core.stated_preferences (user_id, kind, category, value)
-     select user_id, 'like', 'drink', 'drink-of-' || user_id from planted_clients;"
+     select user_id, 'like', 'drink', 'drink-of-' || user_id from planted_clients;
+     insert into core.consents (user_id, purpose) select user_id, 'biometrics' from planted_clients;
+     insert into core.face_embeddings (user_id, embedding, model_name, idempotency_hash)
+     select user_id, array_fill(1, array[512])::vector, 'face-512', 'face-of-' || user_id from planted_clients;
+     insert into core.interaction_sessions (id, session_key, employee_id, client_id)
+     select gen_random_uuid(), 'session-' || md5(user_id), 'staff-counselor', user_id from planted_clients;
+     insert into core.transcript_chunks (session_id, chunk_index, content)
+     select id, 0, 'said-by-' || client_id from core.interaction_sessions;
+     insert into core.coaching_notes (session_id, note)
+     select id, 'note-on-' || client_id from core.interaction_sessions;"
         .to_owned()
 }
 
