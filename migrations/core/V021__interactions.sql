@@ -212,3 +212,14 @@ create policy visible on core.coaching_notes using (
         or client_id is null and exists (select from core.interaction_sessions s where s.id = session_id)));
 create policy worker on core.coaching_notes to recoverly_worker using (true) with check (true);
 create policy owner on core.coaching_notes to recoverly_owner using (true) with check (true);
+
+-- The same holds for what a person gets of what is held of them: notes on coaching are about the work of staff.
+create or replace function core.export_user(exported varchar) returns table (table_name text, row_data jsonb)
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+    select e.table_name,
+        case when e.table_name = 'messages' and e.row_data ->> 'recipient_id' <> exported
+            then e.row_data || '{"recipient_id": null}' else e.row_data end
+    from core.export_from('core', exported) e
+    where e.table_name <> 'coaching_notes'
+$$;
+comment on function core.export_user(varchar) is 'What core holds of an account, but for what staff noted for themselves.';

@@ -49,6 +49,8 @@ pub const PROGRAM: Program<Command, Config> = Program {
 /// How often each job looks for work when it found none. Where tokens go, every service forgets those it remembers: not too
 /// often.
 const FORGET_SIGN_INS_EVERY: Duration = Duration::from_secs(3_600);
+/// A face whose consent has run out is found by no search meanwhile.
+const FORGET_FACES_EVERY: Duration = Duration::from_secs(3_600);
 
 /// What the program does besides serving and migrating.
 #[derive(Debug, Subcommand)]
@@ -111,6 +113,9 @@ fn jobs(state: &Arc<State>) -> Vec<Job> {
         }),
         job("forget_sign_ins", FORGET_SIGN_INS_EVERY, state, |state| {
             Box::pin(async move { jobs::forget_sign_ins::round(&state).await })
+        }),
+        job("forget_faces", FORGET_FACES_EVERY, state, |state| {
+            Box::pin(async move { jobs::forget_faces::round(&state).await })
         }),
     ]
 }

@@ -123,6 +123,18 @@ pub(crate) async fn delete(tx: &Tx, user_id: &str, id: i64) -> Result<bool, db::
     Ok(deleted > 0)
 }
 
+/// Forgets some of the faces whose consent has run out without being revoked; returns how many.
+pub(crate) async fn delete_unconsented(tx: &Tx, limit: i64) -> Result<u64, db::Error> {
+    tx.execute(
+        "delete from core.face_embeddings f where f.id = any (array(
+             select o.id from core.face_embeddings o
+             where not core.has_consent(o.user_id, 'biometrics', 'programme')
+             order by o.id limit $1))",
+        &[&limit],
+    )
+    .await
+}
+
 /// A face that was found.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {

@@ -214,7 +214,7 @@ async fn the_nearest_of_the_own_clients_who_consent_are_found() {
 }
 
 #[tokio::test]
-async fn a_face_whose_consent_has_run_out_is_not_found() {
+async fn a_face_whose_consent_has_run_out_is_not_found_and_goes() {
     let mut h = Harness::new().await;
     h.consenting("client-a", &["counselor"]).await;
     h.keep("client-a", "one", &numbers(1.0, 0.0)).await;
@@ -226,6 +226,15 @@ async fn a_face_whose_consent_has_run_out_is_not_found() {
         .await;
     assert_eq!((found.code(), found.items().len()), (200, 0));
     assert_eq!(h.keep("client-a", "two", &numbers(1.0, 0.0)).await, 403);
+    h.consenting("client-b", &[]).await;
+    h.keep("client-b", "one", &numbers(1.0, 0.0)).await;
+    assert_eq!(h.app.round("forget_faces").await.unwrap(), 1);
+    assert_eq!(
+        h.app.round("forget_faces").await.unwrap(),
+        0,
+        "again does nothing"
+    );
+    assert_eq!(h.faces().await, 1, "that of who consents stays");
 }
 
 #[tokio::test]

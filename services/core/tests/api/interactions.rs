@@ -279,6 +279,12 @@ async fn notes_are_for_staff_alone() {
         .await
         .unwrap();
     assert_eq!(rows.len(), 0, "nor by the row policies");
+    let export = h.call("client-a").get("/v1/users/client-a/export").await;
+    let text = String::from_utf8(export.bytes).unwrap();
+    assert!(
+        text.contains("\"interaction_sessions\"") && !text.contains("coaching_notes"),
+        "nor by an export"
+    );
 }
 
 #[tokio::test]
