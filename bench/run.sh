@@ -31,7 +31,7 @@ has every row. Takes about 11 minutes on two cores, the first build not counted.
 Knobs, all in the environment:
   QUICK=1              a look of two minutes: 1 round, 2 s a series, concurrency 1 and 64
   BENCH_PEER=1         measure the FastAPI peer too (its packages are installed into .dev/bench/peer)
-  BENCH_PATHS=LIST     of write,batch,profile,caseload,messages,health    [all]
+  BENCH_PATHS=LIST     of write,batch,profile,caseload,messages,context,health    [all]
   CONC=LIST            concurrencies                                      [1,16,64]
   ROUNDS=N             alternating rounds                                 [3]
   DURATION=S           seconds of a series                                [3]

@@ -8,7 +8,7 @@ BENCH = os.path.join(REPO, "bench")
 KIT = os.path.join(BENCH, "kit")
 PROFILE_DIR = os.path.join(REPO, ".dev", "bench")
 
-PATHS = ("write", "batch", "profile", "caseload", "messages", "health")
+PATHS = ("write", "batch", "profile", "caseload", "messages", "context", "health")
 
 
 def number(name, default):

@@ -191,6 +191,24 @@ def _messages_audited(run):
     return [f"\\set u random(1, {run.users // 5})\n{read}"], {"limit": "50"}
 
 
+def _context(run):
+    """Seed 003's query 3 on our tables."""
+    with open(os.path.join(knobs.BENCH, "service", "context.sql")) as f:
+        text = f.read().strip()
+    # ::json would be a variable of pgbench's.
+    text = text.replace("'[]'::json", "cast('[]' as json)").replace("$1", USER).replace("$2", "10")
+    return [f"\\set u random(1, {run.users})\n{text};\n"], {}
+
+
+def _context_audited(run):
+    """The same, and what it leaves in our audit."""
+    [script], defines = _context(run)
+    fields = {"event_type": "read", "actor": "bench", "actor_kind": "staff", "action": "GET /v1/users/{user_id}/context", "decision": "allow"}
+    words = ", ".join(f"'{name}', '{value}'" for name, value in fields.items())
+    entry = f"jsonb_build_array(jsonb_build_object({words}, 'people', jsonb_build_array({USER})))"
+    return [script.replace("select\n    (select", f"select core.write_audit({entry}),\n    (select", 1)], defines
+
+
 SCRIPTS = {
     "write": _write,
     "write_function": _write_function,
@@ -202,6 +220,8 @@ SCRIPTS = {
     "caseload_own": _caseload_own,
     "messages": _messages,
     "messages_audited": _messages_audited,
+    "context": _context,
+    "context_audited": _context_audited,
 }
 
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from .pairs import PAIRS
 
 ORDER = ("write", "write_function", "batch", "profile", "profile_audited", "caseload", "caseload_own", "caseload_audited")
-ORDER += ("messages", "messages_audited", "health")
+ORDER += ("messages", "messages_audited", "context", "context_audited", "health")
 WHO = ("pgbench", "service", *(pair.who for pair in PAIRS), "peer-statements", "peer-function")
 NAMES = {
     "write": "single write",
@@ -20,6 +20,8 @@ NAMES = {
     "caseload_audited": "caseload list, our statement and its audit row",
     "messages": "last 50 messages",
     "messages_audited": "last 50 messages, and their audit row",
+    "context": "context of a client",
+    "context_audited": "context of a client, and its audit row",
     "health": "health",
 }
 CPU = ("app", "pg", "client", "broker")
@@ -28,12 +30,14 @@ LIMITS = {
     "profile": "profile_audited",
     "caseload": "caseload_audited",
     "messages": "messages_audited",
+    "context": "context_audited",
 }
 # What performance.md asks for: must and moonshot.
 WRITE_RATE, WRITE_RATE_PEER, WRITE_P50 = (1.5, 3.0), (8.0, 15.0), (1.3, 1.0)
 BATCH_RATE = (2.0, 5.0)
 READ_P50_MORE_MS, READ_RATE, READ_RATE_PEER = 0.15, (0.4, 0.6), 7.0
 CASELOAD_P50, CASELOAD_PG = 1.2, (0.5, 0.25)
+CONTEXT_P50 = 1.5
 EVENT_P50_MS, EVENT_P99_MS = 20.0, (100.0, 40.0)
 IDLE_MIB, LOADED_MIB = (60.0, 30.0), (150.0, 80.0)
 START_SECONDS = 1.0
@@ -170,6 +174,8 @@ def goals(medians, facts):
     found.add("caseload list, c = 1: p50, of pgbench's with the same statement", listed, CASELOAD_P50, above=False)
     spent = ratio(get("service", "caseload", middle, "cpu_us_pg"), get("pgbench", "caseload", middle, "cpu_us_pg"))
     found.add(f"caseload list, c = {middle}: Postgres' CPU, of the kit's statement", spent, *CASELOAD_PG, above=False)
+    known = ratio(get("service", "context", 1, "p50_ms"), get("pgbench", limit_path("context"), 1, "p50_ms"))
+    found.add("context of a client, c = 1: p50, of pgbench's with seed 003's statement", known, CONTEXT_P50, above=False)
     for pair in PAIRS:
         for path in pair.paths:
             c = max((c for who, measured, c in medians.groups if who == pair.who and measured == path), default=high)

@@ -89,6 +89,9 @@ function request()
   elseif path == "messages" then -- clients who write much: they have at least 50 messages
     local user = rnd(1, users / 5)
     return wrk.format("GET", fmt("/v1/users/user-%07d/messages?limit=50", user), headers(counselor_of(user)))
+  elseif path == "context" then
+    local user = rnd(1, users)
+    return wrk.format("GET", fmt("/v1/users/user-%07d/context?sessions_limit=10", user), headers(counselor_of(user)))
   end
   return wrk.format("GET", "/healthz")
 end

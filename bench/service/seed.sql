@@ -62,6 +62,15 @@ select m.message_id, m.user_id, m.timestamp, m.timestamp, bench.score(0.49 * ben
     m.conversation_type, 'risk-model-1.4.2'
 from core.messages m where m.message_id <= :messages order by m.message_id;
 
+-- What a context is made of: of each client six likes and dislikes, and a session a week.
+insert into core.stated_preferences (user_id, kind, category, value)
+select bench.uid(u), case when n % 2 = 0 then 'like' else 'dislike' end, 'category ' || n, 'value ' || n
+from generate_series(1, :users) u cross join generate_series(1, 6) n;
+insert into core.interaction_sessions (id, session_key, employee_id, client_id, metadata, created_at)
+select gen_random_uuid(), 's-' || u || '-' || n, 'counselor-' || 1 + u % (:users / :caseload), bench.uid(u),
+    '{"room": 7}', now() - n * interval '7 days'
+from generate_series(1, :users) u cross join generate_series(1, 12) n;
+
 -- As the announcement of an account makes them: without data and due at once. The service's sweep computes them.
 insert into social.user_risk_profiles (user_id, policy_version, next_recompute_at)
 select u.user_id, p.version, now() from core.users u cross join social.risk_policies p

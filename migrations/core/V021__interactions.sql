@@ -13,9 +13,9 @@ create table core.interaction_sessions (
 
 comment on table core.interaction_sessions is 'Sessions of a member of staff, mostly with a client. They stay, without the person, when either leaves.';
 comment on column core.interaction_sessions.id is 'Row id.';
-comment on column core.interaction_sessions.session_key is 'The app''s name of the session; made unrecognisable when its client leaves.';
+comment on column core.interaction_sessions.session_key is 'The app''s name of the session; the row''s own id, by which nobody finds it, once its client has left.';
 comment on column core.interaction_sessions.employee_id is 'Who held it; given when it is made, null once that account is erased.';
-comment on column core.interaction_sessions.client_id is 'With whom; null where nobody is known, and once that account is erased.';
+comment on column core.interaction_sessions.client_id is 'With whom; null until that is known, and once that account is erased.';
 comment on column core.interaction_sessions.metadata is 'Additional data; gone with the client.';
 comment on column core.interaction_sessions.created_at is 'When it began.';
 
@@ -77,6 +77,34 @@ comment on column core.coaching_notes.created_at is 'When.';
 create index idx_coaching_notes_session on core.coaching_notes (session_id, id);
 create index idx_coaching_notes_client on core.coaching_notes (client_id);
 create index idx_coaching_notes_author on core.coaching_notes (author_id) where author_id is not null;
+
+-- Whoever writes: what was said with a client goes with the client, also where that was not known yet when it was stored.
+-- The session is held until the row is committed, so that nobody becomes its client meanwhile.
+create function core.take_session_client() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    select s.client_id into new.client_id from core.interaction_sessions s where s.id = new.session_id for share;
+    return new;
+end $$;
+comment on function core.take_session_client() is 'Gives what belongs to a session the client of the session.';
+
+create trigger take_client before insert on core.transcript_chunks
+    for each row execute function core.take_session_client();
+create trigger take_client before insert on core.coaching_notes
+    for each row execute function core.take_session_client();
+
+create function core.give_session_client() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    update core.transcript_chunks c set client_id = new.client_id where c.session_id = new.id;
+    update core.coaching_notes n set client_id = new.client_id where n.session_id = new.id;
+    return null;
+end $$;
+comment on function core.give_session_client() is 'Gives what a session has already the client who is known by now.';
+
+create trigger give_client after update of client_id on core.interaction_sessions
+    for each row when (old.client_id is null and new.client_id is not null)
+    execute function core.give_session_client();
 
 create table core.provider_events (
     id bigint generated always as identity,
@@ -148,8 +176,7 @@ declare
     place text;
     person text;
 begin
-    for place, person in values ('interaction_sessions', 'client_id'), ('transcript_chunks', 'client_id'),
-        ('provider_events', 'user_id'), ('voice_events', 'user_id') loop
+    for place, person in values ('provider_events', 'user_id'), ('voice_events', 'user_id') loop
         execute format('alter table core.%I enable row level security', place);
         execute format('alter table core.%I force row level security', place);
         execute format('create policy visible on core.%I using (%I in (select unnest(core.visible_clients())))', place, person);
@@ -159,10 +186,40 @@ begin
 end
 $policies$;
 
+-- Of a session whose client is not known, the member of staff who holds it sees it alone.
+alter table core.interaction_sessions enable row level security;
+alter table core.interaction_sessions force row level security;
+create policy visible on core.interaction_sessions using (
+    client_id in (select unnest(core.visible_clients()))
+    or client_id is null and employee_id in (select unnest(core.visible_clients())));
+create policy worker on core.interaction_sessions to recoverly_worker using (true) with check (true);
+create policy owner on core.interaction_sessions to recoverly_owner using (true) with check (true);
+
+alter table core.transcript_chunks enable row level security;
+alter table core.transcript_chunks force row level security;
+create policy visible on core.transcript_chunks using (
+    client_id in (select unnest(core.visible_clients()))
+    or client_id is null and exists (select from core.interaction_sessions s where s.id = session_id));
+create policy worker on core.transcript_chunks to recoverly_worker using (true) with check (true);
+create policy owner on core.transcript_chunks to recoverly_owner using (true) with check (true);
+
 -- Never the client, and never who acts for them.
 alter table core.coaching_notes enable row level security;
 alter table core.coaching_notes force row level security;
 create policy visible on core.coaching_notes using (
-    (select current_setting('recoverly.actor', true)) like 'staff:%' and client_id in (select unnest(core.visible_clients())));
+    (select current_setting('recoverly.actor', true)) like 'staff:%' and (
+        client_id in (select unnest(core.visible_clients()))
+        or client_id is null and exists (select from core.interaction_sessions s where s.id = session_id)));
 create policy worker on core.coaching_notes to recoverly_worker using (true) with check (true);
 create policy owner on core.coaching_notes to recoverly_owner using (true) with check (true);
+
+-- The same holds for what a person gets of what is held of them: notes on coaching are about the work of staff.
+create or replace function core.export_user(exported varchar) returns table (table_name text, row_data jsonb)
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+    select e.table_name,
+        case when e.table_name = 'messages' and e.row_data ->> 'recipient_id' <> exported
+            then e.row_data || '{"recipient_id": null}' else e.row_data end
+    from core.export_from('core', exported) e
+    where e.table_name <> 'coaching_notes'
+$$;
+comment on function core.export_user(varchar) is 'What core holds of an account, but for what staff noted for themselves.';

@@ -48,6 +48,8 @@ const WRITE: &str = "write";
 
 /// In front of what belongs to one person: what comes behind is the noun.
 const OF_A_USER: &str = "/v1/users/{user_id}/";
+/// As [`OF_A_USER`], in the paths of seed 003.
+const OF_A_CUSTOMER: &str = "/customers/{user_id}/";
 /// In front of everything else.
 const VERSION: &str = "/v1/";
 
@@ -63,6 +65,7 @@ pub fn scope_of(method: &str, pattern: &str) -> String {
 pub fn noun_of(pattern: &str) -> &str {
     let place = pattern
         .strip_prefix(OF_A_USER)
+        .or_else(|| pattern.strip_prefix(OF_A_CUSTOMER))
         .or_else(|| pattern.strip_prefix(VERSION))
         .unwrap_or_else(|| pattern.trim_start_matches('/'));
     place.split(['/', ':']).next().unwrap_or_default()
@@ -90,6 +93,9 @@ mod tests {
             ("PATCH", "/v1/users/{user_id}", "users:write"),
             ("DELETE", "/v1/api-clients/{program_id}", "api-clients:write"),
             ("GET", "/metrics", "metrics:read"),
+            ("GET", "/customers/{user_id}/context", "context:read"),
+            ("DELETE", "/customers/{user_id}/opt-out", "opt-out:write"),
+            ("POST", "/search/face", "search:write"),
         ] {
             assert_eq!(scope_of(method, pattern), scope, "{method} {pattern}");
             assert!(is_scope(scope), "{scope}");

@@ -1,7 +1,8 @@
 //! Migrations of one schema: `V001__name.sql` forward, `U001__name.sql` beside it to undo, refinery's history
 //! table `<schema>.schema_history` with checksums, and one advisory lock for all five schemas.
 //!
-//! A file named `V…__name.notx.sql` runs alone and outside a transaction, as `create index concurrently` must.
+//! A file named `V…__name.notx.sql` runs alone and outside a transaction, as `create index concurrently` must; each of
+//! its statements ends a line and is sent by itself, since Postgres makes a transaction of those that come together.
 
 mod command;
 mod files;
@@ -20,6 +21,9 @@ use crate::{Db, Error, tls};
 const ADVISORY_LOCK: i64 = 0x5265_636f_7665_726c;
 /// How long a migration waits for one that runs elsewhere before it gives up.
 const LOCK_TIMEOUT: &str = "10min";
+
+/// Where a statement of a file that runs outside a transaction ends.
+const STATEMENT_END: &str = ";\n";
 
 /// What a migration run did or found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,7 +140,9 @@ impl Session {
                 .map_err(|_| MigrateError::Request(format!("version {} is too large", step.version)))?;
             let target = match migrations.outside_transaction(step.version) {
                 Some(sql) => {
-                    self.client.batch_execute(sql).await?;
+                    for statement in sql.split_inclusive(STATEMENT_END) {
+                        self.client.batch_execute(statement).await?;
+                    }
                     Target::FakeVersion(target)
                 }
                 None => Target::Version(target),

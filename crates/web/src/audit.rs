@@ -24,7 +24,7 @@ pub use recorder::Auditor;
 const PEOPLE: [&str; 3] = ["user_id", "client_id", "staff_id"];
 
 /// Path parameters that say something of a person and are nobody's to read here.
-const TELLING: [&str; 1] = ["key"];
+const TELLING: [&str; 2] = ["key", "session_key"];
 
 /// No object is longer, in bytes.
 const MAX_OBJECT_BYTES: usize = 255;
@@ -201,6 +201,26 @@ impl Caller {
         body: &impl Serialize,
     ) -> Result<HttpResponse, Problem> {
         self.on_record(people).await?;
+        Ok(HttpResponse::Ok().json(body))
+    }
+
+    /// As [`Self::disclose`], for a read that says why it is made; the word stands in the audit.
+    ///
+    /// # Errors
+    /// As [`Self::disclose`].
+    pub async fn disclose_for<S: Into<String>>(
+        &self,
+        why: &'static str,
+        people: impl IntoIterator<Item = S>,
+        body: &impl Serialize,
+    ) -> Result<HttpResponse, Problem> {
+        let people = people.into_iter().map(Into::into).collect();
+        let entry = Entry {
+            event_type: "read",
+            reason: Some(why),
+            ..Entry::allowed(self, people)
+        };
+        self.auditor.record(entry).await?;
         Ok(HttpResponse::Ok().json(body))
     }
 

@@ -38,7 +38,7 @@ pub use page::{CursorKey, DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS, Newest, Page, Pagi
 pub use path::{Id, Identifier};
 pub use problem::{Code, FieldError, Problem, ProblemDetails};
 pub use query::{Params, Query, ReadQuery};
-pub use rate::{RateLimits, RateSettings};
+pub use rate::{Pace, RateLimits, RateSettings};
 pub use request_id::RequestId;
 pub use serve::{About, Readiness, Server, ServerHandle, ServerSettings, Site, openapi};
 pub use stranger::{Named, Stranger};

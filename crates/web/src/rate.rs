@@ -14,7 +14,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use moka::sync::Cache;
 
-use crate::auth::{Holder, Principal};
+use crate::auth::{Caller, Holder, Principal};
 use crate::problem::Problem;
 
 /// Buckets kept at once; the least used go first.
@@ -100,6 +100,45 @@ impl RateLimits {
             return peer;
         }
         last_hop(request).or(peer)
+    }
+}
+
+/// How often each principal may do one thing that nobody needs often, such as looking for a face. Cloning is cheap and
+/// shares the buckets.
+#[derive(Clone)]
+pub struct Pace {
+    per_minute: NonZeroU32,
+    buckets: Cache<(Holder, String), Arc<DefaultDirectRateLimiter>>,
+}
+
+impl Pace {
+    /// Full buckets of this size.
+    pub fn per_minute(per_minute: NonZeroU32) -> Self {
+        Self {
+            per_minute,
+            buckets: Cache::builder()
+                .max_capacity(MAX_BUCKETS)
+                .time_to_idle(Duration::from_secs(BUCKET_IDLE_SECONDS))
+                .build(),
+        }
+    }
+
+    /// Takes one from the caller's bucket.
+    ///
+    /// # Errors
+    /// 429 where it is empty.
+    pub fn charge(&self, caller: &Caller) -> Result<(), Problem> {
+        let key = (caller.principal.holder, caller.principal.id.clone());
+        let full = || Arc::new(RateLimiter::direct(Quota::per_minute(self.per_minute)));
+        charge(&self.buckets.get_with(key, full))
+    }
+}
+
+impl std::fmt::Debug for Pace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pace")
+            .field("per_minute", &self.per_minute)
+            .finish_non_exhaustive()
     }
 }
 

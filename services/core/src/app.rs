@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::hasher::Hasher;
 use crate::resets::{Resets, Resetter};
 use crate::short_term::ShortTerm;
-use crate::state::{MAX_EXPORTS_AT_WORK, State};
+use crate::state::{FACE_SEARCHES_PER_MINUTE, MAX_EXPORTS_AT_WORK, State};
 use crate::{admin, config, events, jobs, routes};
 
 static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrations/core");
@@ -31,6 +31,8 @@ static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrat
 const SEAL_EVERY: Duration = Duration::from_secs(10);
 /// Where tokens go, every service forgets those it remembers: not too often.
 const FORGET_SIGN_INS_EVERY: Duration = Duration::from_secs(3_600);
+/// A face whose consent has run out is found by no search meanwhile.
+const FORGET_FACES_EVERY: Duration = Duration::from_secs(3_600);
 const FORGET_WINDOWS_EVERY: Duration = Duration::from_secs(60);
 const PARTITIONS_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 const END_TERMS_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -86,6 +88,7 @@ pub fn start(settings: &Settings, config: Config, metrics: Metrics) -> Result<Se
         max_export: config.max_export,
         clerk: Clerk::new(&config.clerk),
         short_term: short_term.clone(),
+        face_searches: web::Pace::per_minute(FACE_SEARCHES_PER_MINUTE),
     };
     let state = Arc::new(state);
     let definition = Definition {
@@ -116,6 +119,9 @@ fn jobs(state: &Arc<State>) -> Vec<Job> {
         }),
         job("forget_sign_ins", FORGET_SIGN_INS_EVERY, state, |state| {
             Box::pin(async move { jobs::forget_sign_ins::round(&state).await })
+        }),
+        job("forget_faces", FORGET_FACES_EVERY, state, |state| {
+            Box::pin(async move { jobs::forget_faces::round(&state).await })
         }),
     ]
 }

@@ -7,10 +7,14 @@ mod auth;
 mod break_glass;
 mod caseload;
 mod clerk;
+mod coaching_notes;
 mod consents;
+mod context;
 mod disclosures;
 mod export;
+mod faces;
 mod history;
+mod interactions;
 mod leases;
 mod leaving;
 mod me;
@@ -20,15 +24,18 @@ mod password;
 mod password_reset;
 mod preferences;
 mod profile;
+mod provider_events;
 mod reviews;
 mod roles;
 mod stated_preferences;
 mod teams;
 mod threads;
 mod totp;
+mod transcripts;
 mod turns;
 mod user_changes;
 mod users;
+mod voice_events;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 use web::About;
@@ -115,6 +122,7 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         // pipelines
         .service(leases::lease);
     conversations(config);
+    with_staff(config);
 }
 
 /// Conversations with a companion.
@@ -132,6 +140,34 @@ fn conversations(config: &mut ServiceConfig<'_>) {
         // those who care for the client
         .service(reviews::review)
         .service(reviews::list);
+}
+
+/// What happens between staff and clients, and what programs tell of it.
+fn with_staff(config: &mut ServiceConfig<'_>) {
+    config
+        // faces, sessions with staff, and what is known of a client
+        .service(faces::keep)
+        .service(faces::list)
+        .service(faces::forget)
+        .service(faces::search)
+        .service(interactions::put)
+        .service(interactions::find)
+        .service(interactions::list_of_client)
+        .service(transcripts::add)
+        .service(transcripts::add_batch)
+        .service(transcripts::list)
+        .service(coaching_notes::add)
+        .service(coaching_notes::list)
+        .service(context::find)
+        // how providers did
+        .service(provider_events::tell)
+        .service(provider_events::list)
+        .service(voice_events::tell)
+        .service(voice_events::list)
+        // the paths of seed 003
+        .service(context::find_as_in_the_seed)
+        .service(leaving::opt_out_as_in_the_seed)
+        .service(faces::search_as_in_the_seed);
 }
 
 /// The OpenAPI document of this service.

@@ -1,5 +1,6 @@
 //! What handlers share.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ use crate::short_term::ShortTerm;
 
 /// Exports that are sent at a time: each holds a connection for as long as its reader takes.
 pub(crate) const MAX_EXPORTS_AT_WORK: usize = 2;
+
+/// Searches for a face by one member of staff.
+pub(crate) const FACE_SEARCHES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(30).unwrap();
 
 /// The ways to the database, the outbox, a password's hash and a person's mail, and the keys.
 pub(crate) struct State {
@@ -38,6 +42,7 @@ pub(crate) struct State {
     pub(crate) exports: Arc<Semaphore>,
     /// How long one may take in all.
     pub(crate) max_export: Duration,
+    pub(crate) face_searches: web::Pace,
 }
 
 impl State {

@@ -39,9 +39,33 @@ pub(crate) async fn opt_out(
     user_id: Path<Identifier>,
     request: Write<()>,
 ) -> Result<HttpResponse, Error> {
+    leave(&state, &user_id, request).await
+}
+
+/// As `/v1/users/{user_id}/opt-out`, under the path that seed 003 gave it.
+#[utoipa::path(
+    tag = "seed paths",
+    params(("user_id" = String, Path)),
+    responses(
+        (status = 200, body = ErasedBody),
+        (status = 409, description = "An admin's own account"),
+        (status = 410, description = "It was erased before; told to apps and admins")
+    ),
+    extensions(("x-principals" = json!(LEAVE)))
+)]
+#[delete("/customers/{user_id}/opt-out")]
+pub(crate) async fn opt_out_as_in_the_seed(
+    state: Data<State>,
+    user_id: Path<Identifier>,
+    request: Write<()>,
+) -> Result<HttpResponse, Error> {
+    leave(&state, &user_id, request).await
+}
+
+async fn leave(state: &State, user_id: &str, request: Write<()>) -> Result<HttpResponse, Error> {
     let Granted { caller, .. } = request.allow(&LEAVE)?;
-    let by = requester(&caller, &user_id)?;
-    db::again(|| erase(&state, &caller, &user_id, &by), Error::is_lost_race).await
+    let by = requester(&caller, user_id)?;
+    db::again(|| erase(state, &caller, user_id, &by), Error::is_lost_race).await
 }
 
 async fn erase(state: &State, caller: &Caller, user_id: &str, by: &Requester) -> Result<HttpResponse, Error> {

@@ -6,7 +6,7 @@ use db::Actor;
 use testkit::TestDb;
 use testkit::plan::{assert_reached_by_index, plant_large_programme, scans};
 
-use super::{caseload, users};
+use super::{caseload, provider_events, users, voice_events};
 
 /// The caseload, and a page of it looked up in the policy's place.
 const MAX_ROWS: f64 = 300.0;
@@ -72,6 +72,43 @@ async fn a_page_of_assignments_is_reached_from_the_staff_or_the_client() {
     ] {
         let found = scans(&tx, caseload::list_sql(of_staff, of_client), types, values).await;
         assert_reached_by_index(&found, MAX_ROWS);
+    }
+    tx.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_page_of_events_is_reached_from_the_request_the_client_or_the_time() {
+    let database = TestDb::new().await;
+    database
+        .superuser()
+        .await
+        .run(
+            "insert into core.users (user_id, kind) select 'client-' || n, 'client' from generate_series(1, 100) as n;
+             insert into core.provider_events (user_id, scope, provider_name, status, request_id, created_at)
+             select 'client-' || (n % 100 + 1), 'chat', 'p', 'success', 'r-' || n, now() - n * interval '1 minute'
+             from generate_series(1, 20000) as n;
+             insert into core.voice_events (user_id, provider_name, text_hash, status, request_id, created_at)
+             select 'client-' || (n % 100 + 1), 'p', 'hash', 'success', 'r-' || n, now() - n * interval '1 minute'
+             from generate_series(1, 20000) as n;
+             analyze core.provider_events, core.voice_events",
+        )
+        .await;
+    let tx = database.pools("core").begin_worker().await.unwrap();
+    let types = "varchar, varchar, timestamptz, timestamptz, timestamptz, bigint, bigint";
+    let rest = "now() - interval '1 year', now(), now() - interval '1 day', 1, 51";
+    for (of_request, of_client, asked) in [
+        (true, false, "'r-77', null"),
+        (false, true, "null, 'client-7'"),
+        (true, true, "'r-77', 'client-7'"),
+        (false, false, "null, null"),
+    ] {
+        for sql in [
+            provider_events::list_sql(of_request, of_client),
+            voice_events::list_sql(of_request, of_client),
+        ] {
+            let found = scans(&tx, &sql, types, &format!("{asked}, {rest}")).await;
+            assert_reached_by_index(&found, MAX_ROWS);
+        }
     }
     tx.rollback().await.unwrap();
 }

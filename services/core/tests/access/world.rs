@@ -60,7 +60,7 @@ const fn caller(name: &'static str, letter: char, reach: Reach) -> Caller {
 }
 
 /// Parameters of paths and bodies that lead to a client.
-pub(crate) const OF_A_CLIENT: [&str; 9] = [
+pub(crate) const OF_A_CLIENT: [&str; 11] = [
     "{user_id}",
     "{client_id}",
     "{message_id}",
@@ -70,6 +70,8 @@ pub(crate) const OF_A_CLIENT: [&str; 9] = [
     "{consent_id}",
     "{preference_id}",
     "{grant_id}",
+    "{face_id}",
+    "{session_key}",
 ];
 /// Parameters that lead to nobody in particular.
 const OTHERS: [(&str, &str); 8] = [
@@ -148,6 +150,7 @@ impl World {
             let value = client.map_or(absent, |client| &self.things[&(client.to_owned(), name)]);
             filled = filled.replace(name, value);
         }
+        let filled = filled.replace("{face}", &format!("{:?}", [1; 512]));
         OTHERS
             .into_iter()
             .fold(filled, |text, (name, value)| text.replace(name, value))
@@ -204,6 +207,14 @@ impl World {
             (
                 "{preference_id}",
                 "select user_id, min(id)::text as thing from core.stated_preferences group by user_id",
+            ),
+            (
+                "{face_id}",
+                "select user_id, min(id)::text as thing from core.face_embeddings group by user_id",
+            ),
+            (
+                "{session_key}",
+                "select client_id as user_id, min(session_key) as thing from core.interaction_sessions group by client_id",
             ),
         ] {
             for row in self.database.query(sql).await {
@@ -342,7 +353,16 @@ fn belongings() -> String {
      insert into core.messages (user_id, message_text, conversation_type, sender_role, thread_pk)
      select user_id, 'reply-of-' || user_id, 'assistant', 'assistant', id from core.chat_threads;
      insert into core.message_ai_metadata (message_id, user_id, ai_core_version, is_mistake)
-     select message_id, user_id, '2.1', 1 from core.messages where sender_role = 'assistant';"
+     select message_id, user_id, '2.1', 1 from core.messages where sender_role = 'assistant';
+     insert into core.consents (user_id, purpose) select user_id, 'biometrics' from planted_clients;
+     insert into core.face_embeddings (user_id, embedding, model_name, idempotency_hash)
+     select user_id, array_fill(1, array[512])::vector, 'face-512', 'face-of-' || user_id from planted_clients;
+     insert into core.interaction_sessions (id, session_key, employee_id, client_id)
+     select gen_random_uuid(), 'session-' || md5(user_id), 'staff-counselor', user_id from planted_clients;
+     insert into core.transcript_chunks (session_id, chunk_index, content)
+     select id, 0, 'said-by-' || client_id from core.interaction_sessions;
+     insert into core.coaching_notes (session_id, note)
+     select id, 'note-on-' || client_id from core.interaction_sessions;"
         .to_owned()
 }
 

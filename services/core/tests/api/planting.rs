@@ -15,7 +15,7 @@ pub(crate) const WHO: &str = "client-mrk";
 const OTHER: &str = "client-other";
 
 /// Tables that hold nothing of a person.
-const OF_NOBODY: [&str; 11] = [
+const OF_NOBODY: [&str; 12] = [
     "core.api_clients",
     "core.api_client_secrets",
     // What Clerk said, by hashes and by its own ids of webhooks.
@@ -25,6 +25,7 @@ const OF_NOBODY: [&str; 11] = [
     "core.audit_events",
     "core.audit_pending",
     "core.audit_seals",
+    "core.embedding_models",
     "core.erasures",
     "core.scoring_models",
     "core.teams",
@@ -53,11 +54,18 @@ const STAYING: [(&str, &str, &str); 7] = [
     ("social.escalations", "risk_level", "'HIGH_RISK'"),
 ];
 
+/// Columns that take few values only, in another way than as one of a list of words.
+const FIXED: [(&str, &str, &str); 2] = [
+    ("core.message_ai_metadata", "ai_core_version", "'2.1'"),
+    ("core.memory_embeddings", "distance_metric", "'cosine'"),
+];
+
 /// Every column of every table: its type, whether it must be filled, the first word it may hold, and what it refers to.
 const COLUMNS: &str = "
     select r.oid::regclass::text as relation, n.nspname as schema, r.relname, a.attname as name,
         format_type(coalesce(nullif(t.typbasetype, 0), a.atttypid), null) as type,
-        case when a.atttypmod > 4 and t.typname = 'varchar' then a.atttypmod - 4 end as length,
+        case when a.atttypmod > 4 and t.typname = 'varchar' then a.atttypmod - 4
+            when a.atttypmod > 0 and t.typname = 'vector' then a.atttypmod end as length,
         a.attnotnull as needed, a.atthasdef as has_default, a.attidentity <> '' or a.attgenerated <> '' as is_made,
         (select substring(pg_get_constraintdef(c.oid) from 'ARRAY\\[''([^'']+)''') from pg_constraint c
          where c.conrelid = r.oid and c.contype = 'c' and c.conkey = array[a.attnum]
@@ -145,6 +153,10 @@ impl Column {
             "boolean" => "false".to_owned(),
             "timestamp with time zone" | "date" => "now()".to_owned(),
             "uuid" => "gen_random_uuid()".to_owned(),
+            // Without a length of its own, as long as the other columns say: 1.
+            "vector" => {
+                format!("array_fill(1, array[{}])::vector", self.length.unwrap_or(1))
+            }
             other => panic!("say what to plant in {table}.{}, which is a {other}", self.name),
         }
     }
@@ -168,6 +180,7 @@ impl Table {
         for column in &self.columns {
             let fixed = STAYING
                 .iter()
+                .chain(&FIXED)
                 .find(|(table, name, _)| *table == self.name && *name == column.name);
             let value = if person.is_some_and(|(name, _)| name == column.name) {
                 person.map(|(_, value)| value.to_owned())
@@ -189,9 +202,11 @@ impl Table {
             } else if !column.needed || column.is_made || column.has_default {
                 None
             } else if let (Some(table), Some(target)) = (&column.refers_to, &column.target) {
-                // The row planted last, which is the person's own where that table has any.
+                // The row planted last is the person's own where that table has any, the one planted first somebody else's
+                // where the person is named in it: what refers to a row once does not refer to the same one twice.
+                let order = if is_owned { "desc" } else { "asc" };
                 Some(format!(
-                    "(select x.{target} from {table} x order by x.ctid desc limit 1)"
+                    "(select x.{target} from {table} x order by x.ctid {order} limit 1)"
                 ))
             } else {
                 Some(column.filler(&self.name))
