@@ -135,3 +135,21 @@ async fn a_crash_before_the_copy_is_mended_and_more_than_it_leaves_is_a_finding(
         "{gap}"
     );
 }
+
+#[tokio::test]
+async fn two_processes_that_seal_at_once_make_one_chain_and_one_copy() {
+    let mut h = Harness::new().await;
+    sealed(&mut h, 1).await;
+    let other = h.replica();
+    for _ in 0..10 {
+        h.run(ONE_ROW).await;
+        let (one, two) = tokio::join!(h.app.round("seal"), other.round("seal"));
+        one.unwrap();
+        two.unwrap();
+    }
+    h.app.round("seal").await.unwrap();
+    assert_eq!(verify(&h).await["is_sound"], true);
+    let seals = h.database.count("select max(seq) from core.audit_seals").await;
+    let lines = std::fs::read_to_string(&h.anchor).unwrap().lines().count();
+    assert_eq!(i64::try_from(lines).unwrap(), seals, "each seal has one line");
+}
