@@ -20,8 +20,10 @@ use crate::config::{Config, MailConfig};
 use crate::domain::seal::SealKey;
 use crate::error::Error;
 use crate::hasher::Hasher;
+use crate::models::Models;
 use crate::resets::{Resets, Resetter};
 use crate::state::{MAX_EXPORTS_AT_WORK, State};
+use crate::touched::Touched;
 use crate::{admin, config, events, jobs, routes};
 
 static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrations/core");
@@ -29,6 +31,8 @@ static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrat
 /// How often each job runs.
 const SEAL_EVERY: Duration = Duration::from_secs(10);
 const PARTITIONS_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+const TOUCH_MEMORIES_EVERY: Duration = Duration::from_secs(5);
+const PRUNE_MEMORIES_EVERY: Duration = Duration::from_secs(10 * 60);
 const END_TERMS_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What `main` runs.
@@ -83,6 +87,9 @@ pub fn start(settings: &Settings, config: Config, metrics: Metrics) -> Result<Se
         exports: Arc::new(Semaphore::new(MAX_EXPORTS_AT_WORK)),
         max_export: config.max_export,
         clerk: Clerk::new(&config.clerk),
+        models: Models::default(),
+        touched: Touched::default(),
+        task_memories_per_user: config.task_memories_per_user,
     };
     let state = Arc::new(state);
     let definition = Definition {
@@ -110,6 +117,12 @@ fn jobs(state: &Arc<State>) -> Vec<Job> {
         }),
         job("forget_sign_ins", FORGET_SIGN_INS_EVERY, state, |state| {
             Box::pin(async move { jobs::forget_sign_ins::round(&state).await })
+        }),
+        job("touch_memories", TOUCH_MEMORIES_EVERY, state, |state| {
+            Box::pin(async move { jobs::touch_memories::round(&state).await })
+        }),
+        job("prune_memories", PRUNE_MEMORIES_EVERY, state, |state| {
+            Box::pin(async move { jobs::prune_memories::round(&state).await })
         }),
     ]
 }

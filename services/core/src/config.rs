@@ -30,6 +30,10 @@ const MAX_EXPORT: Duration = Duration::from_secs(10 * 60);
 /// Keys have at least as many bytes as their hash.
 const MIN_KEY_BYTES: usize = 32;
 
+/// Task memories of a client that are kept where nothing is set.
+const DEFAULT_TASK_MEMORIES_PER_USER: i64 = 500;
+const MAX_TASK_MEMORIES_PER_USER: i64 = 100_000;
+
 const SMTP_URL: &str = "RECOVERLY_SMTP_URL";
 const SMTP_URL_HELP: &str =
     "mail server, smtps:// or smtp://…?tls=required; without it nobody can reset a password";
@@ -54,6 +58,8 @@ pub struct Config {
     pub clerk: ClerkSettings,
     /// How long an export may take in all: ten minutes.
     pub max_export: Duration,
+    /// How many task memories of a client are kept.
+    pub task_memories_per_user: i64,
 }
 
 impl Config {
@@ -61,6 +67,12 @@ impl Config {
     pub fn read(env: &mut Env) -> Option<Self> {
         let audit = AuditConfig::read(env);
         let clerk = ClerkSettings::read(env);
+        let task_memories_per_user = env.within(
+            "RECOVERLY_TASK_MEMORIES_PER_USER",
+            DEFAULT_TASK_MEMORIES_PER_USER,
+            1..=MAX_TASK_MEMORIES_PER_USER,
+            "how many task memories of a client are kept; those accessed longest ago are pruned",
+        );
         let smtp_url = env.optional::<SmtpUrl>(SMTP_URL, SMTP_URL_HELP);
         let from = env.optional::<Mailbox>(MAIL_FROM, MAIL_FROM_HELP);
         let page = env.optional::<Url>(RESET_URL, RESET_URL_HELP);
@@ -87,6 +99,7 @@ impl Config {
             totp_key: totp_key.map(SecretString::from),
             clerk: clerk?,
             max_export: MAX_EXPORT,
+            task_memories_per_user,
         })
     }
 
@@ -102,6 +115,7 @@ impl Config {
             totp_key: None,
             clerk: ClerkSettings::default(),
             max_export: MAX_EXPORT,
+            task_memories_per_user: DEFAULT_TASK_MEMORIES_PER_USER,
         }
     }
 }

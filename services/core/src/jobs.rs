@@ -3,4 +3,6 @@
 pub(crate) mod end_terms;
 pub(crate) mod forget_sign_ins;
 pub(crate) mod partitions;
+pub(crate) mod prune_memories;
 pub(crate) mod seal;
+pub(crate) mod touch_memories;

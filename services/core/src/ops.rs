@@ -8,6 +8,7 @@ pub(crate) mod follow_clerk;
 pub(crate) mod give_tokens;
 pub(crate) mod known;
 pub(crate) mod prove_password;
+pub(crate) mod remember;
 pub(crate) mod set_password;
 pub(crate) mod update_user;
 pub(crate) mod verify_audit;
