@@ -254,15 +254,17 @@ pub(crate) const PRUNE_EXPIRED: &str = "
         for update skip locked)
     delete from core.memories m using due where m.id = due.id";
 
-/// Removes up to `$1` task memories of clients who have more than `$2` of them, least recently accessed first. What was
-/// corrected counts as well, and is mostly what nobody accessed.
+/// Removes up to `$1` task memories that hold of clients who have more than `$2` of them, least recently accessed first,
+/// with what they corrected.
 pub(crate) const PRUNE_TASKS: &str = "
     with beyond as (
         select s.id
-        from (select t.user_id from core.memories t where t.memory_type = 'task' group by t.user_id having count(*) > $2) o
+        from (select t.user_id from core.memories t
+              where t.memory_type = 'task' and t.superseded_by is null
+              group by t.user_id having count(*) > $2) o
         cross join lateral (
             select t.id from core.memories t
-            where t.user_id = o.user_id and t.memory_type = 'task'
+            where t.user_id = o.user_id and t.memory_type = 'task' and t.superseded_by is null
             order by t.accessed_at desc, t.id desc
             offset $2) s
         limit $1),

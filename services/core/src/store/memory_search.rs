@@ -14,9 +14,12 @@ use crate::domain::embedding::Model;
 const MAX_COMPARED: i64 = 2_000;
 /// Candidates of each ranking where two are put together.
 const CANDIDATES: i64 = 100;
-/// Candidates where a short list by meaning alone is asked for; longer ones take [`CANDIDATES`]. Postgres plans a walk of
-/// the index for a number that it knows only, and every number is a statement that each session prepares.
-const FEW_CANDIDATES: i64 = 10;
+/// Up to so many memories by meaning alone are a short list.
+const SHORT: i64 = 10;
+/// Candidates of a short list; all others take [`CANDIDATES`]. More than are shown, since the index knows them by half-
+/// precision numbers. Postgres plans a walk of the index for a number that it knows only, and every number is a statement
+/// that each session prepares.
+const FEW_CANDIDATES: i64 = 20;
 /// What is added to a rank in reciprocal rank fusion (Cormack et al. 2009).
 const RANK_OFFSET: i64 = 60;
 
@@ -94,7 +97,7 @@ impl Search<'_> {
 
     /// How many candidates each ranking takes.
     fn candidates(&self) -> i64 {
-        if self.has_words || self.limit > FEW_CANDIDATES {
+        if self.has_words || self.limit > SHORT {
             CANDIDATES
         } else {
             FEW_CANDIDATES
@@ -137,7 +140,7 @@ impl Search<'_> {
     fn walk(&self, model: &Model) -> String {
         let (name, dimensions) = (&model.name, model.dimensions);
         let (vector, candidates) = (self.place(1), self.candidates());
-        let indexed = format!("(e.embedding::public.vector({dimensions}))");
+        let half = format!("public.halfvec({dimensions})");
         format!(
             "size as materialized (
                 select count(*) > {MAX_COMPARED} as is_large
@@ -145,12 +148,12 @@ impl Search<'_> {
                       where e.user_id = {IN_SCOPE} and e.embedding_model = '{name}'
                       limit {MAX_COMPARED} + 1) c),
              walked as materialized (
-                select m.id, {indexed} operator(public.<=>) ${vector}::public.vector as distance
+                select m.id, e.embedding operator(public.<=>) ${vector}::public.vector as distance
                 from core.memory_embeddings e
                 join core.memories m on m.id = e.memory_entry_id
                 where (select s.is_large from size s) and e.embedding_model = '{name}'
                   and case when e.user_id = {IN_SCOPE} then true else false end and {PASSES}
-                order by {indexed} operator(public.<=>) ${vector}::public.vector
+                order by (e.embedding::{half}) operator(public.<=>) (${vector}::public.vector::{half})
                 limit {candidates}),
              compares as materialized (
                 select not (select s.is_large from size s) or (select count(*) from walked) < $1 as it_does)"
