@@ -29,7 +29,10 @@ pub(crate) struct Embedding(Vec<f32>);
 impl Embedding {
     /// `None` where some number is not finite or all are 0: the angle to it would be no number, and it would stand
     /// somewhere in every search.
-    #[expect(clippy::cast_possible_truncation, reason = "embeddings are kept in single precision")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "embeddings are kept in single precision"
+    )]
     pub(crate) fn new(mut numbers: Vec<f32>) -> Option<Self> {
         let square: f64 = numbers.iter().map(|number| f64::from(*number).powi(2)).sum();
         let length = square.sqrt();
@@ -96,7 +99,13 @@ mod tests {
 
     #[test]
     fn a_model_s_name_cannot_end_a_statement() {
-        for (name, is_one) in [("text-1536", true), ("a.b_c", true), ("", false), ("a'b", false), ("ä", false)] {
+        for (name, is_one) in [
+            ("text-1536", true),
+            ("a.b_c", true),
+            ("", false),
+            ("a'b", false),
+            ("ä", false),
+        ] {
             assert_eq!(is_model_name(name), is_one, "{name}");
         }
     }

@@ -28,11 +28,7 @@ const LIST: Allowed = Allowed(&[
     PrincipalKind::Pipeline,
 ]);
 const LEASE: Allowed = Allowed(&[PrincipalKind::Pipeline]);
-const EMBED: Allowed = Allowed(&[
-    PrincipalKind::Client,
-    PrincipalKind::App,
-    PrincipalKind::Pipeline,
-]);
+const EMBED: Allowed = Allowed(&[PrincipalKind::Client, PrincipalKind::App, PrincipalKind::Pipeline]);
 
 const MAX_ITEMS: i64 = 1_000;
 const MIN_LEASE_SECONDS: u32 = 10;

@@ -182,7 +182,10 @@ fn whose(
 ) -> Result<(Option<String>, Actor), Error> {
     let named = match (&body.user_id, customer) {
         (Some(user_id), Some(customer)) if *user_id != customer => {
-            return Err(Error::refused("user_id", "must be the customer_id of the address"));
+            return Err(Error::refused(
+                "user_id",
+                "must be the customer_id of the address",
+            ));
         }
         (user_id, customer) => user_id.clone().or(customer),
     };

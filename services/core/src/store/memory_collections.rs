@@ -32,7 +32,8 @@ pub(crate) struct Place<'a> {
 }
 
 /// The columns of a collection, under the alias `c`.
-const COLUMNS: &str = "c.id, c.user_id, c.collection_type, c.name, c.description, c.created_at, c.created_by, c.updated_at,
+const COLUMNS: &str =
+    "c.id, c.user_id, c.collection_type, c.name, c.description, c.created_at, c.created_by, c.updated_at,
     c.updated_by";
 
 /// One client's collections, in the order in which they were made; no row where the client is not seen as one cared for,
@@ -90,12 +91,7 @@ pub(crate) fn from_row(row: &Row) -> Result<Collection, db::Error> {
 
 /// Makes a collection of a client who is seen. Another one of this type and name refuses as
 /// `uq_memory_collections_name`.
-pub(crate) async fn insert(
-    tx: &Tx,
-    user_id: &str,
-    theme: &Theme,
-    by: &str,
-) -> Result<Collection, db::Error> {
+pub(crate) async fn insert(tx: &Tx, user_id: &str, theme: &Theme, by: &str) -> Result<Collection, db::Error> {
     let row = tx
         .query_one(
             &format!(

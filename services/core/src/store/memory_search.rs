@@ -216,7 +216,10 @@ pub(crate) fn outcome(rows: &[Row]) -> Result<Outcome, db::Error> {
     if first.try_get::<_, Option<f64>>("score")?.is_none() {
         return Ok(Outcome::Found(Vec::new()));
     }
-    rows.iter().map(found).collect::<Result<_, _>>().map(Outcome::Found)
+    rows.iter()
+        .map(found)
+        .collect::<Result<_, _>>()
+        .map(Outcome::Found)
 }
 
 fn found(row: &Row) -> Result<Found, db::Error> {

@@ -155,7 +155,11 @@ pub(crate) async fn list_items(
     let sql = memory_collections::items_sql();
     let rows = state.db.read(&actor, &sql, params).await?;
     let first = rows.first().ok_or(Error::NotFound)?;
-    let items = if first.try_get::<_, Option<Uuid>>("id").map_err(db::Error::from)?.is_none() {
+    let items = if first
+        .try_get::<_, Option<Uuid>>("id")
+        .map_err(db::Error::from)?
+        .is_none()
+    {
         Vec::new()
     } else {
         rows.iter().map(ItemView::from_row).collect::<Result<_, _>>()?

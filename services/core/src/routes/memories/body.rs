@@ -89,7 +89,10 @@ pub(super) struct CorrectionBody {
 
 /// An embedding of the content.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the body; NewEmbedding is what it is read into")]
+#[expect(
+    dead_code,
+    reason = "describes the body; NewEmbedding is what it is read into"
+)]
 struct EmbeddingBody {
     #[schema(example = "text-1536")]
     model: String,
@@ -247,7 +250,11 @@ pub(in crate::routes) fn embedding(value: &Value) -> Result<Embedding, Fault> {
 fn embeddings(fields: &mut Fields<'_>) -> Option<Vec<NewEmbedding>> {
     let embeddings: Vec<NewEmbedding> = fields.optional_nested_list("embeddings", 0..=MAX_EMBEDDINGS)?;
     for (index, new) in embeddings.iter().enumerate() {
-        if embeddings.iter().take(index).any(|earlier| earlier.model == new.model) {
+        if embeddings
+            .iter()
+            .take(index)
+            .any(|earlier| earlier.model == new.model)
+        {
             fields.fault(&format!("embeddings/{index}/model"), "is given twice");
             return None;
         }
