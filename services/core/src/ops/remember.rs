@@ -68,7 +68,7 @@ pub(crate) async fn embed(tx: &Tx, of: Of<'_>, embeddings: &[NewEmbedding]) -> R
     }
 }
 
-/// Checks embeddings that came with a memory against their models; all faults at once.
+/// Checks embeddings that came with a memory against their models, of which each comes once; all faults at once.
 pub(crate) async fn must_fit(models: &Models, db: &Db, embeddings: &[NewEmbedding]) -> Result<(), Error> {
     let names: Vec<&str> = embeddings.iter().map(|new| &*new.model).collect();
     let known = models.texts(db, &names).await?;
@@ -77,7 +77,12 @@ pub(crate) async fn must_fit(models: &Models, db: &Db, embeddings: &[NewEmbeddin
         .zip(known)
         .enumerate()
         .filter_map(|(index, (new, model))| {
+            let is_second = embeddings
+                .iter()
+                .take(index)
+                .any(|earlier| earlier.model == new.model);
             let (field, detail) = match model {
+                _ if is_second => ("model", "is given twice".to_owned()),
                 None => ("model", UNKNOWN_MODEL.to_owned()),
                 Some(model) => ("embedding", new.embedding.must_fit(&model).err()?),
             };

@@ -60,7 +60,7 @@ const fn caller(name: &'static str, letter: char, reach: Reach) -> Caller {
 }
 
 /// Parameters of paths and bodies that lead to a client.
-pub(crate) const OF_A_CLIENT: [&str; 8] = [
+pub(crate) const OF_A_CLIENT: [&str; 10] = [
     "{user_id}",
     "{client_id}",
     "{message_id}",
@@ -69,13 +69,16 @@ pub(crate) const OF_A_CLIENT: [&str; 8] = [
     "{consent_id}",
     "{preference_id}",
     "{grant_id}",
+    "{memory_id}",
+    "{collection_id}",
 ];
 /// Parameters that lead to nobody in particular.
-const OTHERS: [(&str, &str); 7] = [
+const OTHERS: [(&str, &str); 8] = [
     ("{staff_id}", "staff-suspended"),
     ("{code}", "invalid"),
     ("{id}", "1"),
     ("{key}", "color"),
+    ("{model}", "tiny-3"),
     ("{role}", "counselor"),
     ("{team_id}", "1"),
     ("{program_id}", "program-spare"),
@@ -197,6 +200,14 @@ impl World {
             (
                 "{preference_id}",
                 "select user_id, min(id)::text as thing from core.stated_preferences group by user_id",
+            ),
+            (
+                "{memory_id}",
+                "select user_id, id::text as thing from core.memories",
+            ),
+            (
+                "{collection_id}",
+                "select user_id, id::text as thing from core.memory_collections",
             ),
         ] {
             for row in self.database.query(sql).await {
@@ -329,7 +340,17 @@ fn belongings() -> String {
      insert into core.user_profiles (user_id, profile_key, profile_value)
      select user_id, 'color', 'color-of-' || user_id from planted_clients;
      insert into core.stated_preferences (user_id, kind, category, value)
-     select user_id, 'like', 'drink', 'drink-of-' || user_id from planted_clients;"
+     select user_id, 'like', 'drink', 'drink-of-' || user_id from planted_clients;
+     insert into core.consents (user_id, purpose) select user_id, 'memory' from planted_clients;
+     insert into core.embedding_models (name, dimensions, purpose) values ('tiny-3', 3, 'text');
+     insert into core.memories (id, user_id, memory_type, entry_type, content)
+     select gen_random_uuid(), user_id, 'personal', 'nugget', 'memory-of-' || user_id from planted_clients;
+     update core.embedding_leases set leased_by = 'program-pipeline', lease_until = now() + interval '1 hour';
+     insert into core.memory_collections (id, user_id, collection_type, name, created_by, updated_by)
+     select gen_random_uuid(), user_id, 'goal', 'goal-of-' || user_id, 'self', 'self' from planted_clients;
+     insert into core.memory_collection_items (collection_id, memory_id, user_id, added_by)
+     select c.id, m.id, m.user_id, 'self'
+     from core.memories m join core.memory_collections c on c.user_id = m.user_id;"
         .to_owned()
 }
 

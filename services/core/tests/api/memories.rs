@@ -1,5 +1,6 @@
 //! What the companion remembers: kept and corrected under the client's consent, read and forgotten by the client.
 
+use core_service::Config;
 use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -390,4 +391,45 @@ async fn every_fault_of_a_memory_is_named_at_once() {
     let long = with(fact("x"), "content", "x".repeat(65_537));
     assert_eq!(h.call("client-a").post(OF_A, &long).await.code(), 413);
     assert_eq!(h.database.count("select count(*) from core.memories").await, 0);
+}
+
+#[tokio::test]
+async fn tasks_beyond_the_quota_and_what_has_expired_are_pruned_once() {
+    let mut h = Harness::with_config(|config| Config {
+        task_memories_per_user: 3,
+        ..config
+    })
+    .await;
+    h.remembered("client-a", &[]).await;
+    h.remembered("client-b", &[]).await;
+    let task = |content: &str| with(fact(content), "memory_type", "task");
+    for n in 0..5 {
+        h.remember("client-a", &task(&format!("task {n}"))).await;
+        h.remember("client-a", &fact(&format!("fact {n}"))).await;
+    }
+    for n in 0..3 {
+        h.remember("client-b", &task(&format!("task {n}"))).await;
+    }
+    let expired = h.remember("client-b", &fact("expired")).await;
+    h.expire(&expired).await;
+    // The oldest was read last.
+    h.run(
+        "update core.memories set accessed_at = created_at;
+         update core.memories set accessed_at = now() + interval '1 second' where content = 'task 0'",
+    )
+    .await;
+    let replica = h.replica_with(|config| Config {
+        task_memories_per_user: 3,
+        ..config
+    });
+    let (one, other) = futures::join!(h.app.round("prune_memories"), replica.round("prune_memories"));
+    assert_eq!(one.unwrap() + other.unwrap(), 3);
+    assert_eq!(h.app.round("prune_memories").await.unwrap(), 0);
+    assert_eq!(
+        h.contents("?memory_type=task").await,
+        ["task 4", "task 3", "task 0"]
+    );
+    assert_eq!(h.contents("?memory_type=personal").await.len(), 5);
+    let of_b = "select count(*) from core.memories where user_id = 'client-b'";
+    assert_eq!(h.database.count(of_b).await, 3);
 }

@@ -324,3 +324,28 @@ async fn an_embedding_never_outlives_the_correction_that_it_races() {
     }
     assert_eq!(h.embedded().await, 0);
 }
+
+#[tokio::test]
+async fn of_a_model_that_the_operator_adds_embeddings_of_all_that_holds_are_wanted() {
+    let h = Harness::remembering("client-a").await;
+    let corrected = h.remember("client-a", &fact("one")).await;
+    patch(
+        &h.call("client-a"),
+        &path_of(&corrected),
+        &json!({"content": "two"}),
+    )
+    .await;
+    let line = "add-embedding-model tiny.3 --dimensions 3 --purpose text";
+    let said = h.admin(line).await.unwrap();
+    assert!(said.starts_with("model tiny.3 is registered;"), "{said}");
+    assert!(h.admin(line).await.unwrap_err().contains("registered already"));
+    for bad in [
+        "add-embedding-model x'y --dimensions 3 --purpose text",
+        "add-embedding-model x --dimensions 0 --purpose text",
+        "add-embedding-model x --dimensions 4001 --purpose text",
+        "add-embedding-model x --dimensions 3 --purpose face",
+    ] {
+        assert!(h.admin(bad).await.is_err(), "{bad}");
+    }
+    assert_eq!(h.to_embed("tiny.3", 10).await, ["two"]);
+}

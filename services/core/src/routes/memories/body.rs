@@ -125,7 +125,7 @@ impl Read for NewMemory {
         let valid_from = fields.optional("valid_from", read::timestamp);
         let expires_at = fields.optional("expires_at", future);
         let origin = Origin::read(fields);
-        let embeddings = embeddings(fields);
+        let embeddings = fields.optional_nested_list("embeddings", 0..=MAX_EMBEDDINGS);
         let origin = origin?;
         Some(Self {
             content: Content {
@@ -162,7 +162,7 @@ impl Read for Correction {
         let valid_from = fields.optional("valid_from", read::timestamp);
         let expires_at = fields.change("expires_at", future);
         let origin = Origin::read(fields);
-        let embeddings = embeddings(fields);
+        let embeddings = fields.optional_nested_list("embeddings", 0..=MAX_EMBEDDINGS);
         let origin = origin?;
         let correction = Self {
             memory_type: memory_type?,
@@ -244,20 +244,4 @@ pub(in crate::routes) fn embedding(value: &Value) -> Result<Embedding, Fault> {
         .collect::<Result<Vec<f32>, Fault>>();
     let numbers = numbers.map_err(|_| Fault::new("must hold numbers only"))?;
     Embedding::new(numbers).ok_or_else(|| "must hold finite numbers that are not all 0".into())
-}
-
-/// Embeddings that come with a memory, one a model.
-fn embeddings(fields: &mut Fields<'_>) -> Option<Vec<NewEmbedding>> {
-    let embeddings: Vec<NewEmbedding> = fields.optional_nested_list("embeddings", 0..=MAX_EMBEDDINGS)?;
-    for (index, new) in embeddings.iter().enumerate() {
-        if embeddings
-            .iter()
-            .take(index)
-            .any(|earlier| earlier.model == new.model)
-        {
-            fields.fault(&format!("embeddings/{index}/model"), "is given twice");
-            return None;
-        }
-    }
-    Some(embeddings)
 }
