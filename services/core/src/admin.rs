@@ -229,6 +229,7 @@ impl Command {
             Self::Revoke(args) => ("admin revoke", args.user.as_ref()),
             Self::Unlock(args) => ("admin unlock", Some(&args.user)),
             Self::ForgetTotp(args) => ("admin forget-totp", Some(&args.user)),
+            Self::AddEmbeddingModel(_) => ("admin add-embedding-model", None),
             // They leave rows of their own.
             Self::Password(_) | Self::Erasures(_) => ("admin", None),
             Self::DemoCredentials { .. } => ("admin demo-credentials", None),

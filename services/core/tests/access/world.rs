@@ -89,6 +89,7 @@ pub(crate) const OTHER: &str = "client-of-strangers";
 /// Nobody has this id, and nothing this number.
 const ABSENT: &str = "nobody-at-all";
 const ABSENT_NUMBER: &str = "999999999";
+const ABSENT_UUID: &str = "00000000-0000-4000-8000-000000000000";
 
 /// The five services and what is in their database.
 pub(crate) struct World {
@@ -141,10 +142,10 @@ impl World {
     pub(crate) fn filled(&self, text: &str, client: Option<&str>) -> String {
         let mut filled = text.to_owned();
         for name in OF_A_CLIENT {
-            let absent = if matches!(name, "{user_id}" | "{client_id}") {
-                ABSENT
-            } else {
-                ABSENT_NUMBER
+            let absent = match name {
+                "{user_id}" | "{client_id}" => ABSENT,
+                "{memory_id}" | "{collection_id}" => ABSENT_UUID,
+                _ => ABSENT_NUMBER,
             };
             let value = client.map_or(absent, |client| &self.things[&(client.to_owned(), name)]);
             filled = filled.replace(name, value);
