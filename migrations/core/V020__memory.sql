@@ -82,7 +82,9 @@ comment on column core.memories.content_words is 'The words of the content, in n
 
 create index idx_memories_user_type on core.memories (user_id, memory_type, created_at desc);
 create index idx_memories_user_created on core.memories (user_id, created_at desc, id desc);
-create index idx_memories_user_accessed on core.memories (user_id, accessed_at);
+-- Tasks beyond a client's quota are counted in it. Without accessed_at, which would make every note of it a new entry in
+-- each index.
+create index idx_memories_tasks on core.memories (user_id) where memory_type = 'task' and superseded_by is null;
 create index idx_memories_superseded_by on core.memories (superseded_by, user_id) where superseded_by is not null;
 create index idx_memories_expires on core.memories (expires_at) where expires_at is not null;
 create index idx_memories_words on core.memories using gin (content_words);
@@ -113,33 +115,77 @@ comment on column core.memory_embeddings.user_id is 'Its client.';
 comment on column core.memory_embeddings.embedding_model is 'The model it was computed by.';
 comment on column core.memory_embeddings.embedding_dimensions is 'Its length, which is its model''s.';
 comment on column core.memory_embeddings.distance_metric is 'How it is compared: cosine.';
-comment on column core.memory_embeddings.embedding is 'The embedding.';
+comment on column core.memory_embeddings.embedding is 'The embedding, brought to length 1: it is compared by its direction.';
 comment on column core.memory_embeddings.created_at is 'When it was stored.';
 
 create index idx_memory_embeddings_user on core.memory_embeddings (user_id, embedding_model);
 
--- An index serves one length only: one for each model.
+-- An index serves one length only: one for each model. Of half-precision numbers: on 100,000 clustered vectors its recall
+-- is 0.970, at half the size (391 MB instead of 781 MB). Searches order
+-- what it finds by the whole ones. ef_search and the walk's way to go on are the sessions' own settings.
 create index idx_memory_embeddings_text_1536 on core.memory_embeddings
-    using hnsw ((embedding::public.vector(1536)) public.vector_cosine_ops)
+    using hnsw ((embedding::public.halfvec(1536)) public.halfvec_cosine_ops) with (m = 16, ef_construction = 128)
     where embedding_model = 'text-1536';
 
 create table core.embedding_leases (
     memory_entry_id uuid not null,
     embedding_model varchar(100) not null references core.embedding_models (name) on delete cascade,
-    leased_by varchar(255) not null references core.api_clients (client_id) on delete cascade,
-    lease_until timestamptz not null,
+    leased_by varchar(255) references core.api_clients (client_id) on delete set null,
+    lease_until timestamptz not null default '-infinity',
     constraint pk_embedding_leases primary key (memory_entry_id, embedding_model),
     constraint fk_embedding_leases_memory foreign key (memory_entry_id) references core.memories (id) on delete cascade
 );
 
-comment on table core.embedding_leases is 'Which pipeline is computing the embedding of which memory.';
+comment on table core.embedding_leases is 'Embeddings that are wanted, and which pipeline is computing them. A row goes with its embedding.';
 comment on column core.embedding_leases.memory_entry_id is 'The memory.';
 comment on column core.embedding_leases.embedding_model is 'The model.';
-comment on column core.embedding_leases.leased_by is 'The pipeline that took it, and may store the embedding.';
-comment on column core.embedding_leases.lease_until is 'From then on another may take it.';
+comment on column core.embedding_leases.leased_by is 'The pipeline that took it last, and may store the embedding until then; null where none did.';
+comment on column core.embedding_leases.lease_until is 'From then on another may take it; those that nobody took are over since ever.';
 
 create index idx_embedding_leases_leased_by on core.embedding_leases (leased_by);
-create index idx_embedding_leases_model on core.embedding_leases (embedding_model, lease_until);
+create index idx_embedding_leases_model on core.embedding_leases (embedding_model, lease_until, memory_entry_id);
+
+-- What waits for an embedding is written down when it is stored: looking for memories without one would read all of
+-- them at every lease. Security definer: whoever remembers takes no leases.
+create function core.want_embeddings() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    insert into core.embedding_leases (memory_entry_id, embedding_model)
+    select s.id, m.name
+    from stored s cross join core.embedding_models m
+    where s.superseded_by is null and m.active and m.purpose = 'text'
+    on conflict do nothing;
+    return null;
+end $$;
+comment on function core.want_embeddings() is 'Wants an embedding of each active text model for memories that were stored.';
+
+create trigger want_embeddings after insert on core.memories
+    referencing new table as stored for each statement execute function core.want_embeddings();
+
+create function core.have_embeddings() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    delete from core.embedding_leases l using stored s
+    where l.memory_entry_id = s.memory_entry_id and l.embedding_model = s.embedding_model;
+    return null;
+end $$;
+comment on function core.have_embeddings() is 'Wants an embedding no more that was stored.';
+
+create trigger have_embeddings after insert on core.memory_embeddings
+    referencing new table as stored for each statement execute function core.have_embeddings();
+
+-- Whoever corrects: what was corrected is in the history, and in no search.
+create function core.drop_corrected() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    delete from core.memory_embeddings e where e.memory_entry_id = new.id;
+    delete from core.embedding_leases l where l.memory_entry_id = new.id;
+    return null;
+end $$;
+comment on function core.drop_corrected() is 'Removes embeddings of a memory that was corrected, and wants none.';
+
+create trigger drop_corrected after update of superseded_by on core.memories
+    for each row when (new.superseded_by is not null) execute function core.drop_corrected();
 
 create table core.memory_collections (
     id uuid not null,

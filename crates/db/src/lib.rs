@@ -23,5 +23,6 @@ pub use deadpool_postgres::tokio_postgres::types::{FromSql, Json, ToSql};
 pub use error::Error;
 pub use listen::Listener;
 pub use migrate::{MigrateError, Migrations};
+pub use pgvector::Vector;
 pub use pool::{Db, Settings};
 pub use tx::{OwnedParam, Params, Tx};

@@ -75,7 +75,8 @@ impl Act {
             noun: common::noun_of(&pattern).to_owned(),
             object: (1..=MAX_OBJECT_BYTES).contains(&object.len()).then_some(object),
             people,
-            reads: request.method() == Method::GET,
+            // A search is posted for what it looks for.
+            reads: request.method() == Method::GET || common::noun_of(&pattern) == "search",
         }
     }
 }

@@ -193,6 +193,18 @@ impl<'v> Fields<'v> {
         }
     }
 
+    /// As [`Self::nested_list`], of an array that may be absent or null: it then holds nothing.
+    pub fn optional_nested_list<T: Read>(
+        &mut self,
+        name: &'static str,
+        lengths: RangeInclusive<usize>,
+    ) -> Option<Vec<T>> {
+        match self.take(name) {
+            None | Some(Value::Null) => Some(Vec::new()),
+            Some(_) => self.nested_list(name, lengths),
+        }
+    }
+
     /// Records a fault that only several fields together show.
     pub fn fault(&mut self, name: &str, fault: impl Into<Fault>) {
         self.faults.add(&self.at, name, fault.into());

@@ -5,6 +5,7 @@ mod accounts;
 pub mod audit;
 mod demo;
 mod erasures;
+mod models;
 mod passwords;
 mod tokens;
 
@@ -47,6 +48,8 @@ pub enum Command {
     Unlock(PersonArgs),
     /// Ask a member of staff for codes no more, who has lost the authenticator app and the codes on paper.
     ForgetTotp(PersonArgs),
+    /// Take embeddings of another model, and say the statement that makes its index.
+    AddEmbeddingModel(models::ModelArgs),
     /// Who leaves.
     #[command(flatten)]
     Erasures(erasures::Command),
@@ -237,6 +240,7 @@ impl Command {
             Self::Password(args) => ("admin password", Some(Holder::User(&args.user))),
             Self::Unlock(args) => ("admin unlock", Some(Holder::User(&args.user))),
             Self::ForgetTotp(args) => ("admin forget-totp", Some(Holder::User(&args.user))),
+            Self::AddEmbeddingModel(_) => ("admin add-embedding-model", None),
             // Each of them leaves rows of its own.
             Self::Erasures(_) => ("admin", None),
             Self::DemoCredentials { .. } => ("admin demo-credentials", None),
@@ -256,6 +260,7 @@ pub(crate) async fn main(command: Command, mut env: Env) -> Result<(), Box<dyn s
         | Command::Password(_)
         | Command::Unlock(_)
         | Command::ForgetTotp(_)
+        | Command::AddEmbeddingModel(_)
         | Command::DemoCredentials { .. } => Some(None),
     };
     let (url, erasure_key) = env.finish(|| Some((url?, erasure_key?)))?;
@@ -357,6 +362,11 @@ pub async fn run(
             tx.commit().await?;
             let done = if forgotten { "is no longer" } else { "was not" };
             writeln!(out, "{} {done} asked for codes", args.user)?;
+        }
+        Command::AddEmbeddingModel(args) => {
+            let done = models::add(&tx, args).await?;
+            tx.commit().await?;
+            writeln!(out, "{done}")?;
         }
         Command::DemoCredentials { file } => {
             let credentials = demo::prepare(&tx, &outbox, file).await?;

@@ -20,9 +20,11 @@ use crate::config::{Config, MailConfig};
 use crate::domain::seal::SealKey;
 use crate::error::Error;
 use crate::hasher::Hasher;
+use crate::models::Models;
 use crate::resets::{Resets, Resetter};
 use crate::short_term::ShortTerm;
 use crate::state::{FACE_SEARCHES_PER_MINUTE, MAX_EXPORTS_AT_WORK, State};
+use crate::touched::Touched;
 use crate::{admin, config, events, jobs, routes};
 
 static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrations/core");
@@ -35,6 +37,8 @@ const FORGET_SIGN_INS_EVERY: Duration = Duration::from_secs(3_600);
 const FORGET_FACES_EVERY: Duration = Duration::from_secs(3_600);
 const FORGET_WINDOWS_EVERY: Duration = Duration::from_secs(60);
 const PARTITIONS_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+const TOUCH_MEMORIES_EVERY: Duration = Duration::from_secs(5);
+const PRUNE_MEMORIES_EVERY: Duration = Duration::from_secs(10 * 60);
 const END_TERMS_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What `main` runs.
@@ -89,6 +93,9 @@ pub fn start(settings: &Settings, config: Config, metrics: Metrics) -> Result<Se
         clerk: Clerk::new(&config.clerk),
         short_term: short_term.clone(),
         face_searches: web::Pace::per_minute(FACE_SEARCHES_PER_MINUTE),
+        models: Models::default(),
+        touched: Touched::default(),
+        task_memories_per_user: config.task_memories_per_user,
     };
     let state = Arc::new(state);
     let definition = Definition {
@@ -122,6 +129,12 @@ fn jobs(state: &Arc<State>) -> Vec<Job> {
         }),
         job("forget_faces", FORGET_FACES_EVERY, state, |state| {
             Box::pin(async move { jobs::forget_faces::round(&state).await })
+        }),
+        job("touch_memories", TOUCH_MEMORIES_EVERY, state, |state| {
+            Box::pin(async move { jobs::touch_memories::round(&state).await })
+        }),
+        job("prune_memories", PRUNE_MEMORIES_EVERY, state, |state| {
+            Box::pin(async move { jobs::prune_memories::round(&state).await })
         }),
     ]
 }

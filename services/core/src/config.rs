@@ -36,6 +36,10 @@ const SHORT_TERM_SECONDS: u32 = 1_800;
 /// Keys have at least as many bytes as their hash.
 const MIN_KEY_BYTES: usize = 32;
 
+/// Task memories of a client that are kept where nothing is set.
+const DEFAULT_TASK_MEMORIES_PER_USER: i64 = 500;
+const MAX_TASK_MEMORIES_PER_USER: i64 = 100_000;
+
 const SMTP_URL: &str = "RECOVERLY_SMTP_URL";
 const SMTP_URL_HELP: &str =
     "mail server, smtps:// or smtp://…?tls=required; without it nobody can reset a password";
@@ -62,6 +66,8 @@ pub struct Config {
     pub short_term: ShortTermConfig,
     /// How long an export may take in all: ten minutes.
     pub max_export: Duration,
+    /// How many task memories of a client are kept.
+    pub task_memories_per_user: i64,
 }
 
 impl Config {
@@ -69,6 +75,12 @@ impl Config {
     pub fn read(env: &mut Env) -> Option<Self> {
         let audit = AuditConfig::read(env);
         let clerk = ClerkSettings::read(env);
+        let task_memories_per_user = env.within(
+            "RECOVERLY_TASK_MEMORIES_PER_USER",
+            DEFAULT_TASK_MEMORIES_PER_USER,
+            1..=MAX_TASK_MEMORIES_PER_USER,
+            "how many task memories of a client are kept; those accessed longest ago are pruned",
+        );
         let smtp_url = env.optional::<SmtpUrl>(SMTP_URL, SMTP_URL_HELP);
         let from = env.optional::<Mailbox>(MAIL_FROM, MAIL_FROM_HELP);
         let page = env.optional::<Url>(RESET_URL, RESET_URL_HELP);
@@ -97,6 +109,7 @@ impl Config {
             clerk: clerk?,
             short_term: short_term?,
             max_export: MAX_EXPORT,
+            task_memories_per_user,
         })
     }
 
@@ -118,6 +131,7 @@ impl Config {
                 seconds: SHORT_TERM_SECONDS,
             },
             max_export: MAX_EXPORT,
+            task_memories_per_user: DEFAULT_TASK_MEMORIES_PER_USER,
         }
     }
 }

@@ -5,4 +5,6 @@ pub(crate) mod forget_faces;
 pub(crate) mod forget_sign_ins;
 pub(crate) mod forget_windows;
 pub(crate) mod partitions;
+pub(crate) mod prune_memories;
 pub(crate) mod seal;
+pub(crate) mod touch_memories;

@@ -2,7 +2,8 @@
 //!
 //! Read in this order: `routes` is every path on one screen, `domain` what is decided, `ops` the transactions that
 //! several share, `store` the SQL, `events` and `jobs` what happens without a request, `admin` the operator's commands. `hasher`,
-//! `cipher`, `resets` and `mail` serve those who sign in; `short_term` is the companion's memory of the last turns; `clerk` is what another system vouches for; `anchor` is the audit's copy outside Postgres.
+//! `cipher`, `resets` and `mail` serve those who sign in; `clerk` is what another system vouches for; `anchor` is the audit's copy
+//! outside Postgres; `short_term`, `models` and `touched` serve the companion's memory.
 
 pub mod admin;
 mod anchor;
@@ -16,12 +17,14 @@ mod events;
 mod hasher;
 mod jobs;
 mod mail;
+mod models;
 mod ops;
 mod resets;
 mod routes;
 mod short_term;
 mod state;
 mod store;
+mod touched;
 
 pub use app::{Command, PROGRAM, start};
 pub use clerk::{ClerkSettings, SessionSettings};

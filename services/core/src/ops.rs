@@ -8,6 +8,7 @@ pub(crate) mod follow_clerk;
 pub(crate) mod give_tokens;
 pub(crate) mod named;
 pub(crate) mod prove_password;
+pub(crate) mod remember;
 pub(crate) mod set_password;
 pub(crate) mod store_messages;
 pub(crate) mod update_user;

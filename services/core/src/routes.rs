@@ -8,9 +8,11 @@ mod break_glass;
 mod caseload;
 mod clerk;
 mod coaching_notes;
+mod collections;
 mod consents;
 mod context;
 mod disclosures;
+mod embeddings;
 mod export;
 mod faces;
 mod history;
@@ -18,6 +20,8 @@ mod interactions;
 mod leases;
 mod leaving;
 mod me;
+mod memories;
+mod memory_search;
 mod messages;
 mod oauth;
 mod password;
@@ -108,6 +112,24 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(stated_preferences::list)
         .service(stated_preferences::state_preference)
         .service(stated_preferences::forget)
+        // what the companion remembers of a client
+        .service(memories::create)
+        .service(memories::list)
+        .service(memories::find)
+        .service(memories::correct)
+        .service(memories::forget)
+        .service(memory_search::search)
+        .service(collections::create)
+        .service(collections::list)
+        .service(collections::find)
+        .service(collections::change)
+        .service(collections::delete_collection)
+        .service(collections::list_items)
+        .service(collections::add)
+        .service(collections::remove)
+        .service(embeddings::models)
+        .service(embeddings::put)
+        .service(embeddings::lease)
         // what a client consents to
         .service(consents::grant)
         .service(consents::list)

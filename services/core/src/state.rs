@@ -12,8 +12,10 @@ use crate::cipher::Cipher;
 use crate::clerk::Clerk;
 use crate::domain::seal::SealKey;
 use crate::hasher::Hasher;
+use crate::models::Models;
 use crate::resets::Resets;
 use crate::short_term::ShortTerm;
+use crate::touched::Touched;
 
 /// Exports that are sent at a time: each holds a connection for as long as its reader takes.
 pub(crate) const MAX_EXPORTS_AT_WORK: usize = 2;
@@ -40,6 +42,12 @@ pub(crate) struct State {
     pub(crate) short_term: ShortTerm,
     /// Held by an export for as long as it is sent.
     pub(crate) exports: Arc<Semaphore>,
+    /// Whose embeddings are taken.
+    pub(crate) models: Models,
+    /// Memories that were read or found lately.
+    pub(crate) touched: Touched,
+    /// So many task memories of a client are kept.
+    pub(crate) task_memories_per_user: i64,
     /// How long one may take in all.
     pub(crate) max_export: Duration,
     pub(crate) face_searches: web::Pace,

@@ -13,10 +13,15 @@ pub(crate) mod consents;
 pub(crate) mod contexts;
 pub(crate) mod credentials;
 pub(crate) mod disclosures;
+pub(crate) mod embedding_models;
 pub(crate) mod erasures;
 pub(crate) mod exports;
 pub(crate) mod face_embeddings;
 pub(crate) mod interaction_sessions;
+pub(crate) mod memories;
+pub(crate) mod memory_collections;
+pub(crate) mod memory_embeddings;
+pub(crate) mod memory_search;
 pub(crate) mod messages;
 pub(crate) mod password_resets;
 #[cfg(test)]

@@ -6,7 +6,9 @@ use db::Actor;
 use testkit::TestDb;
 use testkit::plan::{assert_reached_by_index, plant_large_programme, scans};
 
+use super::memory_search::Search;
 use super::{caseload, provider_events, users, voice_events};
+use crate::domain::embedding::{Model, TEXT};
 
 /// The caseload, and a page of it looked up in the policy's place.
 const MAX_ROWS: f64 = 300.0;
@@ -110,5 +112,69 @@ async fn a_page_of_events_is_reached_from_the_request_the_client_or_the_time() {
             assert_reached_by_index(&found, MAX_ROWS);
         }
     }
+    tx.rollback().await.unwrap();
+}
+
+/// A caseload's embeddings are counted up to 2,001; the index yields few candidates, and their memories are looked up.
+const MAX_SEARCHED_ROWS: f64 = 2_500.0;
+
+#[tokio::test]
+async fn a_search_of_a_large_caseload_walks_the_index_of_its_model_and_of_one_client_reads_that_client_alone()
+{
+    let database = TestDb::new().await;
+    plant_large_programme(&database).await;
+    let superuser = database.superuser().await;
+    superuser
+        .run(
+            "insert into core.embedding_models (name, dimensions, purpose) values ('m4', 4, 'text');
+             insert into core.consents (user_id, purpose)
+             select c.client_id, 'memory' from core.caseload_assignments c where c.staff_id in ('staff-7', 'staff-8');
+             insert into core.memories (id, user_id, memory_type, entry_type, content)
+             select gen_random_uuid(), c.user_id, 'personal', 'nugget', 'memory ' || n
+             from core.consents c, generate_series(1, 30) n;
+             insert into core.memory_embeddings (memory_entry_id, user_id, embedding_model, embedding_dimensions, embedding)
+             select m.id, m.user_id, 'm4', 4,
+                array(select random() - 0.5 from generate_series(1, 4) d where m.content <> d::text)::real[]::public.vector
+             from core.memories m;
+             create index on core.memory_embeddings using hnsw ((embedding::public.halfvec(4)) public.halfvec_cosine_ops)
+                where embedding_model = 'm4';
+             analyze core.memories, core.memory_embeddings, core.consents",
+        )
+        .await;
+    let model = Model {
+        name: "m4".to_owned(),
+        dimensions: 4,
+        purpose: TEXT.to_owned(),
+        active: true,
+    };
+    let db = database.pools("core");
+    let asked = "10, false, null, null, null, '2000-01-01', '2099-01-01'";
+    let types = "bigint, boolean, varchar, varchar, uuid, timestamptz, timestamptz";
+    let search = |names_client| Search {
+        names_client,
+        model: Some(&model),
+        has_words: false,
+        limit: 10,
+    };
+    let tx = db.begin(&Actor::Staff("staff-7".to_owned())).await.unwrap();
+    let (types_all, values) = (format!("{types}, public.vector"), format!("{asked}, '[1,0,0,0]'"));
+    let found = scans(&tx, &search(false).sql(), &types_all, &values).await;
+    assert_reached_by_index(&found, MAX_SEARCHED_ROWS);
+    tx.rollback().await.unwrap();
+    let about = Actor::StaffAbout {
+        staff_id: "staff-7".to_owned(),
+        client_id: "client-000006".to_owned(),
+    };
+    let tx = db.begin(&about).await.unwrap();
+    let types_one = format!("{types}, varchar, public.vector");
+    let values = format!("{asked}, 'client-000006', '[1,0,0,0]'");
+    let found = scans(&tx, &search(true).sql(), &types_one, &values).await;
+    assert_reached_by_index(&found, MAX_ROWS);
+    assert!(
+        found
+            .iter()
+            .any(|scan| scan.table == "memory_embeddings" && scan.rows >= 30.0),
+        "{found:?}"
+    );
     tx.rollback().await.unwrap();
 }

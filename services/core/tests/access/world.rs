@@ -60,7 +60,7 @@ const fn caller(name: &'static str, letter: char, reach: Reach) -> Caller {
 }
 
 /// Parameters of paths and bodies that lead to a client.
-pub(crate) const OF_A_CLIENT: [&str; 11] = [
+pub(crate) const OF_A_CLIENT: [&str; 13] = [
     "{user_id}",
     "{client_id}",
     "{message_id}",
@@ -72,6 +72,8 @@ pub(crate) const OF_A_CLIENT: [&str; 11] = [
     "{grant_id}",
     "{face_id}",
     "{session_key}",
+    "{memory_id}",
+    "{collection_id}",
 ];
 /// Parameters that lead to nobody in particular.
 const OTHERS: [(&str, &str); 8] = [
@@ -79,6 +81,7 @@ const OTHERS: [(&str, &str); 8] = [
     ("{code}", "invalid"),
     ("{id}", "1"),
     ("{key}", "color"),
+    ("{model}", "tiny-3"),
     ("{role}", "counselor"),
     ("{thread_id}", "main"),
     ("{team_id}", "1"),
@@ -90,6 +93,7 @@ pub(crate) const OTHER: &str = "client-of-strangers";
 /// Nobody has this id, and nothing this number.
 const ABSENT: &str = "nobody-at-all";
 const ABSENT_NUMBER: &str = "999999999";
+const ABSENT_UUID: &str = "00000000-0000-4000-8000-000000000000";
 
 /// The five services and what is in their database.
 pub(crate) struct World {
@@ -142,10 +146,10 @@ impl World {
     pub(crate) fn filled(&self, text: &str, client: Option<&str>) -> String {
         let mut filled = text.to_owned();
         for name in OF_A_CLIENT {
-            let absent = if matches!(name, "{user_id}" | "{client_id}") {
-                ABSENT
-            } else {
-                ABSENT_NUMBER
+            let absent = match name {
+                "{user_id}" | "{client_id}" => ABSENT,
+                "{memory_id}" | "{collection_id}" => ABSENT_UUID,
+                _ => ABSENT_NUMBER,
             };
             let value = client.map_or(absent, |client| &self.things[&(client.to_owned(), name)]);
             filled = filled.replace(name, value);
@@ -215,6 +219,14 @@ impl World {
             (
                 "{session_key}",
                 "select client_id as user_id, min(session_key) as thing from core.interaction_sessions group by client_id",
+            ),
+            (
+                "{memory_id}",
+                "select user_id, id::text as thing from core.memories",
+            ),
+            (
+                "{collection_id}",
+                "select user_id, id::text as thing from core.memory_collections",
             ),
         ] {
             for row in self.database.query(sql).await {
@@ -362,7 +374,17 @@ fn belongings() -> String {
      insert into core.transcript_chunks (session_id, chunk_index, content)
      select id, 0, 'said-by-' || client_id from core.interaction_sessions;
      insert into core.coaching_notes (session_id, note)
-     select id, 'note-on-' || client_id from core.interaction_sessions;"
+     select id, 'note-on-' || client_id from core.interaction_sessions;
+     insert into core.consents (user_id, purpose) select user_id, 'memory' from planted_clients;
+     insert into core.embedding_models (name, dimensions, purpose) values ('tiny-3', 3, 'text');
+     insert into core.memories (id, user_id, memory_type, entry_type, content)
+     select gen_random_uuid(), user_id, 'personal', 'nugget', 'memory-of-' || user_id from planted_clients;
+     update core.embedding_leases set leased_by = 'program-pipeline', lease_until = now() + interval '1 hour';
+     insert into core.memory_collections (id, user_id, collection_type, name, created_by, updated_by)
+     select gen_random_uuid(), user_id, 'goal', 'goal-of-' || user_id, 'self', 'self' from planted_clients;
+     insert into core.memory_collection_items (collection_id, memory_id, user_id, added_by)
+     select c.id, m.id, m.user_id, 'self'
+     from core.memories m join core.memory_collections c on c.user_id = m.user_id;"
         .to_owned()
 }
 

@@ -1,0 +1,21 @@
+//! Memories that have expired go, and of a client's tasks those beyond the quota.
+
+use crate::error::Error;
+use crate::state::State;
+use crate::store::memories;
+
+/// Memories of each sort that one round removes.
+const MAX_PRUNED: i64 = 1_000;
+
+/// One round; how many went. What a correction takes with it is not counted.
+pub(crate) async fn round(state: &State) -> Result<u64, Error> {
+    let tx = state.db.begin_worker().await?;
+    let expired = tx.execute(memories::PRUNE_EXPIRED, &[&MAX_PRUNED]).await?;
+    let quota = state.task_memories_per_user;
+    let beyond = tx.execute(memories::PRUNE_TASKS, &[&MAX_PRUNED, &quota]).await?;
+    tx.commit().await?;
+    if expired + beyond > 0 {
+        tracing::info!(expired, beyond, "memories were pruned");
+    }
+    Ok(expired + beyond)
+}

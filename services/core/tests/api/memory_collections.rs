@@ -1,0 +1,166 @@
+//! Collections of memories, and who keeps them.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use testkit::Answer;
+
+use crate::harness::{Harness, column};
+use crate::memories::{fact, patch, path_of, problem, with};
+
+const OF_A: &str = "/v1/users/client-a/collections";
+
+fn goal(name: &str) -> Value {
+    json!({"collection_type": "goal", "name": name})
+}
+
+fn path(collection: &Answer) -> String {
+    format!("{OF_A}/{}", collection.at("/id").as_str().unwrap())
+}
+
+fn item(collection: &Answer, memory: &Answer) -> String {
+    let memory = memory.at("/id").as_str().unwrap();
+    format!("{}/items/{memory}", path(collection))
+}
+
+impl Harness {
+    async fn put_empty(&self, path: &str) -> u16 {
+        self.call("client-a").send(Method::PUT, path, None).await.code()
+    }
+}
+
+#[tokio::test]
+async fn a_collection_is_made_renamed_listed_and_removed_without_its_memories() {
+    let h = Harness::remembering("client-a").await;
+    let client = h.call("client-a");
+    let made = client
+        .post(OF_A, &with(goal("a flat"), "description", "of my own"))
+        .await;
+    assert_eq!((made.code(), made.at("/created_by")), (201, &json!("self")));
+    let second = h.app_for("client-a").post(OF_A, &goal("a job")).await;
+    assert_eq!(second.at("/created_by"), &json!("program-app"));
+    let taken = client.post(OF_A, &goal("a job")).await;
+    assert_eq!((taken.code(), problem(&taken)), (409, "taken"));
+    for caller in [h.call("client-a"), h.app_for("client-a"), h.call("counselor")] {
+        assert_eq!(column(&caller.get(OF_A).await, "name"), ["a flat", "a job"]);
+        assert_eq!(caller.get(&path(&made)).await.json, made.json);
+    }
+    let page = client.get(&format!("{OF_A}?limit=1")).await;
+    let cursor = page.at("/next_cursor").as_str().unwrap().to_owned();
+    let rest = client.get(&format!("{OF_A}?limit=1&cursor={cursor}")).await;
+    assert_eq!(column(&rest, "name"), ["a job"]);
+    let app = h.app_for("client-a");
+    let renamed = patch(
+        &app,
+        &path(&made),
+        &json!({"name": "a house", "description": null}),
+    )
+    .await;
+    assert_eq!(renamed.code(), 200);
+    assert_eq!(
+        (
+            renamed.at("/name"),
+            renamed.at("/description"),
+            renamed.at("/collection_type")
+        ),
+        (&json!("a house"), &Value::Null, &json!("goal"))
+    );
+    assert_eq!(
+        (renamed.at("/created_by"), renamed.at("/updated_by")),
+        (&json!("self"), &json!("program-app"))
+    );
+    let refused = patch(&client, &path(&made), &json!({"name": "a job"})).await;
+    assert_eq!(refused.code(), 409);
+    let memory = h.remember("client-a", &fact("saves money")).await;
+    assert_eq!(h.put_empty(&item(&made, &memory)).await, 204);
+    assert_eq!(client.delete(&path(&made)).await.code(), 204);
+    assert_eq!(client.delete(&path(&made)).await.code(), 404);
+    assert_eq!(client.get(&path_of(&memory)).await.code(), 200);
+}
+
+#[tokio::test]
+async fn items_are_added_once_and_who_changed_them_stands_on_the_collection() {
+    let h = Harness::remembering("client-a").await;
+    let app = h.app_for("client-a");
+    let made = app.post(OF_A, &goal("a flat")).await;
+    let (first, second) = (
+        h.remember("client-a", &fact("one")).await,
+        h.remember("client-a", &with(fact("two"), "is_sensitive", true))
+            .await,
+    );
+    for memory in [&first, &second, &first] {
+        assert_eq!(h.put_empty(&item(&made, memory)).await, 204);
+    }
+    let client = h.call("client-a");
+    let items = client.get(&format!("{}/items", path(&made))).await;
+    assert_eq!(column(&items, "content"), ["one", "two"]);
+    assert_eq!(column(&items, "added_by"), ["self", "self"]);
+    assert_eq!(client.get(&path(&made)).await.at("/updated_by"), &json!("self"));
+    let seen = h.call("counselor").get(&format!("{}/items", path(&made))).await;
+    assert_eq!(column(&seen, "content"), ["one"], "staff see no sensitive ones");
+    assert_eq!(app.delete(&item(&made, &first)).await.code(), 204);
+    assert_eq!(app.delete(&item(&made, &first)).await.code(), 404);
+    let kept = client.get(&path(&made)).await;
+    assert_eq!(kept.at("/updated_by"), &json!("program-app"));
+    assert_eq!(
+        client.get(&path_of(&first)).await.code(),
+        200,
+        "it is not forgotten"
+    );
+}
+
+#[tokio::test]
+async fn a_correction_takes_the_place_of_what_it_corrects_and_what_is_forgotten_is_in_no_collection() {
+    let h = Harness::remembering("client-a").await;
+    let client = h.call("client-a");
+    let made = client.post(OF_A, &goal("sobriety")).await;
+    let memory = h.remember("client-a", &fact("90 days sober")).await;
+    assert_eq!(h.put_empty(&item(&made, &memory)).await, 204);
+    let relapsed = patch(&client, &path_of(&memory), &json!({"content": "relapsed in May"})).await;
+    let items = format!("{}/items", path(&made));
+    assert_eq!(column(&client.get(&items).await, "content"), ["relapsed in May"]);
+    assert_eq!(h.put_empty(&item(&made, &memory)).await, 404, "it holds no more");
+    client.delete(&path_of(&relapsed)).await;
+    assert_eq!(client.get(&items).await.items(), Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn nobody_puts_memories_of_one_client_into_the_collection_of_another() {
+    let mut h = Harness::remembering("client-a").await;
+    h.remembered("client-b", &[]).await;
+    let made = h.call("client-a").post(OF_A, &goal("mine")).await;
+    let theirs = h.remember("client-b", &fact("theirs")).await;
+    let mine = h.remember("client-a", &fact("mine")).await;
+    assert_eq!(h.put_empty(&item(&made, &theirs)).await, 404);
+    let other = h.call("client-b");
+    for (method, path) in [
+        (Method::GET, path(&made)),
+        (Method::DELETE, path(&made)),
+        (Method::PUT, item(&made, &mine)),
+        (Method::DELETE, item(&made, &mine)),
+        (Method::GET, format!("{}/items", path(&made))),
+        (Method::GET, OF_A.to_owned()),
+    ] {
+        let answer = other.send(method.clone(), &path, None).await;
+        assert_eq!(answer.code(), 404, "{method} {path}");
+    }
+    let borrowed = item(&made, &mine).replace("client-a", "client-b");
+    let answer = other.send(Method::PUT, &borrowed, None).await;
+    assert_eq!(answer.code(), 404);
+}
+
+#[tokio::test]
+async fn without_a_consent_a_collection_can_be_read_and_removed_but_not_made_or_filled() {
+    let h = Harness::remembering("client-a").await;
+    let client = h.call("client-a");
+    let made = client.post(OF_A, &goal("a flat")).await;
+    let memory = h.remember("client-a", &fact("one")).await;
+    h.take_back("client-a").await;
+    assert_eq!(client.post(OF_A, &goal("a job")).await.code(), 403);
+    assert_eq!(
+        patch(&client, &path(&made), &json!({"name": "x"})).await.code(),
+        403
+    );
+    assert_eq!(h.put_empty(&item(&made, &memory)).await, 403);
+    assert_eq!(client.get(&path(&made)).await.code(), 200);
+    assert_eq!(client.delete(&path(&made)).await.code(), 204);
+}
