@@ -3,7 +3,7 @@
 use db::{Db, Error};
 use serde::Serialize;
 
-use crate::{Client, Follower, TestDb};
+use crate::{Follower, TestDb};
 
 /// What only core reads of a message and of a person.
 const MESSAGES_AND_NAMES: [&str; 3] = [

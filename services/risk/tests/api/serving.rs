@@ -21,7 +21,7 @@ async fn the_service_may_read_no_message_and_no_name() {
 
 #[tokio::test]
 async fn answers_events_and_receipts_go_when_their_term_is_over() {
-    let world = World::new().await;
+    let world = started().await;
     serving::plant_what_ends(&world.database, "risk").await;
     assert_eq!(world.app.round("retention").await.unwrap(), 3);
     serving::keeps_what_has_not_ended(&world.database, "risk").await;
