@@ -28,7 +28,7 @@ pub struct ModelArgs {
 
 /// What embeddings are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Purpose {
+pub(super) enum Purpose {
     /// Memories.
     Text,
     /// Faces, of 512 dimensions.

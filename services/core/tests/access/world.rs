@@ -76,7 +76,7 @@ pub(crate) const OF_A_CLIENT: [&str; 13] = [
     "{collection_id}",
 ];
 /// Parameters that lead to nobody in particular.
-const OTHERS: [(&str, &str); 8] = [
+const OTHERS: [(&str, &str); 9] = [
     ("{staff_id}", "staff-suspended"),
     ("{code}", "invalid"),
     ("{id}", "1"),
