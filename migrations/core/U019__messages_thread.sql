@@ -1,2 +1,1 @@
-drop index core.idx_messages_turns;
 drop index core.idx_messages_thread;

@@ -1,6 +1,3 @@
 -- A thread's turns in their order, and what goes when a thread is deleted.
 create index concurrently idx_messages_thread on core.messages (thread_pk, timestamp desc, message_id desc)
     where thread_pk is not null;
--- The last turns of a thread, which short-term memory is rebuilt from.
-create index concurrently idx_messages_turns on core.messages (thread_pk, message_id desc) where answers is not null;
-alter table core.messages validate constraint fk_messages_thread;

@@ -52,21 +52,21 @@ impl Read for Review {
 /// Say whether a reply of the companion was a mistake. The last word holds.
 #[utoipa::path(
     tag = "messages",
-    params(("message_id" = i64, Path)),
+    params(("reply_id" = i64, Path)),
     request_body = ReviewBody,
     responses((status = 204, description = "It is kept")),
     extensions(("x-principals" = json!(REVIEW)))
 )]
-#[post("/v1/messages/{message_id}/review")]
+#[post("/v1/messages/{reply_id}/review")]
 pub(crate) async fn review(
     state: Data<State>,
-    message_id: Path<Id>,
+    reply_id: Path<Id>,
     request: Write<Review>,
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, body, key } = request.allow(&REVIEW)?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
-        let of = ai_metadata::review(tx, **message_id, &body, &caller.principal.id).await?;
+        let of = ai_metadata::review(tx, **reply_id, &body, &caller.principal.id).await?;
         Ok(Answer::no_content().about([of.ok_or(Error::NotFound)?]))
     })
     .await

@@ -12,6 +12,7 @@ use testkit::{Answer, Client, Servers, redis_prefix};
 
 use crate::harness::{Harness, column};
 use crate::threads::{MAIN, turn};
+use crate::turns::insist;
 
 /// A service with a part of Redis of its own.
 struct World {
@@ -20,28 +21,35 @@ struct World {
     prefix: String,
 }
 
+/// The same settings with the tests' Redis.
+fn with_redis(config: Config, prefix: &str) -> Config {
+    Config {
+        short_term: ShortTermConfig {
+            url: Servers::get().redis_url.clone(),
+            prefix: prefix.to_owned(),
+            ..config.short_term
+        },
+        ..config
+    }
+}
+
 impl World {
     async fn new() -> Self {
         Self::with(|config| config).await
     }
 
     async fn with(change: impl FnOnce(ShortTermConfig) -> ShortTermConfig) -> Self {
-        let (url, prefix) = (Servers::get().redis_url.clone(), redis_prefix());
-        let redis = redis::Client::open(url.expose_secret()).unwrap();
-        let of_test = prefix.clone();
+        let prefix = redis_prefix();
         let mut h = Harness::with_config(|config| {
-            let short_term = ShortTermConfig {
-                url,
-                prefix: of_test,
-                ..config.short_term
-            };
+            let config = with_redis(config, &prefix);
             Config {
-                short_term: change(short_term),
+                short_term: change(config.short_term.clone()),
                 ..config
             }
         })
         .await;
         h.client("client-a", &["counselor"]).await;
+        let redis = redis::Client::open(Servers::get().redis_url.expose_secret()).unwrap();
         Self {
             h,
             redis: redis.get_multiplexed_async_connection().await.unwrap(),
@@ -276,19 +284,27 @@ async fn a_deleted_thread_leaves_no_window_for_the_next_of_its_name() {
 
 #[tokio::test]
 async fn fifty_parallel_turns_of_two_processes_make_one_window() {
-    let w = World::new().await;
-    let answers = join_all((0..50).map(|number| w.say(MAIN, number))).await;
-    assert!(answers.iter().all(|answer| answer.code() == 201));
+    let mut w = World::new().await;
+    let prefix = w.prefix.clone();
+    let other = w.h.replica_with(|config| with_redis(config, &prefix));
+    let clients = [
+        w.client(),
+        Client::new(&other.base_url()).with_token(w.h.principals.token("client-a")),
+    ];
+    let path = format!("{MAIN}/turns");
+    let turns = (0..50).map(|number| insist(&clients[number % 2], &path, number));
+    join_all(turns).await;
     let history = w
         .client()
         .get(&format!("{MAIN}/messages?limit=200&order=asc"))
         .await;
-    let said: Vec<String> = column(&history, "message_text")
-        .iter()
-        .filter_map(|text| Some(text.as_str()?.strip_prefix("said ")?.to_owned()))
-        .collect();
-    let shown: Vec<String> = w.window(MAIN).await.iter().map(ToString::to_string).collect();
-    assert_eq!(shown, said[30..]);
+    let said = |text: &Value| text.as_str()?.strip_prefix("said ")?.parse().ok();
+    let said: Vec<usize> = column(&history, "message_text").iter().filter_map(said).collect();
+    assert_eq!(said.len(), 50);
+    assert_eq!(w.window(MAIN).await, said[30..]);
+    let key = w.main();
+    assert_eq!(w.kept(&key).await, said[30..]);
+    other.stop().await;
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! Turns: what a client said and what the companion replied, stored together.
 
 use futures::future::join_all;
+use reqwest::Method;
 use serde_json::{Value, json};
+use testkit::Client;
 
 use crate::harness::{Harness, column, message, pointers};
 use crate::threads::{MAIN, turn};
@@ -71,38 +73,42 @@ async fn a_turn_that_is_sent_again_with_its_key_is_stored_once() {
     );
 }
 
+/// Sends a turn under a key of its own until it is stored: many at once may have to come again.
+pub(crate) async fn insist(client: &Client, path: &str, number: usize) {
+    let keyed = client.with_header("idempotency-key", &format!("turn-{number}"));
+    let sent = turn(&format!("said {number}"), &format!("replied {number}"));
+    loop {
+        let body = sent.to_string().into_bytes();
+        match keyed.try_send(Method::POST, path, Some(body)).await {
+            Ok(answer) if answer.code() == 201 => return,
+            Ok(answer) => assert!(matches!(answer.code(), 503 | 409), "{}", answer.json),
+            // A connection that was broken off: the key tells whether it was stored.
+            Err(error) => assert!(!error.is_builder(), "{error}"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn fifty_parallel_turns_lose_none_and_keep_their_order() {
     let mut h = Harness::new().await;
     h.client("client-a", &[]).await;
     let client = h.call("client-a");
-    let all: Vec<Value> = (0..50)
-        .map(|n| turn(&format!("said {n}"), &format!("replied {n}")))
-        .collect();
-    let answers = join_all(all.iter().map(|sent| client.post(TURNS, sent))).await;
-    assert!(answers.iter().all(|answer| answer.code() == 201));
+    join_all((0..50).map(|number| insist(&client, TURNS, number))).await;
     let history = client.get(&format!("{MAIN}/messages?limit=200&order=asc")).await;
     let texts = column(&history, "message_text");
     assert_eq!(texts.len(), 100);
     for pair in texts.chunks(2) {
-        let said = pair[0]
-            .as_str()
-            .unwrap()
-            .strip_prefix("said ")
-            .expect("a message, then its reply");
-        assert_eq!(pair[1], json!(format!("replied {said}")));
+        let said = pair[0].as_str().and_then(|text| text.strip_prefix("said "));
+        assert_eq!(
+            pair[1],
+            json!(format!("replied {}", said.expect("a message, then its reply")))
+        );
     }
-    assert!(
-        column(&history, "message_id")
-            .iter()
-            .map(|id| id.as_i64().unwrap())
-            .is_sorted()
-    );
+    let ids = column(&history, "message_id");
+    assert!(ids.iter().map(|id| id.as_i64().unwrap()).is_sorted());
+    let replies: Vec<Value> = texts.into_iter().skip(1).step_by(2).collect();
     let window = client.get(&format!("{MAIN}/short-term")).await;
-    assert_eq!(
-        column(&window, "assistant_reply"),
-        texts.iter().skip(1).step_by(2).cloned().collect::<Vec<_>>()[30..]
-    );
+    assert_eq!(column(&window, "assistant_reply"), replies[30..]);
 }
 
 #[tokio::test]
