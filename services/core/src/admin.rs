@@ -363,11 +363,7 @@ pub async fn run(
             let done = if forgotten { "is no longer" } else { "was not" };
             writeln!(out, "{} {done} asked for codes", args.user)?;
         }
-        Command::AddEmbeddingModel(args) => {
-            let done = models::add(&tx, args).await?;
-            tx.commit().await?;
-            writeln!(out, "{done}")?;
-        }
+        Command::AddEmbeddingModel(args) => models::run(tx, args, out).await?,
         Command::DemoCredentials { file } => {
             let credentials = demo::prepare(&tx, &outbox, file).await?;
             tx.commit().await?;

@@ -112,7 +112,27 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(stated_preferences::list)
         .service(stated_preferences::state_preference)
         .service(stated_preferences::forget)
-        // what the companion remembers of a client
+        // what a client consents to
+        .service(consents::grant)
+        .service(consents::list)
+        .service(consents::revoke)
+        .service(disclosures::disclose)
+        .service(disclosures::list_of_client)
+        // auditors
+        .service(disclosures::list)
+        // leaving
+        .service(export::export)
+        .service(leaving::opt_out)
+        // pipelines
+        .service(leases::lease);
+    remembered(config);
+    conversations(config);
+    with_staff(config);
+}
+
+/// What the companion remembers of a client.
+fn remembered(config: &mut ServiceConfig<'_>) {
+    config
         .service(memories::create)
         .service(memories::list)
         .service(memories::find)
@@ -129,22 +149,7 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(collections::remove)
         .service(embeddings::models)
         .service(embeddings::put)
-        .service(embeddings::lease)
-        // what a client consents to
-        .service(consents::grant)
-        .service(consents::list)
-        .service(consents::revoke)
-        .service(disclosures::disclose)
-        .service(disclosures::list_of_client)
-        // auditors
-        .service(disclosures::list)
-        // leaving
-        .service(export::export)
-        .service(leaving::opt_out)
-        // pipelines
-        .service(leases::lease);
-    conversations(config);
-    with_staff(config);
+        .service(embeddings::lease);
 }
 
 /// Conversations with a companion.

@@ -1,5 +1,7 @@
 //! Models whose embeddings are taken.
 
+use std::io;
+
 use clap::{Args, ValueEnum};
 use db::Tx;
 
@@ -40,8 +42,14 @@ fn name(text: &str) -> Result<String, &'static str> {
     good.ok_or("must be 1 to 100 letters, digits, dots, _ or -")
 }
 
-/// Registers a model; what the operator is told. The index of its embeddings is the owner's to make.
-pub(super) async fn add(tx: &Tx, args: &ModelArgs) -> Result<String, Failure> {
+/// Registers a model and says so. The index of its embeddings is the owner's to make: the operator is told how.
+pub(super) async fn run(tx: Tx, args: &ModelArgs, out: &mut (dyn io::Write + Send)) -> Result<(), Failure> {
+    let done = add(&tx, args).await?;
+    tx.commit().await?;
+    Ok(writeln!(out, "{done}")?)
+}
+
+async fn add(tx: &Tx, args: &ModelArgs) -> Result<String, Failure> {
     let ModelArgs {
         name,
         dimensions,

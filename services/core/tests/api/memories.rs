@@ -107,7 +107,7 @@ async fn a_memory_is_kept_with_where_it_comes_from_and_read_by_who_cares() {
     );
     for caller in [h.call("client-a"), h.app_for("client-a"), h.call("counselor")] {
         assert_eq!(caller.get(&path_of(&stored)).await.json, stored.json);
-        assert_eq!(caller.get(OF_A).await.items(), [stored.json.clone()]);
+        assert_eq!(caller.get(OF_A).await.items(), std::slice::from_ref(&stored.json));
     }
     let audited = h
         .audited("e.action = 'POST /v1/users/{user_id}/memories' and e.decision = 'allow'")
