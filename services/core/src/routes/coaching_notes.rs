@@ -36,6 +36,13 @@ impl Read for NoteBody {
     }
 }
 
+/// A note that is stored; its text is not sent back.
+#[derive(Serialize, ToSchema)]
+struct StoredBody {
+    id: i64,
+    created_at: DateTime<Utc>,
+}
+
 /// A note.
 #[derive(Serialize, ToSchema)]
 struct NoteView {
@@ -62,7 +69,7 @@ impl From<Note> for NoteView {
     tag = "interactions",
     params(("session_key" = String, Path)),
     request_body = NoteBody,
-    responses((status = 201, body = NoteView)),
+    responses((status = 201, body = StoredBody)),
     extensions(("x-principals" = json!(COACH)))
 )]
 #[post("/v1/interactions/{session_key}/coaching-notes")]
@@ -76,7 +83,11 @@ pub(crate) async fn add(
     web::write(tx, &caller, key, async |tx| {
         let session = held(tx, &session_key).await?;
         let note = coaching_notes::insert(tx, session.id, &body.note, &caller.principal.id).await?;
-        Ok(Answer::json(StatusCode::CREATED, &NoteView::from(note))?.about(session.parties.client_id))
+        let stored = StoredBody {
+            id: note.id,
+            created_at: note.created_at,
+        };
+        Ok(Answer::json(StatusCode::CREATED, &stored)?.about(session.parties.client_id))
     })
     .await
 }

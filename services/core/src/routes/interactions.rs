@@ -108,6 +108,8 @@ pub(crate) async fn put(
     if caller.principal.holder == Holder::App {
         must_be_of_staff(&state, &body).await?;
     }
+    // An answer goes with the people it is about: none is kept while it is not known who that is.
+    let key = key.filter(|_| body.client_id.is_some());
     let tx = state.db.begin(&actor).await?;
     web::write(tx, &caller, key, async |tx| {
         let (session, is_new) = begin_or_find(tx, &caller, &session_key, &body).await?;

@@ -243,10 +243,7 @@ async fn notes_are_for_staff_alone() {
     .await;
     h.client("client-b", &[]).await;
     let noted = h.call("counselor").post(NOTES, &json!({"note": "first"})).await;
-    assert_eq!(
-        (noted.code(), noted.at("/author_id")),
-        (201, &json!("staff-counselor"))
-    );
+    assert_eq!((noted.code(), noted.at("/note")), (201, &Value::Null));
     assert_eq!(
         h.call("supervisor")
             .post(NOTES, &json!({"note": "second"}))
@@ -254,6 +251,8 @@ async fn notes_are_for_staff_alone() {
             .code(),
         201
     );
+    let authors = column(&h.call("counselor").get(NOTES).await, "author_id");
+    assert_eq!(authors, ["staff-supervisor", "staff-counselor"]);
     for caller in ["counselor", "supervisor"] {
         assert_eq!(
             column(&h.call(caller).get(NOTES).await, "note"),
@@ -386,4 +385,26 @@ async fn nothing_that_races_a_client_s_becoming_known_or_leaving_is_left_behind(
     assert_eq!(left.code(), 200, "{}", left.json);
     assert!(second.iter().all(|code| matches!(code, 201 | 404)), "{second:?}");
     assert_eq!(h.traces_in_short("mrk-text").await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn no_answer_is_kept_while_it_is_not_known_whom_it_is_about() {
+    let h = Harness::with_client("client-a").await;
+    let keyed = |key: &str| h.call("counselor").with_header("idempotency-key", key);
+    let unknown = json!({"employee_id": "staff-counselor", "metadata": {"said": "mrk"}});
+    assert_eq!(keyed("1").put(KEY, &unknown).await.code(), 201);
+    assert_eq!(keyed("2").post(TRANSCRIPT, &chunk(0, "mrk")).await.code(), 201);
+    assert_eq!(keyed("3").post(NOTES, &json!({"note": "mrk"})).await.code(), 201);
+    let kept = "select count(*) from core.idempotency_keys where strpos(encode(body, 'escape'), 'mrk') > 0";
+    assert_eq!(h.database.count(kept).await, 0);
+    assert_eq!(keyed("4").put(KEY, &with_client("client-a")).await.code(), 200);
+    assert_eq!(h.database.count(kept).await, 1);
+    assert_eq!(
+        h.call("client-a")
+            .delete("/v1/users/client-a/opt-out")
+            .await
+            .code(),
+        200
+    );
+    assert_eq!(h.traces_in_short("mrk").await, Vec::<String>::new());
 }
