@@ -194,7 +194,8 @@ fn with_staff(config: &mut ServiceConfig<'_>) {
         // the paths of seed 003
         .service(context::find_as_in_the_seed)
         .service(leaving::opt_out_as_in_the_seed)
-        .service(faces::search_as_in_the_seed);
+        .service(faces::search_as_in_the_seed)
+        .service(memory_search::search_as_in_the_seed);
 }
 
 /// The OpenAPI document of this service.

@@ -148,9 +148,37 @@ pub(crate) async fn search(
     Query(customer): Query<OfCustomer>,
     request: Write<SearchBody>,
 ) -> Result<HttpResponse, Error> {
+    find(&state, customer, request).await
+}
+
+/// As `/v1/search/memory`, under the path that seed 003 gave it.
+#[utoipa::path(
+    tag = "seed paths",
+    params(("customer_id" = Option<String>, Query, description = "As user_id in the body")),
+    request_body = SearchBody,
+    responses(
+        (status = 200, body = SearchAnswer),
+        (status = 403, description = "consent-required: the client who is named has not consented to be remembered")
+    ),
+    extensions(("x-principals" = json!(READ)))
+)]
+#[post("/search/memory")]
+pub(crate) async fn search_as_in_the_seed(
+    state: Data<State>,
+    Query(customer): Query<OfCustomer>,
+    request: Write<SearchBody>,
+) -> Result<HttpResponse, Error> {
+    find(&state, customer, request).await
+}
+
+async fn find(
+    state: &State,
+    customer: OfCustomer,
+    request: Write<SearchBody>,
+) -> Result<HttpResponse, Error> {
     let Granted { caller, body, .. } = request.allow(&READ)?;
     let (client, actor) = whose(&caller, &body, customer)?;
-    let model = model(&state, &body).await?;
+    let model = model(state, &body).await?;
     let search = Search {
         names_client: client.is_some(),
         model: model.as_ref(),
