@@ -179,16 +179,16 @@ async fn find(
     let Granted { caller, body, .. } = request.allow(&READ)?;
     let (client, actor) = whose(&caller, &body, customer)?;
     let model = model(state, &body).await?;
-    let search = Search {
+    let asked = Search {
         names_client: client.is_some(),
         model: model.as_ref(),
         has_words: body.query.is_some(),
         limit: body.limit.unwrap_or(DEFAULT_ITEMS),
     };
-    let params = Asked::new(&body, search.limit, &caller);
+    let params = Asked::new(&body, asked.limit, &caller);
     let rows = state
         .db
-        .read(&actor, &search.sql(), &params.in_order(client.as_ref()))
+        .read(&actor, &asked.sql(), &params.in_order(client.as_ref()))
         .await?;
     let found = match memory_search::outcome(&rows)? {
         Outcome::NotSeen => return Err(Error::NotFound),
