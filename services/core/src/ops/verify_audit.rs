@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::anchor::{Anchor, Stretch};
-use crate::domain::seal::{Fault, Hash, Link, SealKey};
+use crate::domain::seal::{Fault, Hash, Link, SealKey, kept_since};
 use crate::error::Error;
 use crate::store::audit;
 
@@ -53,17 +53,29 @@ pub(crate) struct Found {
     pub(crate) event_id: Option<i64>,
 }
 
+/// What the audit is held against.
+#[derive(Clone, Copy)]
+pub(crate) struct Against<'a> {
+    /// The copy of the seals outside Postgres.
+    pub(crate) anchor: &'a Anchor,
+    /// The key of the seals.
+    pub(crate) key: &'a SealKey,
+    /// Rows of months that ended six years before this time may be gone.
+    pub(crate) now: DateTime<Utc>,
+}
+
 /// Looks at up to `limit` seals behind `after`, and at the rows of their time.
 ///
 /// # Errors
 /// The database's, and those of the file.
 pub(crate) async fn verify(
     db: &db::Db,
-    anchor: &Anchor,
-    key: &SealKey,
+    against: Against<'_>,
     after: i64,
     limit: i64,
 ) -> Result<Report, Error> {
+    let Against { anchor, key, now } = against;
+    let kept_since = kept_since(now);
     let mut chain = db.worker_query(audit::SEALS, &[&(after - 1), &1_i64]).await?;
     let before = chain.pop().map(|row| End::of(&row)).transpose()?;
     let mut end = before
@@ -80,7 +92,6 @@ pub(crate) async fn verify(
         unsealed_events: state.try_get("unsealed_events").map_err(db::Error::from)?,
         ..Report::default()
     };
-    let kept_since = state.try_get("kept_since").map_err(db::Error::from)?;
     let mut hashes = HashMap::with_capacity(rows.len());
     for row in &rows {
         let seal = audit::seal_from_row(row)?;
@@ -131,7 +142,7 @@ impl End {
                 seq: seal.seq,
                 hash: seal.hash,
             },
-            last_at: Some(row.try_get("last_at")?),
+            last_at: Some(seal.last_at),
         })
     }
 }
