@@ -49,6 +49,7 @@ create index idx_access_tokens_family on core.access_tokens (family) where famil
 create table core.sign_in_failures (
     subject_hash bytea not null,
     user_id varchar(255) references core.users (user_id) on delete cascade,
+    is_of_names boolean not null default false,
     failed_attempts integer not null default 0,
     blocked_until timestamptz,
     updated_at timestamptz not null default now(),
@@ -57,12 +58,13 @@ create table core.sign_in_failures (
     constraint ck_sign_in_failures_count check (failed_attempts >= 0)
 );
 
-comment on table core.sign_in_failures is 'Failed attempts by account and by address; a row is forgotten after a day without one.';
+comment on table core.sign_in_failures is 'Failed attempts by account and by address, and names that clients ask for; a row is forgotten after a day without one.';
 comment on column core.sign_in_failures.subject_hash is 'HMAC of the account, of the name that is none, or of the address.';
 comment on column core.sign_in_failures.user_id is 'The account, where it is one; null for addresses and unknown names.';
+comment on column core.sign_in_failures.is_of_names is 'Whether it counts names that a client asked for: a new password does not end it.';
 comment on column core.sign_in_failures.failed_attempts is 'Attempts that failed or are being made.';
 comment on column core.sign_in_failures.blocked_until is 'Until when every attempt is refused unread.';
-comment on column core.sign_in_failures.updated_at is 'When the last attempt was made.';
+comment on column core.sign_in_failures.updated_at is 'When the last attempt was made; of names, the first.';
 
 create index idx_sign_in_failures_user on core.sign_in_failures (user_id) where user_id is not null;
 create index idx_sign_in_failures_updated on core.sign_in_failures (updated_at);

@@ -93,11 +93,11 @@ comment on table core.audit_seals is 'The chain: each seal covers rows and the s
 comment on column core.audit_seals.seq is 'Place in the chain, from 1, without gaps.';
 comment on column core.audit_seals.sealed_at is 'When it was sealed.';
 comment on column core.audit_seals.event_ids is 'The rows it covers, in order.';
-comment on column core.audit_seals.first_at is 'Time of the oldest of them.';
+comment on column core.audit_seals.first_at is 'Time of the oldest of them; all are of one month.';
 comment on column core.audit_seals.last_at is 'Time of the newest.';
 comment on column core.audit_seals.prev_hash is 'Hash of the seal before; zeros for the first.';
 comment on column core.audit_seals.hash is 'SHA-256 over prev_hash, seq and the hashes of the rows.';
-comment on column core.audit_seals.mac is 'HMAC-SHA-256 of the hash and first_at, with a key that Postgres does not have.';
+comment on column core.audit_seals.mac is 'HMAC-SHA-256 of hash, first_at and last_at, with a key that Postgres does not have.';
 
 -- Which seals may cover a row of some time.
 create index idx_audit_seals_times on core.audit_seals using gist (tstzrange(first_at, last_at, '[]'));
@@ -133,8 +133,8 @@ begin
 end $$;
 comment on function core.add_audit_partition(date) is 'Makes the partition of audit_events for the month of a day, where it is not there.';
 
--- Months are kept for six years and then go as a whole. What they were is no secret of the job: who holds rows against seals
--- asks the same function.
+-- Months are kept for six years and then go as a whole. Who holds rows against seals does not ask here but reckons anew: the
+-- owner could let this say that nothing is kept.
 create function core.audit_kept_since() returns timestamptz
 language sql stable set search_path = pg_catalog, pg_temp as $$
     select date_trunc('month', now() - interval '6 years', 'UTC')
@@ -236,7 +236,7 @@ revoke all on core.subject_refs, core.audit_events, core.audit_events_rest, core
 grant select on core.subject_refs, core.audit_events to recoverly_core_worker;
 grant select, delete on core.audit_pending to recoverly_core_worker;
 grant select, insert on core.audit_seals to recoverly_core_worker;
-grant execute on function core.add_audit_partition(date), core.drop_audit_partitions(), core.audit_kept_since(),
+grant execute on function core.add_audit_partition(date), core.drop_audit_partitions(),
     core.audit_row_hash(core.audit_events) to recoverly_core_worker;
 grant execute on function core.write_audit(jsonb) to
     recoverly_core, recoverly_core_worker, recoverly_social, recoverly_social_worker, recoverly_risk, recoverly_risk_worker,

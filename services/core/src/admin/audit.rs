@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use chrono::Utc;
 use config::Env;
 use db::Db;
 
@@ -10,7 +11,7 @@ use crate::anchor::Anchor;
 use crate::config::AuditConfig;
 use crate::domain::seal::SealKey;
 use crate::ops::anchor_seals::append_all;
-use crate::ops::verify_audit::verify as hold_against_seals;
+use crate::ops::verify_audit::{Against, verify as hold_against_seals};
 
 /// Seals between two lines of progress.
 const SEALS_PER_STEP: i64 = 10_000;
@@ -68,9 +69,14 @@ pub async fn verify(
 ) -> Result<(), Failure> {
     let key = seal_key(&sealing)?;
     let anchor = Anchor::new(sealing.anchor);
+    let against = Against {
+        anchor: &anchor,
+        key: &key,
+        now: Utc::now(),
+    };
     let (mut after, mut seals, mut events, mut faults) = (0, 0, 0, 0);
     loop {
-        let report = hold_against_seals(db, &anchor, &key, after, seals_per_step).await?;
+        let report = hold_against_seals(db, against, after, seals_per_step).await?;
         seals += report.seals;
         events += report.events;
         faults += report.faults.len();

@@ -102,9 +102,9 @@ impl Changes {
         self.status.as_deref() == Some("suspended")
     }
 
-    /// Whether another name is asked for, which tells whether it is taken.
-    pub(crate) fn renames(&self) -> bool {
-        matches!(self.username, Some(Some(_)))
+    /// Whether a name other than the account's is asked for, which tells whether it is taken.
+    pub(crate) fn renames(&self, account: &Account) -> bool {
+        matches!(&self.username, Some(Some(name)) if account.username.as_ref() != Some(name))
     }
 
     /// The fields that are named and that none of these rights opens.

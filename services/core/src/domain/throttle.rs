@@ -1,4 +1,4 @@
-//! How often somebody may fail to sign in.
+//! How often somebody may fail to sign in, or ask for another name.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -14,8 +14,10 @@ const FIRST_WAIT_SECONDS: i64 = 15;
 const MAX_WAIT_SECONDS: i64 = 900;
 /// The failure that locks.
 const LOCK_FAILURE: i32 = 50;
-/// The new name that locks: each tells whether somebody has it.
-const LOCK_NAME: i32 = 10;
+/// Other names that a client may ask for within a day of the first: each tells whether somebody has it.
+const MAX_NAMES: i32 = 10;
+/// That day, in hours.
+const NAMES_HOURS: i64 = 24;
 /// How long the lock holds where nobody lifts it, in hours.
 const LOCK_HOURS: i64 = 24;
 /// An account without an attempt for so long begins anew, in hours.
@@ -39,43 +41,52 @@ pub(crate) enum Who<'a> {
     Renamer(&'a str),
 }
 
-/// One count: its row's key, and how long it is remembered.
+/// What a count is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Counted {
+    /// Failures of one person, or of a name that is none: a success ends them.
+    Person,
+    /// Failures from an address: a success takes back its own attempt only, for an address must not be cleared by whoever
+    /// has one good password there.
+    Address,
+    /// Names that a client asked for: a password of one's own ends no such count.
+    Names,
+}
+
+impl Counted {
+    /// How long it is remembered: failures from the last one on, names from the first.
+    fn memory(self) -> TimeDelta {
+        TimeDelta::hours(match self {
+            Self::Person => ACCOUNT_MEMORY_HOURS,
+            Self::Address => ADDRESS_MEMORY_HOURS,
+            Self::Names => NAMES_HOURS,
+        })
+    }
+}
+
+/// One count: its row's key, and what it is of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Subject {
     pub(crate) hash: Vec<u8>,
-    pub(crate) memory: TimeDelta,
-    /// The attempt that locks.
-    pub(crate) locks_at: i32,
-    /// Whether a success ends it, or takes back its own attempt only. An address must not be cleared by whoever has one
-    /// good password there.
-    pub(crate) is_cleared: bool,
+    pub(crate) counted: Counted,
 }
 
 impl Subject {
     /// The count of somebody, under a key outside the database: the table tells nobody who tried from where.
     pub(crate) fn of(who: Who<'_>, key: &[u8]) -> Self {
-        let (kind, name, hours) = match who {
-            Who::Account(id) => ("account", id.to_owned(), ACCOUNT_MEMORY_HOURS),
-            Who::Unknown(name) => ("unknown", name.to_lowercase(), ACCOUNT_MEMORY_HOURS),
-            Who::Address(address) => ("address", network(address).to_string(), ADDRESS_MEMORY_HOURS),
-            Who::Owner(id) => ("owner", id.to_owned(), ACCOUNT_MEMORY_HOURS),
-            Who::Renamer(id) => ("renamer", id.to_owned(), ACCOUNT_MEMORY_HOURS),
+        let (kind, name, counted) = match who {
+            Who::Account(id) => ("account", id.to_owned(), Counted::Person),
+            Who::Unknown(name) => ("unknown", name.to_lowercase(), Counted::Person),
+            Who::Address(address) => ("address", network(address).to_string(), Counted::Address),
+            Who::Owner(id) => ("owner", id.to_owned(), Counted::Person),
+            Who::Renamer(id) => ("renamer", id.to_owned(), Counted::Names),
         };
         // A key of any length is one.
         let hash = Hmac::<Sha256>::new_from_slice(key)
             .map(|mac| mac.chain_update(kind).chain_update("|").chain_update(name))
             .map(|mac| mac.finalize().into_bytes().to_vec())
             .unwrap_or_default();
-        Self {
-            hash,
-            memory: TimeDelta::hours(hours),
-            locks_at: if matches!(who, Who::Renamer(_)) {
-                LOCK_NAME
-            } else {
-                LOCK_FAILURE
-            },
-            is_cleared: !matches!(who, Who::Address(_) | Who::Renamer(_)),
-        }
+        Self { hash, counted }
     }
 }
 
@@ -92,6 +103,7 @@ fn network(address: IpAddr) -> IpAddr {
 pub(crate) struct Count {
     pub(crate) failed_attempts: i32,
     pub(crate) blocked_until: Option<DateTime<Utc>>,
+    /// From when on it is remembered.
     pub(crate) updated_at: DateTime<Utc>,
 }
 
@@ -104,23 +116,29 @@ impl Count {
         if let Some(until) = self.blocked_until.filter(|until| *until > now) {
             return Err(until - now);
         }
-        let before = if now - self.updated_at >= subject.memory {
-            0
-        } else {
-            self.failed_attempts
-        };
+        let memory = subject.counted.memory();
+        let is_forgotten = self.failed_attempts == 0 || now - self.updated_at >= memory;
+        let before = if is_forgotten { 0 } else { self.failed_attempts };
         let failed_attempts = before.saturating_add(1);
+        let (updated_at, blocked_until) = match subject.counted {
+            Counted::Person | Counted::Address => (now, wait(failed_attempts).map(|wait| now + wait)),
+            Counted::Names => {
+                let first_at = if is_forgotten { now } else { self.updated_at };
+                let is_last = failed_attempts >= MAX_NAMES;
+                (first_at, is_last.then(|| first_at + memory))
+            }
+        };
         Ok(Self {
             failed_attempts,
-            blocked_until: wait(failed_attempts, subject.locks_at).map(|wait| now + wait),
-            updated_at: now,
+            blocked_until,
+            updated_at,
         })
     }
 }
 
-/// How long nobody may try after so many failures, of which the one given locks.
-fn wait(failures: i32, locks_at: i32) -> Option<TimeDelta> {
-    if failures >= locks_at {
+/// How long nobody may try after so many failures.
+fn wait(failures: i32) -> Option<TimeDelta> {
+    if failures >= LOCK_FAILURE {
         return Some(TimeDelta::hours(LOCK_HOURS));
     }
     let doublings = u32::try_from(failures.checked_sub(FIRST_WAIT_FAILURE)?).ok()?;
@@ -138,7 +156,7 @@ mod tests {
     #[test]
     fn from_the_fifth_failure_on_the_wait_grows_and_the_fiftieth_locks() {
         let waits: Vec<i64> = [4, 5, 6, 7, 11, 49, 50, 99]
-            .map(|failures| wait(failures, LOCK_FAILURE).map_or(0, |wait| wait.num_seconds()))
+            .map(|failures| wait(failures).map_or(0, |wait| wait.num_seconds()))
             .to_vec();
         assert_eq!(waits, [0, 15, 30, 60, 900, 900, 86_400, 86_400]);
     }
@@ -161,7 +179,7 @@ mod tests {
             count.attempt(&who, later).map(|count| count.failed_attempts),
             Ok(6)
         );
-        let much_later = now + who.memory;
+        let much_later = now + who.counted.memory();
         assert_eq!(
             count.attempt(&who, much_later).map(|count| count.failed_attempts),
             Ok(1)
@@ -169,10 +187,23 @@ mod tests {
     }
 
     #[test]
-    fn a_tenth_name_locks() {
-        assert_eq!(wait(9, LOCK_NAME), Some(TimeDelta::seconds(240)));
-        assert_eq!(wait(10, LOCK_NAME), Some(TimeDelta::hours(24)));
-        assert_eq!(Subject::of(Who::Renamer("a"), KEY).locks_at, LOCK_NAME);
+    fn ten_names_are_free_of_waits_and_more_wait_for_the_end_of_the_day_that_began_with_the_first() {
+        let (begin, who) = (DateTime::UNIX_EPOCH, Subject::of(Who::Renamer("a"), KEY));
+        let mut count = Count {
+            failed_attempts: 0,
+            blocked_until: None,
+            updated_at: begin,
+        };
+        for hours in 1..=10 {
+            count = count
+                .attempt(&who, begin + TimeDelta::hours(hours))
+                .expect("a name");
+        }
+        let wait = |hours| count.attempt(&who, begin + TimeDelta::hours(hours)).err();
+        assert_eq!(wait(11), Some(TimeDelta::hours(14)));
+        assert_eq!(wait(24), Some(TimeDelta::hours(1)));
+        let next = count.attempt(&who, begin + TimeDelta::hours(25)).expect("a name");
+        assert_eq!((next.failed_attempts, next.blocked_until), (1, None));
     }
 
     #[test]

@@ -43,7 +43,9 @@ async fn seal(state: &State) -> Result<u64, Error> {
             "audit rows vanished before they were sealed"
         );
     }
-    let seal = state.seal_key.seal(last, &taken.rows_hash, taken.first_at);
+    let seal = state
+        .seal_key
+        .seal(last, &taken.rows_hash, taken.first_at, taken.last_at);
     audit::insert_seal(&tx, &seal, &taken).await?;
     tx.commit().await?;
     Ok(taken.event_ids.len() as u64)

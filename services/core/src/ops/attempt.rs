@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use db::Db;
 
-use crate::domain::throttle::{Subject, Who};
+use crate::domain::throttle::{Counted, Subject, Who};
 use crate::error::Error;
 use crate::state::State;
 use crate::store::sign_in_failures;
@@ -25,8 +25,8 @@ pub(crate) async fn attempt(state: &State, who: Who<'_>, address: Option<IpAddr>
     let mut subjects = vec![Subject::of(who, key)];
     subjects.extend(address.map(|address| Subject::of(Who::Address(address), key)));
     let user_id = match who {
-        Who::Account(id) | Who::Owner(id) => Some(id),
-        Who::Unknown(_) | Who::Address(_) | Who::Renamer(_) => None,
+        Who::Account(id) | Who::Owner(id) | Who::Renamer(id) => Some(id),
+        Who::Unknown(_) | Who::Address(_) => None,
     };
     count(&state.db, &subjects, user_id).await?;
     Ok(Attempt { subjects })
@@ -34,19 +34,26 @@ pub(crate) async fn attempt(state: &State, who: Who<'_>, address: Option<IpAddr>
 
 async fn count(db: &Db, subjects: &[Subject], user_id: Option<&str>) -> Result<(), Error> {
     let hashes: Vec<&[u8]> = subjects.iter().map(|subject| subject.hash.as_slice()).collect();
-    let are_own: Vec<bool> = subjects.iter().map(|subject| subject.is_cleared).collect();
+    let are =
+        |what: Counted| -> Vec<bool> { subjects.iter().map(|subject| subject.counted == what).collect() };
+    let (of_address, of_names) = (are(Counted::Address), are(Counted::Names));
     let (tx, rows) = db
         .begin_worker_with(&[
-            (sign_in_failures::ENSURE, &[&hashes, &are_own, &user_id]),
+            (
+                sign_in_failures::ENSURE,
+                &[&hashes, &of_address, &of_names, &user_id],
+            ),
             (sign_in_failures::HOLD, &[&hashes]),
         ])
         .await?;
     let (mut counts, mut wait) = (Vec::new(), None);
     for row in rows.iter().flatten() {
         let (hash, standing, now) = sign_in_failures::from_row(row)?;
-        let Some(subject) = subjects.iter().find(|subject| subject.hash == hash) else {
-            continue;
-        };
+        // One that is nobody's would go uncounted.
+        let subject = subjects
+            .iter()
+            .find(|subject| subject.hash == hash)
+            .ok_or_else(|| db::Error::Row("sign_in_failures.subject_hash".to_owned()))?;
         match standing.attempt(subject, now) {
             Ok(counted) => counts.push((hash, counted)),
             Err(blocked) => wait = wait.max(Some(blocked)),

@@ -30,6 +30,6 @@ pub(crate) async fn set_password(
     refresh_tokens::revoke_of(tx, user_id, kept).await?;
     password_resets::end(tx, user_id).await?;
     tickets::end(tx, user_id).await?;
-    sign_in_failures::forget(tx, user_id).await?;
+    sign_in_failures::forget_failures(tx, user_id).await?;
     Ok(())
 }

@@ -6,9 +6,10 @@ use chrono::{DateTime, Utc};
 use db::Row;
 use serde::Serialize;
 use utoipa::ToSchema;
+use web::Problem;
 
 use crate::anchor::{Anchor, Stretch};
-use crate::domain::seal::{Fault, Hash, Link, SealKey};
+use crate::domain::seal::{Fault, Hash, Link, Seal, SealKey, kept_since};
 use crate::error::Error;
 use crate::store::audit;
 
@@ -16,6 +17,8 @@ use crate::store::audit;
 const MAX_VERIFIED_ROWS: i64 = 100_000;
 /// Faults that one report names; there may be more.
 const MAX_NAMED_FAULTS: usize = 100;
+/// Seals that are made while one looks, at most: one takes seconds.
+const MAX_SEALS_MADE_MEANWHILE: i64 = 1_000;
 
 /// What a stretch of the chain is found to be.
 #[derive(Debug, Default, Serialize, ToSchema)]
@@ -53,22 +56,30 @@ pub(crate) struct Found {
     pub(crate) event_id: Option<i64>,
 }
 
+/// What the audit is held against.
+#[derive(Clone, Copy)]
+pub(crate) struct Against<'a> {
+    /// The copy of the seals outside Postgres.
+    pub(crate) anchor: &'a Anchor,
+    /// The key of the seals.
+    pub(crate) key: &'a SealKey,
+    /// Rows of months that ended six years before this time may be gone.
+    pub(crate) now: DateTime<Utc>,
+}
+
 /// Looks at up to `limit` seals behind `after`, and at the rows of their time.
 ///
 /// # Errors
-/// The database's, and those of the file.
+/// 422 where there is no seal `after`; the database's, and those of the file.
 pub(crate) async fn verify(
     db: &db::Db,
-    anchor: &Anchor,
-    key: &SealKey,
+    against: Against<'_>,
     after: i64,
     limit: i64,
 ) -> Result<Report, Error> {
-    let mut chain = db.worker_query(audit::SEALS, &[&(after - 1), &1_i64]).await?;
-    let before = chain.pop().map(|row| End::of(&row)).transpose()?;
-    let mut end = before
-        .filter(|end| end.link.seq == after)
-        .unwrap_or(End::BEGINNING);
+    let Against { anchor, key, now } = against;
+    let kept_since = kept_since(now);
+    let mut end = beginning(db, after).await?;
     let begins_at = end.last_at;
     let state = db.worker_query(audit::STATE, &[]).await?;
     let state = state.first().ok_or(Error::NotFound)?;
@@ -80,7 +91,6 @@ pub(crate) async fn verify(
         unsealed_events: state.try_get("unsealed_events").map_err(db::Error::from)?,
         ..Report::default()
     };
-    let kept_since = state.try_get("kept_since").map_err(db::Error::from)?;
     let mut hashes = HashMap::with_capacity(rows.len());
     for row in &rows {
         let seal = audit::seal_from_row(row)?;
@@ -96,6 +106,7 @@ pub(crate) async fn verify(
     report.next_after = goes_on.then_some(end.link.seq);
     let through = if goes_on { end.link.seq } else { i64::MAX };
     let stretch = anchor.stretch(after, through).await.map_err(Error::Anchor)?;
+    hashes.extend(made_meanwhile(db, end.link, &stretch).await?);
     report.hold_against(&stretch, &hashes);
     // The stretches of time of one look after the other leave out none, whatever times the seals name.
     let ends_at = end.last_at.filter(|_| goes_on);
@@ -109,6 +120,37 @@ pub(crate) async fn verify(
     }
     report.is_sound = report.faults.is_empty();
     Ok(report)
+}
+
+/// Where the stretch behind a seal begins.
+async fn beginning(db: &db::Db, after: i64) -> Result<End, Error> {
+    if after == 0 {
+        return Ok(End::BEGINNING);
+    }
+    let rows = db.worker_query(audit::SEALS, &[&(after - 1), &1_i64]).await?;
+    let found = rows.first().map(End::of).transpose()?;
+    // From nowhere it would look for rows past the sealer through all there are.
+    found
+        .filter(|end| end.link.seq == after)
+        .ok_or_else(|| Problem::invalid_field("?after", "is no seal").into())
+}
+
+/// The seals that were made after the chain was read and before its copy was: without them, what the copy has of them would
+/// look as if it had been cut off here.
+async fn made_meanwhile(db: &db::Db, end: Link, stretch: &Stretch) -> Result<Vec<(i64, Hash)>, Error> {
+    let last = stretch.links.iter().map(|link| link.seq).max();
+    let Some(last) = last.filter(|last| *last > end.seq) else {
+        return Ok(Vec::new());
+    };
+    let rows = db
+        .worker_query(audit::SEALS, &[&end.seq, &MAX_SEALS_MADE_MEANWHILE])
+        .await?;
+    let seals = rows
+        .iter()
+        .map(audit::seal_from_row)
+        .collect::<Result<Vec<Seal>, _>>()?;
+    let anchored = seals.into_iter().filter(|seal| seal.seq <= last);
+    Ok(anchored.map(|seal| (seal.seq, seal.hash)).collect())
 }
 
 /// Where a stretch of the chain ends.
@@ -131,7 +173,7 @@ impl End {
                 seq: seal.seq,
                 hash: seal.hash,
             },
-            last_at: Some(row.try_get("last_at")?),
+            last_at: Some(seal.last_at),
         })
     }
 }

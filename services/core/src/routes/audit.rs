@@ -13,7 +13,7 @@ use web::{
 };
 
 use crate::error::Error;
-use crate::ops::verify_audit::{Report, verify as hold_against_seals};
+use crate::ops::verify_audit::{Against, Report, verify as hold_against_seals};
 use crate::state::State;
 use crate::store::audit::{self, Event};
 
@@ -196,14 +196,12 @@ pub(crate) async fn verify(
     caller: Caller,
 ) -> Result<HttpResponse, Error> {
     caller.allow(&AUDIT)?;
-    let report = hold_against_seals(
-        &state.db,
-        &state.anchor,
-        &state.seal_key,
-        query.after,
-        MAX_VERIFIED_SEALS,
-    )
-    .await?;
+    let against = Against {
+        anchor: &state.anchor,
+        key: &state.seal_key,
+        now: Utc::now(),
+    };
+    let report = hold_against_seals(&state.db, against, query.after, MAX_VERIFIED_SEALS).await?;
     Ok(caller.disclose(NOBODY_ELSE, &report).await?)
 }
 

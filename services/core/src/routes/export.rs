@@ -30,9 +30,10 @@ const MAX_STALL: Duration = Duration::from_secs(10);
 /// When to come back while others are exporting, in seconds.
 const RETRY_WHEN_BUSY_SECONDS: u64 = 5;
 
-/// Everything that is held about a person, as of one instant and within ten minutes: one JSON object a line. The first has `time`, `user_id` and
-/// `schema_versions`; then each row is `{"schema", "table", "row"}`; the last is `{"end": true, "rows": n}`, and where it
-/// is missing the answer was cut. Passwords, tokens and other secrets are left out.
+/// Everything that is held about a person, as of one instant and within ten minutes: one JSON object a line. The first
+/// has `time`, `user_id` and `schema_versions`; then each row is `{"schema", "table", "row"}`; the last is
+/// `{"end": true, "rows": n}`, and where it is missing the answer was cut. Passwords, tokens and other secrets are left
+/// out.
 #[utoipa::path(
     tag = "leaving",
     params(("user_id" = String, Path)),

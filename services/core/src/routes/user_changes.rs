@@ -130,7 +130,7 @@ struct ChangedBody<'a> {
     responses(
         (status = 200, body = ChangedBody),
         (status = 409, description = "username, email, external_id or clerk_user_id is taken, errors names which; or it is the last active admin"),
-        (status = 429, description = "a client asked for ten names within a day")
+        (status = 429, description = "a client has asked for ten names within a day: no other one before it is over")
     ),
     extensions(("x-principals" = json!(CHANGE)))
 )]
@@ -145,10 +145,6 @@ pub(crate) async fn change(
         body: changes,
         key,
     } = request.allow(&CHANGE)?;
-    if caller.principal.holder == Holder::Client && changes.renames() {
-        // Never taken back: a name that is free costs as much as one that is taken, so that none can be hunted.
-        attempt(&state, Who::Renamer(&caller.principal.id), None).await?;
-    }
     let rights = rights(&state, &caller, &user_id).await?;
     let is_admin = rights.contains(&Right::Admin);
     let suspends = is_admin && changes.suspends();
@@ -173,6 +169,10 @@ pub(crate) async fn change(
         let refused = changes.refused(&rights);
         if !refused.is_empty() {
             return Err(not_yours(&refused));
+        }
+        if caller.principal.holder == Holder::Client && changes.renames(&found.account) {
+            // Committed by itself and never taken back: a free name costs as much as a taken one, so that none can be hunted.
+            attempt(&state, Who::Renamer(&user_id), None).await?;
         }
         let updated = update_user(tx, &state.outbox, &user_id, found, changes).await?;
         if suspends && !staff_roles::has_active_admin(tx).await? {

@@ -135,13 +135,16 @@ pub(crate) async fn last_link(tx: &Tx) -> Result<Link, db::Error> {
     })
 }
 
-/// Takes up to so many rows that wait for a seal; `None` when nothing waits.
+/// Takes up to so many rows that wait for a seal, all of one month: months go as a whole, and no seal may lose half of what
+/// it covers. `None` when nothing waits.
 pub(crate) async fn take_unsealed(tx: &Tx, limit: i64) -> Result<Option<Taken>, db::Error> {
     let row = tx
         .query_one(
-            "with taken as (
+            "with next as (select date_trunc('month', n.at, 'UTC') as month from core.audit_pending n limit 1),
+             taken as (
                  delete from core.audit_pending p
-                 where p.ctid = any (array(select q.ctid from core.audit_pending q limit $1))
+                 where p.ctid = any (array(
+                     select q.ctid from core.audit_pending q, next n where date_trunc('month', q.at, 'UTC') = n.month limit $1))
                  returning p.id, p.at)
              select count(t.id) as taken, count(t.id) - count(e.id) as vanished,
                  coalesce(array_agg(e.id order by e.id) filter (where e.id is not null), '{}') as event_ids,
@@ -174,7 +177,7 @@ pub(crate) async fn insert_seal(tx: &Tx, seal: &Seal, taken: &Taken) -> Result<(
             &seal.seq,
             &taken.event_ids,
             &seal.first_at,
-            &taken.last_at,
+            &seal.last_at,
             &seal.prev_hash.as_slice(),
             &seal.hash.as_slice(),
             &seal.mac.as_slice(),
@@ -224,15 +227,16 @@ pub(crate) const UNSEALED: &str = "
     order by e.id
     limit $3";
 
-/// Where the chain ends, what waits for a seal, and since when rows are kept.
+/// Where the chain ends, and what waits for a seal.
 pub(crate) const STATE: &str = "
     select coalesce((select max(s.seq) from core.audit_seals s), 0) as last_seq,
-        (select count(*) from core.audit_pending p) as unsealed_events, core.audit_kept_since() as kept_since";
+        (select count(*) from core.audit_pending p) as unsealed_events";
 
 pub(crate) fn seal_from_row(row: &Row) -> Result<Seal, db::Error> {
     Ok(Seal {
         seq: row.try_get("seq")?,
         first_at: row.try_get("first_at")?,
+        last_at: row.try_get("last_at")?,
         prev_hash: hash(row, "prev_hash")?,
         hash: hash(row, "hash")?,
         mac: hash(row, "mac")?,

@@ -3,14 +3,14 @@
 use chrono::{DateTime, Utc};
 use db::{Row, Tx};
 
-use crate::domain::throttle::{Count, Subject};
+use crate::domain::throttle::{Count, Counted, Subject};
 
-/// Makes rows for those who have none, so that they can be locked. `$1` hashes, `$2` which of them are of the person `$3`,
-/// who may be null.
+/// Makes rows for those who have none, so that they can be locked. `$1` hashes, `$2` which of them are of an address and
+/// `$3` which of names; all but an address's are of the person `$4`, who may be null.
 pub(crate) const ENSURE: &str = "
-    insert into core.sign_in_failures (subject_hash, user_id)
-    select n.hash, case when n.is_own then $3::varchar end
-    from unnest($1::bytea[], $2::boolean[]) as n (hash, is_own) order by n.hash
+    insert into core.sign_in_failures (subject_hash, user_id, is_of_names)
+    select n.hash, case when not n.is_of_address then $4::varchar end, n.is_of_names
+    from unnest($1::bytea[], $2::boolean[], $3::boolean[]) as n (hash, is_of_address, is_of_names) order by n.hash
     on conflict (subject_hash) do nothing";
 
 /// Locks them, in one order for everybody. `$1` hashes.
@@ -45,10 +45,13 @@ pub(crate) fn write(tx: &Tx, counts: Vec<(Vec<u8>, Count)>) {
 }
 
 /// Takes back an attempt that succeeded, with the commit: what the person failed before is forgotten; an address is
-/// spared its last attempt alone.
+/// spared its last attempt alone. Names are never taken back.
 pub(crate) fn take_back(tx: &Tx, subjects: &[Subject]) {
     let all: Vec<Vec<u8>> = subjects.iter().map(|subject| subject.hash.clone()).collect();
-    let cleared: Vec<bool> = subjects.iter().map(|subject| subject.is_cleared).collect();
+    let cleared: Vec<bool> = subjects
+        .iter()
+        .map(|subject| subject.counted == Counted::Person)
+        .collect();
     // Locked in the order in which attempts lock them, else two of one person could wait for each other.
     tx.at_commit(HOLD, vec![Box::new(all.clone())]);
     tx.at_commit(
@@ -63,7 +66,17 @@ pub(crate) fn take_back(tx: &Tx, subjects: &[Subject]) {
     );
 }
 
-/// Forgets what a person failed; returns how many counts that were.
+/// Forgets what a person failed, as a new password does: names stay counted, or each password would buy ten more.
+pub(crate) async fn forget_failures(tx: &Tx, user_id: &str) -> Result<(), db::Error> {
+    tx.execute(
+        "delete from core.sign_in_failures f where f.user_id = $1 and not f.is_of_names",
+        &[&user_id],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Forgets every count of a person; returns how many that were.
 pub(crate) async fn forget(tx: &Tx, user_id: &str) -> Result<u64, db::Error> {
     tx.execute(
         "delete from core.sign_in_failures f where f.user_id = $1",

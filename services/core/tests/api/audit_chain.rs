@@ -1,10 +1,12 @@
 //! Rows past the sealer, and a copy of the seals that lacks some, are found.
 
+use std::io::Write;
+
 use core_service::Config;
 use serde_json::json;
 
 use crate::audit::{sealed, tampered, verify};
-use crate::harness::Harness;
+use crate::harness::{Harness, pointers};
 
 /// Writes one row that waits for its seal.
 const ONE_ROW: &str = "
@@ -121,7 +123,12 @@ async fn a_crash_before_the_copy_is_mended_and_more_than_it_leaves_is_a_finding(
         );
     }
     assert!(!h.anchor.exists(), "it is not made anew in silence");
-    assert!(h.rebuild_anchor().await.starts_with(|c: char| c.is_ascii_digit()));
+    let seals = h.database.count("select max(seq) from core.audit_seals").await;
+    assert_eq!(
+        h.rebuild_anchor().await,
+        format!("{seals} seals were appended to the copy\n")
+    );
+    assert_eq!(h.rebuild_anchor().await, "0 seals were appended to the copy\n");
     h.app.round("seal").await.unwrap();
     assert_eq!(verify(&h).await["is_sound"], true);
     assert!(std::fs::read_to_string(&h.anchor).unwrap().starts_with(&whole));
@@ -134,6 +141,51 @@ async fn a_crash_before_the_copy_is_mended_and_more_than_it_leaves_is_a_finding(
             .contains(&json!({"seq": 2, "fault": "not_anchored"})),
         "{gap}"
     );
+}
+
+#[tokio::test]
+async fn seals_that_are_made_while_one_looks_are_not_called_cut_off() {
+    let mut h = Harness::new().await;
+    sealed(&mut h, 1).await;
+    // In the copy's place a pipe: it opens once the copy is to be read, and by then the chain has been.
+    let (anchor, aside) = (h.anchor.clone(), h.anchor.with_extension("aside"));
+    std::fs::rename(&anchor, &aside).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&anchor).status();
+    assert!(made.unwrap().success());
+    let meanwhile = async {
+        let pipe = anchor.clone();
+        let opened = move || std::fs::OpenOptions::new().write(true).open(pipe).unwrap();
+        let mut pipe = tokio::task::spawn_blocking(opened).await.unwrap();
+        std::fs::rename(&aside, &anchor).unwrap();
+        for _ in 0..2 {
+            h.run(ONE_ROW).await;
+            h.app.round("seal").await.unwrap();
+        }
+        pipe.write_all(&std::fs::read(&anchor).unwrap()).unwrap();
+    };
+    let (report, ()) = tokio::join!(verify(&h), meanwhile);
+    assert_eq!(report["faults"], json!([]));
+    assert_eq!(
+        (&report["last_seq"], &report["last_anchored_seq"]),
+        (&json!(1), &json!(3))
+    );
+    assert_eq!(verify(&h).await["seals"], 3);
+}
+
+#[tokio::test]
+async fn nothing_is_looked_at_behind_a_seal_that_is_not_there() {
+    let mut h = Harness::new().await;
+    sealed(&mut h, 1).await;
+    let behind = async |after: &str| {
+        let path = format!("/v1/audit-events/verify?after={after}");
+        h.call("auditor").get(&path).await
+    };
+    assert_eq!(behind("1").await.code(), 200);
+    for after in ["2", "999999999", "9223372036854775807"] {
+        let refused = behind(after).await;
+        assert_eq!(refused.code(), 422, "{after}");
+        assert_eq!(pointers(&refused), ["?after"]);
+    }
 }
 
 #[tokio::test]

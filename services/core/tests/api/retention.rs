@@ -1,8 +1,9 @@
 //! What is kept for a while goes when its term is over, and not before.
 
-use core_service::Config;
+use serde_json::json;
 use testkit::serving;
 
+use crate::audit::{sealed, tampered};
 use crate::harness::Harness;
 
 #[tokio::test]
@@ -54,6 +55,8 @@ async fn audit_rows_go_by_month_after_six_years_and_their_seals_stay() {
         0,
         "it waits for its seal"
     );
+    // One month a seal: what one covers goes as a whole.
+    h.app.round("seal").await.unwrap();
     h.app.round("seal").await.unwrap();
     h.run(&ROW_OF.replace("AT", "now()")).await;
     h.app.round("seal").await.unwrap();
@@ -62,19 +65,51 @@ async fn audit_rows_go_by_month_after_six_years_and_their_seals_stay() {
         h.database.count("select count(*) from core.audit_events").await,
         2
     );
-    let verified = async || {
-        let (db, mut out) = (h.database.pools("core"), Vec::new());
-        let sealing = Config::for_testing(h.anchor.clone()).audit;
-        core_service::admin::audit::verify(&db, sealing, 10, &mut out).await
-    };
-    verified().await.unwrap();
-    // Nobody makes the rest look as old.
-    let older = format!(
-        "set session_replication_role = replica;
-         delete from core.audit_events where at > now() - interval '1 day';
-         update core.audit_seals set first_at = {over} where seq = 2"
+    h.verify_by_command().await.unwrap();
+    let found = tampered(
+        &h,
+        "delete from core.audit_events where at < now() - interval '1 day'",
+    )
+    .await;
+    assert_eq!(
+        found,
+        json!([{"seq": 2, "fault": "rows_changed"}]),
+        "what is kept must be there"
     );
-    h.run(&older).await;
-    let refused = verified().await.unwrap_err().to_string();
-    assert_eq!(refused, "the audit is not as it was sealed: 1 faults");
+}
+
+#[tokio::test]
+async fn no_seal_loses_half_of_what_it_covers_when_a_month_goes() {
+    let h = Harness::new().await;
+    for at in ["'2026-01-31 23:59:59.999999Z'", "'2026-02-01Z'", "'2026-01-31Z'"] {
+        h.run(&ROW_OF.replace("AT", at)).await;
+    }
+    h.app.round("seal").await.unwrap();
+    h.app.round("seal").await.unwrap();
+    let seals = "select count(*) from core.audit_seals";
+    assert_eq!(h.database.count(seals).await, 2);
+    let whole = "select count(*) from core.audit_seals where
+         date_trunc('month', first_at, 'UTC') = date_trunc('month', last_at, 'UTC')";
+    assert_eq!(h.database.count(whole).await, 2);
+}
+
+#[tokio::test]
+async fn nobody_makes_rows_look_as_if_their_term_were_over() {
+    let mut h = Harness::new().await;
+    sealed(&mut h, 1).await;
+    let gone = "delete from core.audit_events";
+    let now_is_over =
+        "create or replace function core.audit_kept_since() returns timestamptz language sql stable as
+         $$ select now() $$";
+    let found = tampered(&h, &format!("{gone}; {now_is_over}")).await;
+    assert_eq!(found, json!([{"seq": 1, "fault": "rows_changed"}]));
+    let older = "update core.audit_seals set first_at = '2001-01-01Z', last_at = '2001-01-01Z' where seq = 1";
+    let found = tampered(&h, older).await;
+    assert_eq!(found[0], json!({"seq": 1, "fault": "not_ours"}));
+    let newer = "update core.audit_seals set first_at = '2001-01-01Z', last_at = now() where seq = 1";
+    let found = tampered(&h, newer).await;
+    for fault in ["rows_changed", "not_ours"] {
+        let fault = json!({"seq": 1, "fault": fault});
+        assert!(found.as_array().unwrap().contains(&fault), "{found}");
+    }
 }

@@ -431,6 +431,11 @@ async fn nobody_s_transaction_reads_or_writes_who_somebody_is_and_whom_they_see(
     let mut h = Harness::new().await;
     h.client("client-a", &["counselor"]).await;
     h.crisis("client-a", "oncall").await;
+    h.run(
+        "with made as (insert into core.teams (name) values ('team') returning team_id)
+         insert into core.team_members (team_id, staff_id, part) select m.team_id, 'staff-counselor', 'member' from made m",
+    )
+    .await;
     let rights = "
         select count(*) from unnest(array['access_tokens', 'api_clients', 'staff_roles', 'caseload_assignments',
             'temporary_access', 'teams', 'team_members']) as t (name)
@@ -447,6 +452,8 @@ async fn nobody_s_transaction_reads_or_writes_who_somebody_is_and_whom_they_see(
         "staff_roles",
         "caseload_assignments",
         "temporary_access",
+        "teams",
+        "team_members",
     ] {
         let sql = format!("select count(*) as rows from core.{table}");
         let seen: i64 = h.database.seen_by("core", &admin, &sql).await[0].get("rows");

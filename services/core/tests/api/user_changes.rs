@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use testkit::{Answer, Client};
 
 use crate::harness::{Harness, comes_to_answer, pointers};
+use crate::sign_in::PASSWORD;
 
 async fn patch(caller: &Client, user_id: &str, body: &Value) -> Answer {
     let path = format!("/v1/users/{user_id}");
@@ -117,14 +118,12 @@ async fn a_client_asks_for_ten_names_a_day_and_free_ones_count_too() {
     h.client("client-b", &[]).await;
     let client = h.call("client-a");
     for number in 0..10 {
-        h.run("update core.sign_in_failures set blocked_until = now()")
-            .await;
         let (name, code) = match number % 2 {
             0 => ("client-b".to_owned(), 409),
             _ => (format!("name-{number}"), 200),
         };
         let asked = patch(&client, "client-a", &json!({"username": name})).await;
-        assert_eq!(asked.code(), code, "{number}");
+        assert_eq!(asked.code(), code, "{number}: none but the eleventh waits");
     }
     let refused = patch(&client, "client-a", &json!({"username": "another"})).await;
     assert_eq!(refused.code(), 429);
@@ -133,12 +132,58 @@ async fn a_client_asks_for_ten_names_a_day_and_free_ones_count_too() {
     assert_eq!(stored(&h, "client-a", "username").await, json!("name-9"));
     let other = patch(&client, "client-a", &json!({"phone": "1"})).await;
     assert_eq!(other.code(), 200, "all else can be changed");
+    let form = json!({"username": "name-9", "phone": "2"});
+    assert_eq!(
+        patch(&client, "client-a", &form).await.code(),
+        200,
+        "as does the name that is theirs"
+    );
     let by_app = patch(&h.app_for("client-a"), "client-a", &json!({"username": "new"})).await;
     assert_eq!(
         by_app.code(),
         200,
         "and the app, which knows its clients, by nobody's count"
     );
+    h.run(
+        "update core.sign_in_failures set updated_at = updated_at - interval '1 day', blocked_until = now()",
+    )
+    .await;
+    let next_day = patch(&client, "client-a", &json!({"username": "another"})).await;
+    assert_eq!(next_day.code(), 200);
+}
+
+#[tokio::test]
+async fn a_change_that_is_sent_again_asks_for_no_other_name() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &[]).await;
+    let client = h.call("client-a").with_header("idempotency-key", "k1");
+    for _ in 0..12 {
+        let same = patch(&client, "client-a", &json!({"username": "another"})).await;
+        assert_eq!(same.code(), 200);
+    }
+    let names = "select failed_attempts::bigint from core.sign_in_failures where user_id = 'client-a'";
+    assert_eq!(h.database.count(names).await, 1);
+}
+
+#[tokio::test]
+async fn names_stay_counted_under_a_new_password_and_an_operator_lifts_the_count() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &[]).await;
+    let client = h.call("client-a");
+    assert_eq!(
+        patch(&client, "client-a", &json!({"username": "another"}))
+            .await
+            .code(),
+        200
+    );
+    h.may_sign_in("client-a").await;
+    let person = h.signed_in("client-a@mail.example").await;
+    let change = json!({"current": PASSWORD, "new": "a tin on the hill"});
+    assert_eq!(person.caller.put("/v1/me/password", &change).await.code(), 204);
+    let names = "select count(*) from core.sign_in_failures where user_id = 'client-a'";
+    assert_eq!(h.database.count(names).await, 1);
+    h.admin("unlock --user client-a").await.unwrap();
+    assert_eq!(h.database.count(names).await, 0);
 }
 
 #[tokio::test]
