@@ -7,7 +7,8 @@ use testkit::TestDb;
 use testkit::plan::{assert_reached_by_index, plant_large_programme, scans};
 
 use super::memory_search::Search;
-use super::{caseload, provider_events, users, voice_events};
+use super::messages::{self, Order};
+use super::{ai_metadata, caseload, provider_events, threads, turns, users, voice_events};
 use crate::domain::embedding::{Model, TEXT};
 
 /// The caseload, and a page of it looked up in the policy's place.
@@ -176,5 +177,79 @@ async fn a_search_of_a_large_caseload_walks_the_index_of_its_model_and_of_one_cl
             .any(|scan| scan.table == "memory_embeddings" && scan.rows >= 30.0),
         "{found:?}"
     );
+    tx.rollback().await.unwrap();
+}
+
+/// Two clients with a thread of 10,000 turns each, every hundredth reply a mistake; the first is `staff-7`'s.
+async fn plant_conversations(database: &TestDb) {
+    let superuser = database.superuser().await;
+    superuser
+        .run(
+            "insert into core.users (user_id, kind) values ('staff-7', 'staff'), ('client-1', 'client'), ('client-2', 'client');
+             insert into core.users (user_id, kind) select 'other-' || n, 'client' from generate_series(1, 2000) as n;
+             insert into core.caseload_assignments (client_id, staff_id) values ('client-1', 'staff-7');
+             insert into core.chat_threads (id, user_id, role, thread_id, title)
+             select gen_random_uuid(), u.user_id, 'companion', 'main', '' from core.users u where u.user_id like 'other-%';
+             insert into core.chat_threads (id, user_id, role, thread_id, title)
+             select ('00000000-0000-0000-0000-00000000000' || n)::uuid, 'client-' || n, 'companion', 'main', ''
+             from generate_series(1, 2) as n;
+             insert into core.messages (user_id, message_text, timestamp, conversation_type, sender_role, thread_pk, answers)
+             select t.user_id, 'text', timestamptz '2026-01-01' + n * interval '1 minute', 'assistant',
+                 case n % 2 when 0 then 'user' else 'assistant' end, t.id,
+                 case n % 2 when 1 then n end
+             from generate_series(0, 19999) as n, core.chat_threads t where t.user_id like 'client-%' order by n;
+             insert into core.message_ai_metadata (message_id, user_id, is_mistake)
+             select m.message_id, m.user_id, (m.answers % 200 = 1)::int
+             from core.messages m where m.sender_role = 'assistant';
+             analyze core.messages, core.message_ai_metadata, core.chat_threads, core.users, core.caseload_assignments",
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn a_page_of_a_history_touches_what_it_shows_in_both_directions() {
+    let database = TestDb::new().await;
+    plant_conversations(&database).await;
+    let actor = Actor::StaffAbout {
+        staff_id: "staff-7".to_owned(),
+        client_id: "client-1".to_owned(),
+    };
+    let tx = database.pools("core").begin(&actor).await.unwrap();
+    let of_client = "varchar, boolean, varchar, timestamptz, bigint, bigint";
+    let of_thread = "varchar, varchar, varchar, timestamptz, bigint, bigint";
+    for order in [Order::Newest, Order::Oldest] {
+        let values = "'client-1', false, null, '2026-01-05', 10000, 51";
+        let found = scans(&tx, &messages::history_sql(order), of_client, values).await;
+        assert_reached_by_index(&found, MAX_ROWS);
+        let values = "'client-1', 'companion', 'main', '2026-01-05', 10000, 51";
+        let found = scans(&tx, &messages::thread_history_sql(order), of_thread, values).await;
+        assert_reached_by_index(&found, MAX_ROWS);
+        assert!(found.iter().any(|scan| scan.table == "messages"), "{found:?}");
+    }
+    let values = "'00000000-0000-0000-0000-000000000001', 0, 20";
+    let found = scans(&tx, turns::LAST, "uuid, bigint, bigint", values).await;
+    assert_reached_by_index(&found, MAX_ROWS);
+    let types = "varchar, varchar, timestamptz, uuid, bigint";
+    let values = "'client-1', null, '2100-01-01', '00000000-0000-0000-0000-000000000000', 51";
+    let found = scans(&tx, &threads::list_sql(), types, values).await;
+    assert_reached_by_index(&found, MAX_ROWS);
+    tx.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn mistakes_are_reached_through_the_clients_who_are_seen() {
+    let database = TestDb::new().await;
+    plant_conversations(&database).await;
+    let actor = Actor::Staff("staff-7".to_owned());
+    let tx = database.pools("core").begin(&actor).await.unwrap();
+    let types = "varchar, varchar, bigint, bigint";
+    let found = scans(
+        &tx,
+        ai_metadata::MISTAKES,
+        types,
+        "null, null, 9223372036854775807, 51",
+    )
+    .await;
+    assert_reached_by_index(&found, MAX_ROWS);
     tx.rollback().await.unwrap();
 }
