@@ -38,7 +38,7 @@ impl Read for NoteBody {
 
 /// A note that is stored; its text is not sent back.
 #[derive(Serialize, ToSchema)]
-struct StoredBody {
+struct StoredNote {
     id: i64,
     created_at: DateTime<Utc>,
 }
@@ -69,7 +69,7 @@ impl From<Note> for NoteView {
     tag = "interactions",
     params(("session_key" = String, Path)),
     request_body = NoteBody,
-    responses((status = 201, body = StoredBody)),
+    responses((status = 201, body = StoredNote)),
     extensions(("x-principals" = json!(COACH)))
 )]
 #[post("/v1/interactions/{session_key}/coaching-notes")]
@@ -83,7 +83,7 @@ pub(crate) async fn add(
     web::write(tx, &caller, key, async |tx| {
         let session = held(tx, &session_key).await?;
         let note = coaching_notes::insert(tx, session.id, &body.note, &caller.principal.id).await?;
-        let stored = StoredBody {
+        let stored = StoredNote {
             id: note.id,
             created_at: note.created_at,
         };

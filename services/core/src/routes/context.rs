@@ -60,7 +60,7 @@ struct PreferenceView {
 
 /// A session of the client.
 #[derive(Serialize, ToSchema)]
-struct RecentView {
+struct RecentSession {
     id: Uuid,
     session_key: String,
     employee_id: Option<String>,
@@ -77,13 +77,13 @@ struct ContextView {
     /// The newest 1,000 at most, newest first.
     preferences: Vec<PreferenceView>,
     /// Newest first.
-    recent_sessions: Vec<RecentView>,
+    recent_sessions: Vec<RecentSession>,
 }
 
 impl ContextView {
     fn to(caller: &Caller, found: Context) -> Self {
         let client_id = found.user_id.clone();
-        let recent = |session: Recent| RecentView {
+        let recent = |session: Recent| RecentSession {
             id: session.id,
             session_key: session.session_key,
             employee_id: session.employee_id,

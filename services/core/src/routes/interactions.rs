@@ -28,7 +28,7 @@ const MAX_METADATA_BYTES: usize = 16 * 1024;
 /// Who is in a session.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the body; NewSession is what it is read into")]
-struct SessionBody {
+struct InteractionBody {
     /// Who holds it: a counselor holds the own ones, an app names a member of staff.
     employee_id: String,
     /// With whom; an app must say so. It may be left out until it is known, and stays what it is where it is left out.
@@ -55,7 +55,7 @@ impl Read for NewSession {
 
 /// A session.
 #[derive(Serialize, ToSchema)]
-struct SessionView {
+struct InteractionView {
     id: Uuid,
     session_key: String,
     /// Null once that account is erased.
@@ -67,7 +67,7 @@ struct SessionView {
     created_at: DateTime<Utc>,
 }
 
-impl From<Session> for SessionView {
+impl From<Session> for InteractionView {
     fn from(found: Session) -> Self {
         Self {
             id: found.id,
@@ -85,10 +85,10 @@ impl From<Session> for SessionView {
 #[utoipa::path(
     tag = "interactions",
     params(("session_key" = String, Path)),
-    request_body = SessionBody,
+    request_body = InteractionBody,
     responses(
-        (status = 201, body = SessionView),
-        (status = 200, description = "It stood already", body = SessionView),
+        (status = 201, body = InteractionView),
+        (status = 200, description = "It stood already", body = InteractionView),
         (status = 409, description = "It stands with other people in it")
     ),
     extensions(("x-principals" = json!(HOLD)))
@@ -119,7 +119,7 @@ pub(crate) async fn put(
             StatusCode::OK
         };
         let people = session.parties.client_id.clone();
-        Ok(Answer::json(status, &SessionView::from(session))?.about(people))
+        Ok(Answer::json(status, &InteractionView::from(session))?.about(people))
     })
     .await
 }
@@ -184,7 +184,7 @@ pub(super) async fn held(tx: &Tx, session_key: &str) -> Result<Session, Error> {
 #[utoipa::path(
     tag = "interactions",
     params(("session_key" = String, Path)),
-    responses((status = 200, body = SessionView)),
+    responses((status = 200, body = InteractionView)),
     extensions(("x-principals" = json!(HOLD)))
 )]
 #[get("/v1/interactions/{session_key}")]
@@ -201,7 +201,7 @@ pub(crate) async fn find(
         .await?;
     let session = interaction_sessions::from_row(rows.first().ok_or(Error::NotFound)?)?;
     let people = session.parties.client_id.clone();
-    Ok(caller.disclose(people, &SessionView::from(session)).await?)
+    Ok(caller.disclose(people, &InteractionView::from(session)).await?)
 }
 
 /// Where a page of sessions ended.
@@ -216,7 +216,7 @@ struct Position(DateTime<Utc>, Uuid);
         ("limit" = Option<i64>, Query),
         ("cursor" = Option<String>, Query)
     ),
-    responses((status = 200, body = Page<SessionView>)),
+    responses((status = 200, body = Page<InteractionView>)),
     extensions(("x-principals" = json!(HOLD)))
 )]
 #[get("/v1/users/{user_id}/interactions")]
@@ -239,8 +239,8 @@ pub(crate) async fn list_of_client(
         .read(&actor, interaction_sessions::OF_CLIENT, params)
         .await?;
     let found = interaction_sessions::of_client(&rows)?.ok_or(Error::NotFound)?;
-    let items = found.into_iter().map(SessionView::from).collect();
-    let page = Page::cut(items, paging.limit, |last: &SessionView| {
+    let items = found.into_iter().map(InteractionView::from).collect();
+    let page = Page::cut(items, paging.limit, |last: &InteractionView| {
         cursors.seal(&list, &caller, &paging, &Position(last.created_at, last.id))
     });
     Ok(caller.disclose(NOBODY_ELSE, &page).await?)

@@ -87,12 +87,12 @@ impl Read for NewProviderEvent {
 
 /// A stored event; what was told is not sent back.
 #[derive(Serialize, ToSchema)]
-pub(super) struct StoredBody {
+pub(super) struct StoredEvent {
     id: i64,
     created_at: DateTime<Utc>,
 }
 
-impl From<Stored> for StoredBody {
+impl From<Stored> for StoredEvent {
     fn from(stored: Stored) -> Self {
         Self {
             id: stored.id,
@@ -105,7 +105,7 @@ impl From<Stored> for StoredBody {
 #[utoipa::path(
     tag = "provider events",
     request_body = ProviderEventBody,
-    responses((status = 201, body = StoredBody)),
+    responses((status = 201, body = StoredEvent)),
     extensions(("x-principals" = json!(TELL)))
 )]
 #[post("/v1/provider-events")]
@@ -123,7 +123,7 @@ pub(crate) async fn tell(
         let stored = provider_events::insert(tx, &event)
             .await?
             .ok_or(Error::NotFound)?;
-        Ok(Answer::json(StatusCode::CREATED, &StoredBody::from(stored))?.about(event.user_id.clone()))
+        Ok(Answer::json(StatusCode::CREATED, &StoredEvent::from(stored))?.about(event.user_id.clone()))
     })
     .await
 }

@@ -67,12 +67,12 @@ impl Read for ChunkBatch {
 
 /// A piece that is stored; its text is not sent back.
 #[derive(Serialize, ToSchema)]
-struct StoredBody {
+struct StoredChunk {
     chunk_index: i32,
     created_at: DateTime<Utc>,
 }
 
-impl From<&Stored> for StoredBody {
+impl From<&Stored> for StoredChunk {
     fn from(stored: &Stored) -> Self {
         Self {
             chunk_index: stored.chunk_index,
@@ -83,8 +83,8 @@ impl From<&Stored> for StoredBody {
 
 /// Stored pieces in the order of the request.
 #[derive(Serialize, ToSchema)]
-struct BatchAnswer {
-    items: Vec<StoredBody>,
+struct StoredChunks {
+    items: Vec<StoredChunk>,
 }
 
 /// Store a piece. The same in the same place changes nothing.
@@ -93,8 +93,8 @@ struct BatchAnswer {
     params(("session_key" = String, Path)),
     request_body = ChunkBody,
     responses(
-        (status = 201, body = StoredBody),
-        (status = 200, description = "It is stored already", body = StoredBody),
+        (status = 201, body = StoredChunk),
+        (status = 200, description = "It is stored already", body = StoredChunk),
         (status = 409, description = "Something else stands in its place")
     ),
     extensions(("x-principals" = json!(HOLD)))
@@ -115,7 +115,7 @@ pub(crate) async fn add(
         } else {
             StatusCode::OK
         };
-        Ok(Answer::json(status, &StoredBody::from(stored))?.about(client_id))
+        Ok(Answer::json(status, &StoredChunk::from(stored))?.about(client_id))
     })
     .await
 }
@@ -126,7 +126,7 @@ pub(crate) async fn add(
     params(("session_key" = String, Path)),
     request_body = ChunkBatch,
     responses(
-        (status = 200, body = BatchAnswer),
+        (status = 200, body = StoredChunks),
         (status = 409, description = "Something else stands in the place of one of them")
     ),
     extensions(("x-principals" = json!(HOLD)))
@@ -146,8 +146,8 @@ pub(crate) async fn add_batch(
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
         let (client_id, stored) = store(tx, &session_key, &chunks).await?;
-        let items = stored.iter().map(StoredBody::from).collect();
-        Ok(Answer::ok(&BatchAnswer { items })?.about(client_id))
+        let items = stored.iter().map(StoredChunk::from).collect();
+        Ok(Answer::ok(&StoredChunks { items })?.about(client_id))
     })
     .await
 }

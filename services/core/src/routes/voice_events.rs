@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use web::{Answer, Caller, CursorKey, Fault, Fields, Granted, Newest, Page, Query, Read, Write, read};
 
 use super::provider_events::{
-    ListQuery, MAX_METADATA_BYTES, MAX_NAME_BYTES, MAX_REQUEST_ID_BYTES, READ, StoredBody, TELL, begin, rows,
+    ListQuery, MAX_METADATA_BYTES, MAX_NAME_BYTES, MAX_REQUEST_ID_BYTES, READ, StoredEvent, TELL, begin, rows,
 };
 use crate::domain::provider::{self, NewVoiceEvent, STATUSES};
 use crate::domain::user;
@@ -97,7 +97,7 @@ impl Read for NewVoiceEvent {
 #[utoipa::path(
     tag = "provider events",
     request_body = VoiceEventBody,
-    responses((status = 201, body = StoredBody)),
+    responses((status = 201, body = StoredEvent)),
     extensions(("x-principals" = json!(TELL)))
 )]
 #[post("/v1/voice-events")]
@@ -110,7 +110,7 @@ pub(crate) async fn tell(state: Data<State>, request: Write<NewVoiceEvent>) -> R
     let tx = begin(&state, &caller, event.user_id.as_deref()).await?;
     web::write(tx, &caller, key, async |tx| {
         let stored = voice_events::insert(tx, &event).await?.ok_or(Error::NotFound)?;
-        Ok(Answer::json(StatusCode::CREATED, &StoredBody::from(stored))?.about(event.user_id.clone()))
+        Ok(Answer::json(StatusCode::CREATED, &StoredEvent::from(stored))?.about(event.user_id.clone()))
     })
     .await
 }
