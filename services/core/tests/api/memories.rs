@@ -149,11 +149,9 @@ async fn without_a_consent_nothing_is_kept_or_corrected_and_all_can_be_read_and_
 async fn a_revocation_waits_for_what_is_being_remembered() {
     let h = Harness::remembering("client-a").await;
     let client = h.call("client-a");
-    let revoked = async {
-        let consents = client.get("/v1/users/client-a/consents").await;
-        let id = consents.items()[0]["consent_id"].as_i64().unwrap();
-        client.delete(&format!("/v1/consents/{id}")).await
-    };
+    let consents = client.get("/v1/users/client-a/consents").await;
+    let consent = format!("/v1/consents/{}", consents.items()[0]["consent_id"]);
+    let revoked = client.delete(&consent);
     let bodies: Vec<Value> = (0..30).map(|n| fact(&format!("fact {n}"))).collect();
     let kept = join_all(bodies.iter().map(|body| client.post(OF_A, body)));
     let (revoked, kept) = futures::join!(revoked, kept);
