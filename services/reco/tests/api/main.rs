@@ -1,9 +1,5 @@
 //! What the reco service promises, on a real Postgres.
-#![expect(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod leaving;
 mod profiles;
