@@ -1,6 +1,5 @@
 //! What the risk service promises, on a real Postgres.
 #![expect(
-    clippy::expect_used,
     clippy::unwrap_used,
     reason = "a test fails by panicking"
 )]
