@@ -1,8 +1,5 @@
 //! What the risk service promises, on a real Postgres.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod leaving;
 mod messages;
