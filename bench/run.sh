@@ -17,7 +17,6 @@ source "$STACK_DIR/lib/project.sh"
 # Servers outlive the run: they must not hold its lock.
 stack() { "$STACK_DIR/stack.sh" "$@" {BENCH_LOCK}>&-; }
 
-readonly SERVERS=(postgres rabbitmq)
 readonly PACKAGES=(core-service social-service risk-service reco-service causal-service)
 
 usage() {
@@ -31,7 +30,8 @@ has every row. Takes about 11 minutes on two cores, the first build not counted.
 Knobs, all in the environment:
   QUICK=1              a look of two minutes: 1 round, 2 s a series, concurrency 1 and 64
   BENCH_PEER=1         measure the FastAPI peer too (its packages are installed into .dev/bench/peer)
-  BENCH_PATHS=LIST     of write,batch,profile,caseload,messages,context,health    [all]
+  BENCH_PATHS=LIST     of write,batch,profile,caseload,messages,context,
+                       message_batch,search,search_caseload,search_client,health    [all]
   CONC=LIST            concurrencies                                      [1,16,64]
   ROUNDS=N             alternating rounds                                 [3]
   DURATION=S           seconds of a series                                [3]
@@ -42,9 +42,10 @@ Knobs, all in the environment:
   PATIENCE=S           wait so long for quiet neighbours before a series  [2]
   BENCH_USERS=N        clients                                            [10000]
   BENCH_MESSAGES=N     messages of 60 days, each with its prediction      [200000]
+  BENCH_MEMORIES=N     memories with embeddings, where searches are measured  [100000]
   BENCH_FRESH=N        messages that a write series may score             [100000]
   BENCH_BUILD=0        do not build: measure the release binaries that are there
-  BENCH_KEEP=1         leave Postgres and RabbitMQ of the profile bench running
+  BENCH_KEEP=1         leave the servers of the profile bench running
   RESULTS=FOLDER       where the rows go                                  [bench/results]
 TEXT
 }
@@ -70,7 +71,7 @@ build() {
 # Native even where containers could be had: their network would be measured with the database.
 start_servers() {
   export RECOVERLY_STACK=${RECOVERLY_STACK:-native}
-  stack up bench "${SERVERS[@]}"
+  stack up bench
 }
 
 # Where Postgres' time goes is told by a module that must be loaded at its start.
@@ -94,7 +95,7 @@ lock_bench() {
 }
 
 stop_servers() {
-  [[ ${BENCH_KEEP:-0} != 0 ]] || stack down bench "${SERVERS[@]}" >/dev/null
+  [[ ${BENCH_KEEP:-0} != 0 ]] || stack down bench >/dev/null
 }
 
 main() {
@@ -110,7 +111,7 @@ main() {
   step "Load generator" install_wrk
   step "Services, release build (the first takes some minutes)" build
   trap stop_servers EXIT
-  step "Servers: Postgres and RabbitMQ, profile bench" start_servers
+  step "Servers: Postgres, RabbitMQ and Redis, profile bench" start_servers
   set_statements
   export_settings bench
   printf '\n── Measuring\n'

@@ -8,7 +8,8 @@ BENCH = os.path.join(REPO, "bench")
 KIT = os.path.join(BENCH, "kit")
 PROFILE_DIR = os.path.join(REPO, ".dev", "bench")
 
-PATHS = ("write", "batch", "profile", "caseload", "messages", "context", "health")
+SEARCHES = ("search", "search_caseload", "search_client")
+PATHS = ("write", "batch", "profile", "caseload", "messages", "context", "message_batch", *SEARCHES, "health")
 
 
 def number(name, default):
@@ -35,6 +36,7 @@ class Knobs:
     fresh: int  # messages that nobody has scored when a series begins
     batch: int
     caseload: int  # clients of one counselor
+    memories: int  # of all clients together, each with an embedding
     event_seconds: int  # of the measurement of events; 0 skips it
     event_rate: int  # writes a second meanwhile
     patience: int  # seconds to wait for quiet neighbours before a series
@@ -62,6 +64,7 @@ def read():
         fresh=number("BENCH_FRESH", 100_000),
         batch=1_000,
         caseload=200,
+        memories=number("BENCH_MEMORIES", 100_000),
         event_seconds=number("EVENT_SECONDS", 5 if quick else 10),
         event_rate=number("EVENT_RATE", 500),
         patience=number("PATIENCE", 2),

@@ -209,6 +209,50 @@ def _context_audited(run):
     return [script.replace("select\n    (select", f"select core.write_audit({entry}),\n    (select", 1)], defines
 
 
+def _message_batch(run):
+    """The rows alone: no lock, no event, no audit, nothing that follows."""
+    columns = {"users": "varchar", "texts": "text", "types": "varchar"}
+    arrays = ", ".join(f"cast(:{name} as {type_name}[])" for name, type_name in columns.items())
+    script = (
+        "insert into core.messages (user_id, message_text, conversation_type, timestamp)"
+        f" select n.*, now() from unnest({arrays}) as n;\n"
+    )
+    text = "Synthetic message: today was a day like the others, but for the rain"
+    users = ",".join(f"user-{1 + n * 31 % run.users:07}" for n in range(run.batch))
+    texts = ",".join(f'"{text} {n}"' for n in range(run.batch))
+    return [script], {"users": f"{{{users}}}", "texts": f"{{{texts}}}", "types": "{" + ",".join(["buddy"] * run.batch) + "}"}
+
+
+QUERY = "(select q.embedding from bench.queries q where q.q = :q)"
+
+
+def _search(actor, client=None):
+    """The statement that the service sends, by the service's role and as its actor."""
+
+    def script(run):
+        with open(os.path.join(knobs.BENCH, "service", "search_client.sql" if client else "search.sql")) as f:
+            text = f.read().strip()
+        nothing = [f"cast(null as {type_name})" for type_name in ("varchar", "varchar", "uuid")]
+        values = ["10", "false", *nothing, "timestamptz 'epoch'", "timestamptz 'infinity'", *([client] if client else []), QUERY]
+        for number, value in reversed(list(enumerate(values, 1))):
+            text = text.replace(f"${number}", value)
+        guard = f"(select set_config('recoverly.actor', {actor}, true)) is not null"
+        settings = f"\\set q random(1, 128)\n\\set u random(1, {run.users})\n"
+        settings += f"\\set c 1 + :u % {run.users // run.caseload}\n"
+        # An entry about as many people as are found, as the service leaves one.
+        fields = {"event_type": "read", "actor": "bench", "actor_kind": "staff", "action": "POST /v1/search/memory", "decision": "allow"}
+        words = ", ".join(f"'{name}', '{value}'" for name, value in fields.items())
+        people = f"(select jsonb_agg({USER.replace(':u', '(1 + (:u + n) % 10000)')}) from generate_series(1, 10) n)"
+        entry = f"jsonb_build_array(jsonb_build_object({words}, 'people', {people}))"
+        audited = f"select core.write_audit({entry}) as audited"
+        return [f"{settings}select asked.* from ({audited}) as audited cross join ({text}) as asked where {guard};\n"], {}
+
+    return script
+
+
+SUPERVISOR = "'staff' || chr(58) || 'supervisor-1'"
+COUNSELOR = "'staff' || chr(58) || 'counselor-' || cast(cast(:c as int) as text)"
+
 SCRIPTS = {
     "write": _write,
     "write_function": _write_function,
@@ -222,6 +266,10 @@ SCRIPTS = {
     "messages_audited": _messages_audited,
     "context": _context,
     "context_audited": _context_audited,
+    "message_batch": _message_batch,
+    "search": _search(SUPERVISOR),
+    "search_caseload": _search(COUNSELOR),
+    "search_client": _search(f"{COUNSELOR} || '/' || {USER}", client=USER),
 }
 
 

@@ -4,10 +4,11 @@ import os
 import statistics
 from collections import defaultdict
 
+from .knobs import SEARCHES
 from .pairs import PAIRS
 
 ORDER = ("write", "write_function", "batch", "profile", "profile_audited", "caseload", "caseload_own", "caseload_audited")
-ORDER += ("messages", "messages_audited", "context", "context_audited", "health")
+ORDER += ("messages", "messages_audited", "context", "context_audited", "message_batch", *SEARCHES, "health")
 WHO = ("pgbench", "service", *(pair.who for pair in PAIRS), "peer-statements", "peer-function")
 NAMES = {
     "write": "single write",
@@ -22,6 +23,10 @@ NAMES = {
     "messages_audited": "last 50 messages, and their audit row",
     "context": "context of a client",
     "context_audited": "context of a client, and its audit row",
+    "message_batch": "batch of 1,000 messages",
+    "search": "10 memories of everybody",
+    "search_caseload": "10 memories of a caseload",
+    "search_client": "10 memories of a client",
     "health": "health",
 }
 CPU = ("app", "pg", "client", "broker")
@@ -38,6 +43,9 @@ BATCH_RATE = (2.0, 5.0)
 READ_P50_MORE_MS, READ_RATE, READ_RATE_PEER = 0.15, (0.4, 0.6), 7.0
 CASELOAD_P50, CASELOAD_PG = 1.2, (0.5, 0.25)
 CONTEXT_P50 = 1.5
+MESSAGE_BATCH_RATE = 0.7
+SEARCH_P50 = {"search": 1.3, "search_caseload": 1.3, "search_client": 1.5}
+RECALL = 0.95
 EVENT_P50_MS, EVENT_P99_MS = 20.0, (100.0, 40.0)
 IDLE_MIB, LOADED_MIB = (60.0, 30.0), (150.0, 80.0)
 START_SECONDS = 1.0
@@ -176,6 +184,12 @@ def goals(medians, facts):
     found.add(f"caseload list, c = {middle}: Postgres' CPU, of the kit's statement", spent, *CASELOAD_PG, above=False)
     known = ratio(get("service", "context", 1, "p50_ms"), get("pgbench", limit_path("context"), 1, "p50_ms"))
     found.add("context of a client, c = 1: p50, of pgbench's with seed 003's statement", known, CONTEXT_P50, above=False)
+    stored = ratio(best("service", "message_batch"), best("pgbench", "message_batch"))
+    found.add("batch of 1,000 messages: best rate, of the bare insert's best", stored, MESSAGE_BATCH_RATE)
+    for path in SEARCHES:
+        took = ratio(get("service", path, 1, "p50_ms"), get("pgbench", path, 1, "p50_ms"))
+        found.add(f"{NAMES[path]}, c = 1: p50, of pgbench's with the same statement", took, SEARCH_P50[path], above=False)
+    found.add("10 memories of everybody: recall", facts.get("search", {}).get("recall"), RECALL)
     for pair in PAIRS:
         for path in pair.paths:
             c = max((c for who, measured, c in medians.groups if who == pair.who and measured == path), default=high)

@@ -5,17 +5,18 @@ import os
 import re
 import subprocess
 
-from . import account, knobs
+from . import account, knobs, searches
 from .pairs import PAIRS, Guards
 from .postgres import run_pgbench
 
 # Share of the fresh messages that a warm-up may score.
 WARMUP_SHARE = 10
 WRITES = ("write", "batch")
+BATCHES = ("batch", "message_batch")
 BATCH_CONCURRENCY_MAX = 16
 # The kit's own names of the paths.
 KIT_PATHS = {"caseload": "label"}
-OURS = {"messages": "core", "context": "core"}
+OURS = {path: "core" for path in ("messages", "context", "message_batch", *knobs.SEARCHES)}
 # What else a path is held against: its statements as one stored function; our own statement instead of the kit's; the
 # statement and the audit's row, which reads of people's data must leave.
 MORE_LIMITS = {
@@ -26,8 +27,10 @@ MORE_LIMITS = {
     "context": ["context_audited"],
 }
 BY_OUR_STATEMENT = ("caseload_own", "caseload_audited")
-# Seed 003's statement on our tables, by the superuser: row-level security does not apply.
-ON_OUR_TABLES = ("context", "context_audited")
+# On our tables, by the superuser: row-level security does not apply.
+ON_OUR_TABLES = ("context", "context_audited", "message_batch")
+# What the FastAPI service has a route for, on the kit's tables.
+BY_PEER = ("write", "batch", "profile", "caseload", "messages")
 TOP_STATEMENTS = 12
 WRK_TIMEOUT_SECONDS = 60
 
@@ -57,11 +60,11 @@ class Rounds:
 
     def seconds(self, path, concurrency):
         """Large batches wait for each other: the queue must fill before the rate is one."""
-        return self.run.duration * (2 if path == "batch" and concurrency >= 16 else 1)
+        return self.run.duration * (2 if path in BATCHES and concurrency >= 16 else 1)
 
     def concurrencies(self, path):
         """Of sixty-four large batches nearly all wait, for connections or for row locks: that is another measurement."""
-        return [c for c in self.run.concurrencies if path != "batch" or c <= BATCH_CONCURRENCY_MAX]
+        return [c for c in self.run.concurrencies if path not in BATCHES or c <= BATCH_CONCURRENCY_MAX]
 
     def all(self):
         for number in range(1, self.run.rounds + 1):
@@ -71,7 +74,10 @@ class Rounds:
                     self.world.start_core()
                 for concurrency in self.concurrencies(path):
                     self.both(number, path, concurrency)
+                if path in knobs.SEARCHES and "recall" not in self.world.facts["search"]:
+                    self.world.facts["search"]["recall"] = searches.recall(self.world)
                 if path in OURS:
+                    self.world.drain()
                     self.world.stop_core()
 
     def both(self, number, path, concurrency):
@@ -80,7 +86,7 @@ class Rounds:
         if path != "health":
             limits = [path, *MORE_LIMITS.get(path, [])]
             turns = [lambda p=p: self.limit(number, p, concurrency) for p in limits] + turns
-            if self.run.peer:
+            if self.run.peer and path in BY_PEER:
                 turns += [lambda: self.peer(number, path, concurrency, "statements")]
         elif self.run.peer:
             turns += [lambda: self.peer(number, path, concurrency, "statements")]
@@ -120,6 +126,10 @@ class Rounds:
         database = self.world.ours_as_social if path in BY_OUR_STATEMENT else self.world.limit
         if path in ON_OUR_TABLES:
             database = self.world.ours
+        if path in knobs.SEARCHES:
+            database = self.world.ours_as_core
+        if path == "message_batch":
+            self.world.reset_ours()
         seconds = self.seconds(path, concurrency)
         if self.is_cold("pgbench", path):
             run_pgbench(database, self.run, path, concurrency, self.run.warmup)
@@ -155,7 +165,7 @@ class Rounds:
 
     def service(self, number, path, concurrency, who="service"):
         world, run = self.world, self.run
-        if path in WRITES:
+        if path in (*WRITES, "message_batch"):
             world.reset_ours()
         program = world.programs[OURS.get(path, "social")]
         script = os.path.join(knobs.BENCH, "service", "paths.lua")
@@ -163,7 +173,7 @@ class Rounds:
         border = last - run.fresh // WARMUP_SHARE
 
         def load(seconds, low, high):
-            arguments = [path, run.users, low, high, run.batch, "THREADS", world.tokens]
+            arguments = [path, run.users, low, high, run.batch, "THREADS", world.tokens, searches.queries_file()]
             return wrk(script, program.base, concurrency, seconds, arguments)
 
         if path in WRITES or self.is_cold(who, path):

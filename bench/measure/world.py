@@ -5,7 +5,7 @@ import os
 import secrets
 import time
 
-from . import knobs, services
+from . import knobs, searches, services
 from .postgres import Database, functions
 
 LIMIT_DATABASE = "recoverly_bench_limit"
@@ -17,7 +17,8 @@ DRAIN_TIMEOUT_SECONDS = 60
 # What requests began whose callers no longer wait: wrk hangs up at the end of a series.
 BUSY = """select count(*) from pg_stat_activity where datname = current_database() and usename = 'recoverly_social'
     and state <> 'idle' and pid <> pg_backend_pid()"""
-UNPUBLISHED = "select count(*) from social.outbox where published_at is null"
+UNPUBLISHED = """select count(*) from (select from social.outbox where published_at is null
+    union all select from core.outbox where published_at is null) waiting"""
 
 
 def pid_of(server):
@@ -71,13 +72,16 @@ class World:
         self.environment = services.settings(OUR_DATABASE, self.broker)
         services.forget_anchor(self.environment)
         # Its sessions are like the service's own.
-        options = "-c plan_cache_mode=force_generic_plan -c jit=off"
+        options = "-c plan_cache_mode=force_generic_plan -c jit=off -c hnsw.iterative_scan=relaxed_order -c hnsw.ef_search=100"
         self.ours_as_social = Database(os.environ["RECOVERLY_SOCIAL_DATABASE_URL"], OUR_DATABASE, options)
+        self.ours_as_core = Database(os.environ["RECOVERLY_CORE_DATABASE_URL"], OUR_DATABASE, options)
         for name in SERVICES:
             services.migrate(name, self.environment)
         run = self.run
         sizes = {"users": run.users, "messages": run.messages, "fresh": run.fresh, "caseload": run.caseload}
         self.ours.file(os.path.join(knobs.BENCH, "service", "seed.sql"), **sizes)
+        if set(run.paths) & set(knobs.SEARCHES):
+            self.facts["search"] = searches.prepare(self)
         if run.attempt:
             self.ours.file(run.attempt)
         self._make_tokens()
@@ -86,7 +90,7 @@ class World:
         self.stop_core()
 
     def _make_tokens(self):
-        holders = [("client_id", "bench-pipeline")]
+        holders = [("client_id", "bench-pipeline"), ("client_id", "bench-app"), ("subject", "supervisor-1")]
         holders += [("subject", f"counselor-{c}") for c in range(1, self.run.users // self.run.caseload + 1)]
         tokens = ["rcv_" + secrets.token_urlsafe(32) for _ in holders]
         rows = []
@@ -100,7 +104,7 @@ class World:
         self.tokens = os.path.join(knobs.PROFILE_DIR, "tokens")
         with open(os.open(self.tokens, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
             f.write("\n".join(tokens) + "\n")
-        self.pipeline_token = tokens[0]
+        self.pipeline_token, _, self.supervisor_token, *_ = tokens
 
     # --- our services ---
 

@@ -7,7 +7,9 @@ create table bench.mark as select
     (select coalesce(max(nudge_id), 0) from social.nudges) as nudge,
     (select coalesce(max(escalation_id), 0) from social.escalations) as escalation,
     (select coalesce(max(id), 0) from social.risk_label_changes) as label_change,
-    (select coalesce(max(id), 0) from social.outbox) as event;
+    (select coalesce(max(id), 0) from social.outbox) as event,
+    (select coalesce(max(id), 0) from core.outbox) as core_event,
+    (select max(message_id) from core.messages) as message;
 create table bench.profiles as select * from social.user_risk_profiles;
 alter table bench.profiles add primary key (user_id);
 vacuum (analyze);

@@ -1,16 +1,17 @@
 -- wrk's requests to our services:
---   wrk … -s paths.lua URL -- PATH USERS FIRST LAST BATCH THREADS TOKENS
+--   wrk … -s paths.lua URL -- PATH USERS FIRST LAST BATCH THREADS TOKENS QUERIES
 -- FIRST..LAST: ids of the fresh messages that this run may score, each of them once. TOKENS: a file with a bearer
--- token a line, the pipeline's first, then the counselors'.
+-- token a line: the pipeline's, the app's, the supervisor's of all, then the counselors'. QUERIES: a file with an embedding a line, as JSON.
 local threads = 0
 function setup(thread) threads = threads + 1; thread:set("tid", threads) end
 
 local path, users, first, last, batch, count
-local tokens, ids, bodies = {}, {}, {}
+local tokens, ids, bodies, queries = {}, {}, {}, {}
 local fmt, rnd = string.format, math.random
 local position, version = 0, 1
 -- As long as the label of a pass over the messages, which it stands for until a second pass begins.
 local PASS = "bench_pass_0001"
+local now = os.date("!%Y-%m-%dT%H:%M:%SZ", os.time() - 60)
 
 local known_headers = {}
 local function headers(token)
@@ -52,12 +53,31 @@ local function prepare_batches()
   end
 end
 
+-- Messages of clients one after the other, as an app that hands on what they write.
+local function prepare_messages()
+  for body = 1, 8 do
+    local items = {}
+    for n = 1, batch do
+      items[n] = fmt('{"user_id":"user-%07d","message_text":"Synthetic message %d: today was a day like the others, but for the rain",'
+        .. '"conversation_type":"buddy","timestamp":"%s"}', 1 + (body * 7919 + n * 31 + tid) % users, n, now)
+    end
+    bodies[body] = '{"items":[' .. table.concat(items, ",") .. "]}"
+  end
+end
+
+local function prepare_searches(file)
+  for line in io.lines(file) do queries[#queries + 1] = line end
+end
+
 function init(args)
   path, users, first, last = args[1], tonumber(args[2]), tonumber(args[3]), tonumber(args[4])
   batch, count = tonumber(args[5]), tonumber(args[6])
   for line in io.lines(args[7]) do tokens[#tokens + 1] = line end
   math.randomseed(7919 * tid + 17)
-  if path == "write" then prepare_writes() elseif path == "batch" then prepare_batches() end
+  if path == "write" then prepare_writes()
+  elseif path == "batch" then prepare_batches()
+  elseif path == "message_batch" then prepare_messages()
+  elseif path:find("^search") then prepare_searches(args[8]) end
 end
 
 -- The next of a list; past its end from the beginning, as another model version.
@@ -73,7 +93,12 @@ local function as_version(body)
   return version == 1 and body or (body:gsub(PASS, fmt("bench_pass_%04d", version)))
 end
 
-local function counselor_of(user) return tokens[2 + user % (#tokens - 1)] end
+local function counselor_of(user) return tokens[4 + user % (#tokens - 3)] end
+
+local function search(token, more)
+  local body = fmt('{"limit":10,%s"embedding":%s}', more, queries[rnd(1, #queries)])
+  return wrk.format("POST", "/v1/search/memory", headers(token), body)
+end
 
 function request()
   if path == "write" then
@@ -85,13 +110,22 @@ function request()
     local user = rnd(1, users)
     return wrk.format("GET", fmt("/v1/users/user-%07d/risk-profile", user), headers(counselor_of(user)))
   elseif path == "caseload" then
-    return wrk.format("GET", "/v1/risk-profiles?limit=50", headers(tokens[rnd(2, #tokens)]))
+    return wrk.format("GET", "/v1/risk-profiles?limit=50", headers(tokens[rnd(4, #tokens)]))
   elseif path == "messages" then -- clients who write much: they have at least 50 messages
     local user = rnd(1, users / 5)
     return wrk.format("GET", fmt("/v1/users/user-%07d/messages?limit=50", user), headers(counselor_of(user)))
   elseif path == "context" then
     local user = rnd(1, users)
     return wrk.format("GET", fmt("/v1/users/user-%07d/context?sessions_limit=10", user), headers(counselor_of(user)))
+  elseif path == "message_batch" then
+    return wrk.format("POST", "/v1/messages:batch", headers(tokens[2]), next_of(bodies))
+  elseif path == "search" then
+    return search(tokens[3], "")
+  elseif path == "search_caseload" then
+    return search(tokens[rnd(4, #tokens)], "")
+  elseif path == "search_client" then
+    local user = rnd(1, users)
+    return search(counselor_of(user), fmt('"user_id":"user-%07d",', user))
   end
   return wrk.format("GET", "/healthz")
 end

@@ -40,7 +40,15 @@ insert into core.staff_roles (user_id, role)
 select user_id, split_part(user_id, '-', 1) from core.users where kind = 'staff';
 insert into core.caseload_assignments (client_id, staff_id)
 select bench.uid(u), 'counselor-' || 1 + u % (:users / :caseload) from generate_series(1, :users) u;
-insert into core.api_clients (client_id, kind, name) values ('bench-pipeline', 'pipeline', 'Load of make bench');
+-- Somebody to whom everybody is visible, as the lead of a whole programme is.
+insert into core.users (user_id, kind, username, display_name) values ('supervisor-1', 'staff', 'supervisor-1', 'Supervisor 1');
+insert into core.staff_roles (user_id, role) values ('supervisor-1', 'supervisor');
+insert into core.teams (name) values ('Everybody');
+insert into core.team_members (team_id, staff_id, part)
+select t.team_id, u.user_id, case when u.user_id like 'supervisor%' then 'supervisor' else 'member' end
+from core.teams t cross join core.users u where u.user_id ~ '^(counselor|supervisor)-';
+insert into core.api_clients (client_id, kind, name)
+values ('bench-pipeline', 'pipeline', 'Load of make bench'), ('bench-app', 'app', 'Load of make bench');
 
 insert into core.messages (message_id, user_id, message_text, timestamp, conversation_type, recipient_id)
 overriding system value

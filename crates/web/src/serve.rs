@@ -42,7 +42,8 @@ pub struct ServerSettings {
     pub workers: usize,
     /// Open connections of one worker.
     pub max_connections: usize,
-    /// How long an idle connection stays open.
+    /// How long an idle connection stays open, also one that was opened ahead and has asked nothing yet; and how long
+    /// the head of a request may take to arrive.
     pub keep_alive: Duration,
     /// How long a request may take until its answer begins.
     pub request_timeout: Duration,
@@ -139,6 +140,7 @@ impl Server {
             .workers(settings.workers)
             .max_connections(settings.max_connections)
             .keep_alive(settings.keep_alive)
+            .client_request_timeout(settings.keep_alive)
             .shutdown_timeout(settings.stop_timeout.as_secs())
             .disable_signals()
             .listen(listener)?;

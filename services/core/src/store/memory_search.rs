@@ -231,3 +231,35 @@ fn found(row: &Row) -> Result<Found, db::Error> {
         score: row.try_get("score")?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::embedding::TEXT;
+
+    /// Indentation apart.
+    fn words(sql: &str) -> Vec<&str> {
+        sql.split_whitespace().collect()
+    }
+
+    #[test]
+    fn the_benchmark_measures_the_statements_that_are_served() {
+        let model = Model {
+            name: "text-1536".to_owned(),
+            dimensions: 1_536,
+            purpose: TEXT.to_owned(),
+            active: true,
+        };
+        let of_caseload = include_str!("../../../../bench/service/search.sql");
+        let of_client = include_str!("../../../../bench/service/search_client.sql");
+        for (names_client, measured) in [(false, of_caseload), (true, of_client)] {
+            let served = Search {
+                names_client,
+                model: Some(&model),
+                has_words: false,
+                limit: 10,
+            };
+            assert_eq!(words(measured), words(&served.sql()), "{names_client}");
+        }
+    }
+}
