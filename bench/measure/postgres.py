@@ -242,7 +242,8 @@ def _search(actor, client=None):
         # An entry about as many people as are found, as the service leaves one.
         fields = {"event_type": "read", "actor": "bench", "actor_kind": "staff", "action": "POST /v1/search/memory", "decision": "allow"}
         words = ", ".join(f"'{name}', '{value}'" for name, value in fields.items())
-        people = f"(select jsonb_agg({USER.replace(':u', '(1 + (:u + n) % 10000)')}) from generate_series(1, 10) n)"
+        person = USER.replace(":u", f"(1 + (:u + n) % {run.users})")
+        people = f"(select jsonb_agg({person}) from generate_series(1, 10) n)"
         entry = f"jsonb_build_array(jsonb_build_object({words}, 'people', {people}))"
         audited = f"select core.write_audit({entry}) as audited"
         return [f"{settings}select asked.* from ({audited}) as audited cross join ({text}) as asked where {guard};\n"], {}

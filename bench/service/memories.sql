@@ -28,5 +28,7 @@ from core.memories m join bench.topics t on t.c = split_part(m.content, ' ', 6):
 create table bench.queries as
 select q, bench.near(t.v, -q) as embedding from generate_series(1, 128) q join bench.topics t on t.c = q % 100;
 :definition;
+grant usage on schema bench to recoverly_core;
+grant select on bench.queries to recoverly_core;
 vacuum (analyze) core.memories, core.memory_embeddings, core.consents, core.embedding_leases;
 checkpoint;

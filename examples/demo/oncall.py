@@ -47,7 +47,10 @@ def take_one(oncall: Api, counselor: Api, queue_items: list[Item]) -> str:
     resolved = pages(counselor, "/v1/escalations?status=resolved")
     if resolved:
         first = resolved[0]
-        return f"An earlier run has resolved the escalation of {first['user_id']}; it stays so."
+        return (
+            f"An earlier run has resolved escalation {first['escalation_id']} of {first['user_id']}; it stays so,"
+            " and those that came later wait above."
+        )
     theirs = {item["escalation_id"] for item in pages(counselor, "/v1/escalations")}
     candidates = [item for item in queue_items if item["escalation_id"] in theirs]
     if not candidates:

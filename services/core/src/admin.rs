@@ -71,7 +71,7 @@ pub struct UserArgs {
     /// Whose account it is; it never changes.
     #[arg(long)]
     kind: UserKind,
-    /// Sign-in name.
+    /// A name that nobody else has; who signs in gives the e-mail address.
     #[arg(long)]
     username: Option<String>,
     /// The address by which the person signs in.

@@ -26,7 +26,7 @@ const MAX_BODY_BYTES: usize = 1024 * 1024;
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the body; NewMemory is what it is read into")]
 pub(super) struct MemoryBody {
-    /// personal, project or task. Of tasks only the newest are kept.
+    /// personal, project or task. Of tasks those accessed last are kept.
     #[schema(example = "personal")]
     memory_type: String,
     /// profile_fact, preference, retrieval_document, summary or nugget.
