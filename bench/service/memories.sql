@@ -25,8 +25,10 @@ create function bench.near(topic public.vector, seed bigint) returns public.vect
 insert into core.memory_embeddings (memory_entry_id, user_id, embedding_model, embedding_dimensions, embedding)
 select m.id, m.user_id, 'text-1536', :dims, bench.near(t.v, split_part(m.content, ' ', 3)::bigint)
 from core.memories m join bench.topics t on t.c = split_part(m.content, ' ', 6)::int;
-create table bench.queries as
-select q, bench.near(t.v, -q) as embedding from generate_series(1, 128) q join bench.topics t on t.c = q % 100;
+-- In its row: pgbench's statement would fetch it anew for each row that it is compared with, ours has it as a parameter.
+create table bench.queries (q integer, embedding public.vector);
+alter table bench.queries alter column embedding set storage plain;
+insert into bench.queries select q, bench.near(t.v, -q) from generate_series(1, 128) q join bench.topics t on t.c = q % 100;
 :definition;
 grant usage on schema bench to recoverly_core;
 grant select on bench.queries to recoverly_core;
