@@ -175,17 +175,23 @@ pub(crate) fn advance(tx: &Tx, id: Uuid, reply_id: i64, title: String) {
     );
 }
 
-/// Deletes a thread with its messages; `false` where it is not there. Its client is locked.
-pub(crate) async fn delete(tx: &Tx, place: Place<'_>) -> Result<bool, db::Error> {
-    let deleted = tx
-        .execute(
-            "delete from core.chat_threads t
-             where t.user_id = $1 and t.role = $2 and t.thread_id = $3
-               and t.user_id <> all (array(select core.crisis_clients()))",
+/// Deletes a thread with its messages; their ids, or `None` where it is not there. Its client is locked, so that nobody
+/// writes another one meanwhile.
+pub(crate) async fn delete(tx: &Tx, place: Place<'_>) -> Result<Option<Vec<i64>>, db::Error> {
+    let row = tx
+        .query_opt(
+            "with deleted as (
+                delete from core.chat_threads t
+                where t.user_id = $1 and t.role = $2 and t.thread_id = $3
+                  and t.user_id <> all (array(select core.crisis_clients()))
+                returning t.id)
+             select array(
+                select m.message_id from core.messages m where m.thread_pk = d.id order by m.message_id) as message_ids
+             from deleted d",
             &[&place.user_id, &place.role, &place.thread_id],
         )
         .await?;
-    Ok(deleted > 0)
+    row.map(|row| Ok(row.try_get("message_ids")?)).transpose()
 }
 
 /// Lets short-term memory begin behind the last turn; `false` where the thread is not there.
