@@ -8,7 +8,7 @@ use testkit::plan::{assert_reached_by_index, plant_large_programme, scans};
 
 use super::memory_search::Search;
 use super::messages::{self, Order};
-use super::{ai_metadata, caseload, provider_events, threads, turns, users, voice_events};
+use super::{ai_metadata, caseload, memory_embeddings, provider_events, threads, turns, users, voice_events};
 use crate::domain::embedding::{Model, TEXT};
 
 /// The caseload, and a page of it looked up in the policy's place.
@@ -251,5 +251,31 @@ async fn mistakes_are_reached_through_the_clients_who_are_seen() {
     )
     .await;
     assert_reached_by_index(&found, MAX_ROWS);
+    tx.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lease_of_memories_looks_at_none_of_a_crowd_that_nobody_may_embed() {
+    let database = TestDb::new().await;
+    database
+        .superuser()
+        .await
+        .run(
+            "insert into core.users (user_id, kind) select 'client-' || n, 'client' from generate_series(1, 401) as n;
+             insert into core.consents (user_id, purpose) select u.user_id, 'memory' from core.users u;
+             insert into core.memories (id, user_id, memory_type, entry_type, content)
+             select ('00000000-0000-0000-0000-' || lpad((n * 1000 + c)::text, 12, '0'))::uuid, 'client-' || c, 'personal',
+                'nugget', 'memory'
+             from generate_series(1, 50) as n, generate_series(1, 401) as c;
+             update core.consents set revoked_at = clock_timestamp() where user_id <> 'client-401';
+             analyze core.memories, core.embedding_leases, core.consents, core.users",
+        )
+        .await;
+    let tx = database.pools("core").begin_worker().await.unwrap();
+    let types = "varchar, bigint, varchar, float8";
+    let found = scans(&tx, memory_embeddings::LEASE, types, "'text-1536', 20, null, 60").await;
+    let waiting = found.iter().filter(|scan| scan.table == "embedding_leases");
+    let rows: f64 = waiting.map(|scan| scan.rows).sum();
+    assert!((20.0..=MAX_ROWS).contains(&rows), "{found:#?}");
     tx.rollback().await.unwrap();
 }
