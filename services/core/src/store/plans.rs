@@ -261,13 +261,13 @@ async fn a_lease_of_memories_looks_at_none_of_a_crowd_that_nobody_may_embed() {
         .superuser()
         .await
         .run(
-            "insert into core.users (user_id, kind) select 'client-' || n, 'client' from generate_series(1, 401) as n;
+            "insert into core.users (user_id, kind) select 'client-' || n, 'client' from generate_series(1, 800) as n;
              insert into core.consents (user_id, purpose) select u.user_id, 'memory' from core.users u;
              insert into core.memories (id, user_id, memory_type, entry_type, content)
-             select ('00000000-0000-0000-0000-' || lpad((n * 1000 + c)::text, 12, '0'))::uuid, 'client-' || c, 'personal',
+             select ('00000000-0000-0000-0000-' || lpad((c * 1000 + n)::text, 12, '0'))::uuid, 'client-' || c, 'personal',
                 'nugget', 'memory'
-             from generate_series(1, 50) as n, generate_series(1, 401) as c;
-             update core.consents set revoked_at = clock_timestamp() where user_id <> 'client-401';
+             from generate_series(1, 50) as n, generate_series(1, 800) as c;
+             update core.consents set revoked_at = clock_timestamp() where substr(user_id, 8)::int <= 400;
              analyze core.memories, core.embedding_leases, core.consents, core.users",
         )
         .await;
