@@ -52,7 +52,8 @@ pub(crate) struct Leased {
 }
 
 /// Takes memories that hold and wait for an embedding, longest waiting first. Without those of clients whose consent has
-/// just run out, or is being taken back: what has no consent does not wait. `$1` model, `$2` limit, `$3` in whose name,
+/// just run out, or is being taken back: what has no consent does not wait. The array has Postgres look up the few that were
+/// taken: it would else think of them as many, and read all that wait. `$1` model, `$2` limit, `$3` in whose name,
 /// `$4` for how many seconds.
 pub(crate) const LEASE: &str = "
     with taken as (
@@ -70,9 +71,9 @@ pub(crate) const LEASE: &str = "
         for share of c skip locked)
      update core.embedding_leases l
      set leased_by = $3, lease_until = now() + make_interval(secs => $4)
-     from taken t
-     join core.memories m on m.id = t.memory_entry_id
-     where l.memory_entry_id = t.memory_entry_id and l.embedding_model = $1
+     from core.memories m
+     where l.memory_entry_id = any (array(select t.memory_entry_id from taken t)) and l.embedding_model = $1
+       and m.id = l.memory_entry_id
      returning m.id, m.user_id, m.content, l.lease_until";
 
 /// Runs [`LEASE`].
