@@ -16,6 +16,38 @@ async fn answers_events_and_receipts_go_when_their_term_is_over() {
 }
 
 #[tokio::test]
+async fn transcripts_notes_and_events_go_when_their_term_is_over_and_not_before() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    h.run(
+        "insert into core.interaction_sessions (id, session_key, employee_id, client_id)
+         values (gen_random_uuid(), 's', 'staff-counselor', 'client-a');
+         create temp table years as
+         select * from (values ('over', interval '731 days 1 minute'), ('kept', interval '730 days')) as t (name, age);
+         create temp table year as
+         select * from (values ('over', interval '365 days 1 minute'), ('kept', interval '364 days')) as t (name, age);
+         insert into core.transcript_chunks (session_id, chunk_index, content, created_at)
+         select s.id, row_number() over (), y.name, now() - y.age from core.interaction_sessions s, years y;
+         insert into core.coaching_notes (session_id, note, created_at)
+         select s.id, y.name, now() - y.age from core.interaction_sessions s, years y order by y.age desc;
+         insert into core.provider_events (user_id, scope, provider_name, status, created_at)
+         select u.user_id, 'chat', y.name, 'success', now() - y.age
+         from year y, (values ('client-a'), (null)) as u (user_id);
+         insert into core.voice_events (user_id, provider_name, text_hash, status, created_at)
+         select 'client-a', y.name, '', 'success', now() - y.age from year y",
+    )
+    .await;
+    assert_eq!(h.app.round("retention").await.unwrap(), 5);
+    let there = "select count(*) from (
+        select content as name from core.transcript_chunks union all select note from core.coaching_notes
+        union all select provider_name from core.provider_events union all select provider_name from core.voice_events
+    ) as t where t.name";
+    assert_eq!(h.database.count(&format!("{there} = 'over'")).await, 0);
+    assert_eq!(h.database.count(&format!("{there} = 'kept'")).await, 5);
+    assert_eq!(h.app.round("retention").await.unwrap(), 0, "again does nothing");
+}
+
+#[tokio::test]
 async fn disclosures_go_after_three_years_and_not_before() {
     let mut h = Harness::new().await;
     h.client("client-a", &[]).await;
