@@ -279,3 +279,28 @@ async fn a_lease_of_memories_looks_at_none_of_a_crowd_that_nobody_may_embed() {
     assert!((20.0..=MAX_ROWS).contains(&rows), "{found:#?}");
     tx.rollback().await.unwrap();
 }
+
+#[tokio::test]
+async fn messages_whose_term_is_over_are_reached_by_index_past_all_that_are_nobody_s() {
+    let database = TestDb::new().await;
+    database
+        .superuser()
+        .await
+        .run(
+            "insert into core.users (user_id, kind) select 'client-' || n, 'client' from generate_series(1, 100) as n;
+             insert into core.messages (user_id, message_text, timestamp, conversation_type, anonymized_at)
+             select case when n > 20000 then 'client-' || (n % 100 + 1) end, 'text',
+                now() - interval '740 days' + n * interval '1 minute', 'buddy', case when n <= 20000 then now() end
+             from generate_series(1, 40000) as n;
+             analyze core.messages, core.users",
+        )
+        .await;
+    let tx = database.pools("core").begin_worker().await.unwrap();
+    for days in [726, 731] {
+        let found = scans(&tx, messages::LOCK_ENDED, "bigint, int", &format!("20, {days}")).await;
+        let read = found.iter().filter(|scan| scan.table == "messages");
+        let rows: f64 = read.map(|scan| scan.rows).sum();
+        assert!(rows <= MAX_ROWS, "{found:#?}");
+    }
+    tx.rollback().await.unwrap();
+}

@@ -194,6 +194,19 @@ pub(crate) async fn delete(tx: &Tx, place: Place<'_>) -> Result<Option<Vec<i64>>
     row.map(|row| Ok(row.try_get("message_ids")?)).transpose()
 }
 
+/// Deletes those of these threads in which nothing is left and nothing was done for so many days: their titles are words of
+/// the client. The clients are locked.
+pub(crate) async fn delete_left(tx: &Tx, ids: &[Uuid], days: i32) -> Result<(), db::Error> {
+    tx.execute(
+        "delete from core.chat_threads t
+         where t.id = any ($1) and t.updated_at < now() - make_interval(days => $2)
+           and not exists (select from core.messages m where m.thread_pk = t.id)",
+        &[&ids, &days],
+    )
+    .await?;
+    Ok(())
+}
+
 /// Lets short-term memory begin behind the last turn; `false` where the thread is not there.
 pub(crate) async fn forget_window(tx: &Tx, place: Place<'_>) -> Result<bool, db::Error> {
     let moved = tx
