@@ -277,6 +277,18 @@ mod tests {
     }
 
     #[test]
+    fn no_term_is_set_that_is_shorter_than_what_is_counted_by_it() {
+        for (name, least) in [
+            ("RECOVERLY_MESSAGES_DAYS", 60),
+            ("RECOVERLY_TRANSCRIPTS_DAYS", 31),
+            ("RECOVERLY_EVENTS_DAYS", 31),
+        ] {
+            assert!(faults(&[(name, &least.to_string())]).is_empty());
+            assert_eq!(faults(&[(name, &(least - 1).to_string())])[0].0, name);
+        }
+    }
+
+    #[test]
     fn mail_in_clear_and_short_keys_are_refused_without_their_value() {
         for (name, value) in [
             (SMTP_URL, "smtp://user:secret@mail.example"),

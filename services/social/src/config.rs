@@ -95,3 +95,24 @@ impl Config {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_term_is_set_that_is_shorter_than_what_is_counted_by_it() {
+        for (name, least) in [
+            ("RECOVERLY_PREDICTIONS_DAYS", 60),
+            ("RECOVERLY_ACTIONS_DAYS", 31),
+            ("RECOVERLY_ESCALATIONS_DAYS", 365),
+            ("RECOVERLY_DELIVERIES_DAYS", 90),
+        ] {
+            for (days, is_refused) in [(least, false), (least - 1, true)] {
+                let mut env = Env::from_pairs(&[(name, &days.to_string())]);
+                let config = Config::read(&mut env);
+                assert_eq!(env.finish(|| Some(config)).is_err(), is_refused, "{name}");
+            }
+        }
+    }
+}
