@@ -111,6 +111,19 @@ impl Contract for MessageCreated {
     const TYPE: &'static str = "core.message.created";
 }
 
+/// Messages of a client are gone: deleted, or nobody's any more at the end of their term. One event names up to a thousand.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MessageDeleted {
+    /// The client of the conversation.
+    pub user_id: String,
+    /// The messages, whoever wrote them.
+    pub message_ids: Vec<i64>,
+}
+
+impl Contract for MessageDeleted {
+    const TYPE: &'static str = "core.message.deleted";
+}
+
 /// A consent was given or taken back; the routing key says which. To whom it was given stays in core.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ConsentChanged {

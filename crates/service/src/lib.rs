@@ -18,5 +18,6 @@ pub use cli::{NoCommand, Program, main};
 pub use clock::Clock;
 pub use erasure::forget_erased;
 pub use job::{Job, JobError};
+pub use retention::Term;
 pub use running::{Definition, Foundation, Service, StartError, erasure_key};
 pub use settings::{Settings, Variables};

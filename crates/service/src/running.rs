@@ -13,7 +13,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use web::{About, Auditor, CursorKey, ErasureKey, Readiness, Server, ServerHandle, Site, Tokens};
 
 use crate::job::{Job, JobError};
-use crate::{Settings, retention};
+use crate::{Settings, Term, retention};
 
 /// While Postgres is away at start it is asked again after this long.
 const START_RETRY: Duration = Duration::from_millis(200);
@@ -120,6 +120,8 @@ pub struct Definition<S> {
     pub handlers: Box<dyn Fn() -> Handlers + Send + Sync>,
     /// Its periodic work, besides what every service does.
     pub jobs: Vec<Job>,
+    /// What it keeps for a while only, besides what every service does.
+    pub terms: Vec<Term>,
     /// What else the service needs to be ready, or shows there.
     pub readiness: Readiness,
 }
@@ -180,7 +182,7 @@ impl Service {
         let tokens = Tokens::new(foundation.db.clone());
         let mut readiness = with_postgres(definition.readiness, &foundation.db, settings.schema_version_min);
         let mut jobs = definition.jobs;
-        jobs.push(retention::job(&foundation.db));
+        jobs.push(retention::job(&foundation.db, definition.terms));
         let (mut intake, mut outlet) = (Stage::new(), Stage::new());
         if settings.background {
             let consumer = foundation.consumer((definition.handlers)());

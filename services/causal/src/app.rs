@@ -34,6 +34,7 @@ pub fn start(settings: &Settings, metrics: Metrics) -> Result<Service, StartErro
         state: Arc::new(()),
         handlers: Box::new(events::handlers),
         jobs: Vec::new(),
+        terms: Vec::new(),
         readiness: Readiness::new(),
     };
     Service::start(settings, Foundation::new(settings)?, definition, metrics)

@@ -96,6 +96,7 @@ pub fn start(settings: &Settings, config: Config, metrics: Metrics) -> Result<Se
         models: Models::default(),
         touched: Touched::default(),
         task_memories_per_user: config.task_memories_per_user,
+        message_days: config.terms.message_days,
     };
     let state = Arc::new(state);
     let definition = Definition {
@@ -103,6 +104,7 @@ pub fn start(settings: &Settings, config: Config, metrics: Metrics) -> Result<Se
         routes: routes::all,
         handlers: Box::new(events::handlers),
         jobs: jobs(&state),
+        terms: config.terms.terms(),
         state,
         readiness,
     };

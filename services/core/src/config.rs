@@ -1,5 +1,7 @@
 //! What the core service finds in its environment.
 
+mod terms;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -15,6 +17,8 @@ use url::Url;
 use crate::clerk::ClerkSettings;
 use crate::mail::{Mailer, Smtp};
 use crate::short_term::ShortTermConfig;
+
+pub use terms::TermConfig;
 
 /// The names of its variables.
 pub(crate) const VARIABLES: Variables = Variables {
@@ -68,6 +72,8 @@ pub struct Config {
     pub max_export: Duration,
     /// How many task memories of a client are kept.
     pub task_memories_per_user: i64,
+    /// What is kept for how long.
+    pub terms: TermConfig,
 }
 
 impl Config {
@@ -110,6 +116,7 @@ impl Config {
             short_term: short_term?,
             max_export: MAX_EXPORT,
             task_memories_per_user,
+            terms: TermConfig::read(env),
         })
     }
 
@@ -132,6 +139,7 @@ impl Config {
             },
             max_export: MAX_EXPORT,
             task_memories_per_user: DEFAULT_TASK_MEMORIES_PER_USER,
+            terms: TermConfig::default(),
         }
     }
 }
@@ -266,6 +274,18 @@ mod tests {
         assert!(faults(&all).is_empty());
         let names: Vec<&str> = faults(&all[..1]).iter().map(|fault| fault.0).collect();
         assert_eq!(names, [MAIL_FROM, RESET_URL]);
+    }
+
+    #[test]
+    fn no_term_is_set_that_is_shorter_than_what_is_counted_by_it() {
+        for (name, least) in [
+            ("RECOVERLY_MESSAGES_DAYS", 60),
+            ("RECOVERLY_TRANSCRIPTS_DAYS", 31),
+            ("RECOVERLY_EVENTS_DAYS", 31),
+        ] {
+            assert!(faults(&[(name, &least.to_string())]).is_empty());
+            assert_eq!(faults(&[(name, &(least - 1).to_string())])[0].0, name);
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub(crate) mod preferences;
 pub(crate) mod profile;
 pub(crate) mod program;
 pub(crate) mod provider;
+pub(crate) mod redaction;
 pub(crate) mod seal;
 pub(crate) mod sign_in;
 pub(crate) mod thread;

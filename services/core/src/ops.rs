@@ -11,5 +11,6 @@ pub(crate) mod prove_password;
 pub(crate) mod remember;
 pub(crate) mod set_password;
 pub(crate) mod store_messages;
+pub(crate) mod tell_deleted;
 pub(crate) mod update_user;
 pub(crate) mod verify_audit;

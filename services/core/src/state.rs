@@ -48,6 +48,8 @@ pub(crate) struct State {
     pub(crate) touched: Touched,
     /// So many task memories of a client are kept.
     pub(crate) task_memories_per_user: i64,
+    /// So many days after they were written messages are anonymised.
+    pub(crate) message_days: i32,
     /// How long one may take in all.
     pub(crate) max_export: Duration,
     pub(crate) face_searches: web::Pace,

@@ -10,6 +10,7 @@ use telemetry::Metrics;
 use tokio::sync::Semaphore;
 use web::Readiness;
 
+use crate::config::Config;
 use crate::error::Error;
 use crate::gather::{Gather, Gatherers};
 use crate::state::{MAX_BATCHES_AT_WORK, State};
@@ -18,13 +19,15 @@ use crate::{config, events, jobs, routes};
 static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrations/social");
 
 /// What `main` runs.
-pub const PROGRAM: Program<NoCommand> = Program {
+pub const PROGRAM: Program<NoCommand, Config> = Program {
     variables: config::VARIABLES,
     about: "Recoverly social: risk profiles, nudges and escalations from scored messages",
     migrations: &MIGRATIONS,
     openapi: routes::openapi,
-    settings: |_| Some(()),
-    start: |settings, (), metrics| Box::pin(async move { Ok(start(&settings, Clock::database(), metrics)?) }),
+    settings: |env| Some(Config::read(env)),
+    start: |settings, config, metrics| {
+        Box::pin(async move { Ok(start(&settings, &config, Clock::database(), metrics)?) })
+    },
     command: |command, _| match command {},
 };
 
@@ -38,7 +41,12 @@ const LEASES_EVERY: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// When the address is taken or a setting is none.
-pub fn start(settings: &Settings, clock: Clock, metrics: Metrics) -> Result<Service, StartError> {
+pub fn start(
+    settings: &Settings,
+    config: &Config,
+    clock: Clock,
+    metrics: Metrics,
+) -> Result<Service, StartError> {
     let foundation = Foundation::new(settings)?;
     let (gather, gatherers) = Gather::new(foundation.db.clone(), foundation.outbox.clone(), clock.clone());
     start_gatherers(gatherers);
@@ -54,6 +62,7 @@ pub fn start(settings: &Settings, clock: Clock, metrics: Metrics) -> Result<Serv
         about: routes::ABOUT,
         routes: routes::all,
         jobs: jobs(&state),
+        terms: config.terms(),
         handlers: Box::new(move || events::handlers(&for_events)),
         readiness: Readiness::new(),
         state,

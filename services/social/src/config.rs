@@ -1,6 +1,7 @@
-//! Where the social service finds its settings.
+//! What the social service finds in its environment.
 
-use service::Variables;
+use ::config::Env;
+use service::{Term, Variables};
 
 /// The names of its variables.
 pub(crate) const VARIABLES: Variables = Variables {
@@ -10,3 +11,108 @@ pub(crate) const VARIABLES: Variables = Variables {
     listen: "RECOVERLY_SOCIAL_LISTEN",
     port: 8082,
 };
+
+/// No term is longer: ten years.
+const MAX_DAYS: i32 = 3_652;
+
+/// For how many days the social service keeps what.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Predictions, after they were made and their message was written. Profiles count those of 30 days.
+    pub prediction_days: i32,
+    /// Actions and nudges, after they were made. What limits nudges counts those of days.
+    pub action_days: i32,
+    /// Escalations, after they were closed.
+    pub escalation_days: i32,
+    /// Who was told of an escalation, after it was done; while the escalation is open that stays.
+    pub delivery_days: i32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            prediction_days: 365,
+            action_days: 183,
+            escalation_days: 731,
+            delivery_days: 365,
+        }
+    }
+}
+
+impl Config {
+    /// Reads it from the environment.
+    pub(crate) fn read(env: &mut Env) -> Self {
+        let default = Self::default();
+        Self {
+            prediction_days: env.within(
+                "RECOVERLY_PREDICTIONS_DAYS",
+                default.prediction_days,
+                60..=MAX_DAYS,
+                "days for which predictions are kept",
+            ),
+            action_days: env.within(
+                "RECOVERLY_ACTIONS_DAYS",
+                default.action_days,
+                31..=MAX_DAYS,
+                "days for which actions and nudges are kept",
+            ),
+            escalation_days: env.within(
+                "RECOVERLY_ESCALATIONS_DAYS",
+                default.escalation_days,
+                365..=MAX_DAYS,
+                "days for which escalations are kept once they are closed",
+            ),
+            delivery_days: env.within(
+                "RECOVERLY_DELIVERIES_DAYS",
+                default.delivery_days,
+                90..=MAX_DAYS,
+                "days for which it is kept who was told of an escalation that is closed",
+            ),
+        }
+    }
+
+    /// The same as the job takes it.
+    pub(crate) fn terms(&self) -> Vec<Term> {
+        // Whom nobody told would be told again.
+        let is_closed = "exists (select from social.escalations e
+            where e.escalation_id = o.escalation_id and e.resolved_at is not null)";
+        vec![
+            Term::of_oldest(
+                "social.message_predictions",
+                "id",
+                "greatest(o.timestamp, o.message_timestamp)",
+                self.prediction_days,
+            ),
+            Term::of_oldest("social.actions", "action_id", "o.timestamp", self.action_days),
+            Term::of_oldest("social.nudges", "nudge_id", "o.timestamp", self.action_days),
+            Term::since(
+                "social.notification_deliveries",
+                "created_at",
+                is_closed,
+                self.delivery_days,
+            ),
+            Term::since("social.escalations", "resolved_at", "true", self.escalation_days),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_term_is_set_that_is_shorter_than_what_is_counted_by_it() {
+        for (name, least) in [
+            ("RECOVERLY_PREDICTIONS_DAYS", 60),
+            ("RECOVERLY_ACTIONS_DAYS", 31),
+            ("RECOVERLY_ESCALATIONS_DAYS", 365),
+            ("RECOVERLY_DELIVERIES_DAYS", 90),
+        ] {
+            for (days, is_refused) in [(least, false), (least - 1, true)] {
+                let mut env = Env::from_pairs(&[(name, &days.to_string())]);
+                let config = Config::read(&mut env);
+                assert_eq!(env.finish(|| Some(config)).is_err(), is_refused, "{name}");
+            }
+        }
+    }
+}

@@ -8,13 +8,16 @@ use std::sync::Arc;
 
 use crate::state::State;
 use bus::{Handlers, with};
-use common::contracts::{Contract, MessageCreated, ModelPredictionRecorded, UserCreated, UserErased};
+use common::contracts::{
+    Contract, MessageCreated, MessageDeleted, ModelPredictionRecorded, UserCreated, UserErased,
+};
 
 /// Topic → consumer.
 pub(crate) fn handlers(state: &Arc<State>) -> Handlers {
     Handlers::new()
         .on(UserCreated::TYPE, with(Arc::clone(state), users::created))
         .on(MessageCreated::TYPE, with(Arc::clone(state), messages::created))
+        .on(MessageDeleted::TYPE, with(Arc::clone(state), messages::deleted))
         .on(
             ModelPredictionRecorded::TYPE,
             with(Arc::clone(state), model_predictions::recorded),

@@ -16,4 +16,5 @@ mod state;
 mod store;
 
 pub use app::{PROGRAM, start};
+pub use config::Config;
 pub use routes::openapi;

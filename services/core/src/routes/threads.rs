@@ -16,6 +16,7 @@ use web::{
 
 use crate::domain::thread::MAX_TITLE_CHARS;
 use crate::error::Error;
+use crate::ops::tell_deleted::{Deleted, tell_deleted};
 use crate::state::State;
 use crate::store::threads::{self, Thread};
 use crate::store::users;
@@ -244,11 +245,12 @@ pub(crate) async fn delete_thread(
     let tx = state.db.begin(&caller.actor_for(&path.user_id)?).await?;
     let deleted = web::write(tx, &caller, key, async |tx| {
         lock_client(tx, &path).await?;
-        if threads::delete(tx, path.named()).await? {
-            Ok(Answer::no_content())
-        } else {
-            Err(Error::NotFound)
-        }
+        let deleted = Deleted {
+            user_id: path.user_id.to_string(),
+            message_ids: threads::delete(tx, path.named()).await?.ok_or(Error::NotFound)?,
+        };
+        tell_deleted(tx, &state.outbox, &[deleted])?;
+        Ok::<_, Error>(Answer::no_content())
     })
     .await?;
     state.short_term.forget([path.named()]).await;

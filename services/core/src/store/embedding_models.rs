@@ -25,7 +25,7 @@ fn from_row(row: &Row) -> Result<Model, db::Error> {
     })
 }
 
-/// Registers a model; `false` where the name is known. Of a text model embeddings of all memories that hold are wanted.
+/// Registers a model; `false` where the name is known. The database wants its embeddings of what is remembered.
 pub(crate) async fn insert(tx: &Tx, name: &str, dimensions: i32, purpose: &str) -> Result<bool, db::Error> {
     let made = tx
         .execute(
@@ -34,17 +34,5 @@ pub(crate) async fn insert(tx: &Tx, name: &str, dimensions: i32, purpose: &str) 
             &[&name, &dimensions, &purpose],
         )
         .await?;
-    tx.execute(
-        "insert into core.embedding_leases (memory_entry_id, embedding_model)
-         select m.id, n.name
-         from core.embedding_models n
-         cross join core.memories m
-         where n.name = $1 and n.active and n.purpose = 'text' and m.superseded_by is null
-           and not exists (select from core.memory_embeddings e
-                where e.memory_entry_id = m.id and e.embedding_model = n.name)
-         on conflict do nothing",
-        &[&name],
-    )
-    .await?;
     Ok(made > 0)
 }

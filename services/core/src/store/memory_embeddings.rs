@@ -51,35 +51,52 @@ pub(crate) struct Leased {
     pub(crate) lease_until: DateTime<Utc>,
 }
 
-/// Takes memories that hold and wait for an embedding, longest waiting first. Without those of clients whose consent is
-/// over, or is being taken back.
+/// Takes memories that hold and wait for an embedding, longest waiting first. Without those of clients whose consent has
+/// just run out, or is being taken back: what has no consent does not wait. The array has Postgres look up the few that were
+/// taken: it would else think of them as many, and read all that wait. `$1` model, `$2` limit, `$3` in whose name,
+/// `$4` for how many seconds.
+pub(crate) const LEASE: &str = "
+    with taken as (
+        select l.memory_entry_id
+        from core.embedding_leases l
+        join core.embedding_models o on o.name = l.embedding_model and o.active
+        join core.memories m on m.id = l.memory_entry_id and m.superseded_by is null
+            and (m.expires_at is null or m.expires_at > now())
+        join core.consents c on c.user_id = m.user_id and c.purpose = 'memory' and c.recipient = 'programme'
+            and c.revoked_at is null and coalesce(c.expires_at > clock_timestamp(), true)
+        where l.embedding_model = $1 and l.lease_until <= now()
+        order by l.lease_until, l.memory_entry_id
+        limit $2
+        for update of l skip locked
+        for share of c skip locked)
+     update core.embedding_leases l
+     set leased_by = $3, lease_until = now() + make_interval(secs => $4)
+     from core.memories m
+     where l.memory_entry_id = any (array(select t.memory_entry_id from taken t)) and l.embedding_model = $1
+       and m.id = l.memory_entry_id
+     returning m.id, m.user_id, m.content, l.lease_until";
+
+/// Runs [`LEASE`].
 pub(crate) async fn lease(tx: &Tx, lease: Lease<'_>, limit: i64) -> Result<Vec<Leased>, db::Error> {
+    let seconds = f64::from(lease.seconds);
     let rows = tx
-        .query(
-            "with taken as (
-                select l.memory_entry_id
-                from core.embedding_leases l
-                join core.embedding_models o on o.name = l.embedding_model and o.active
-                join core.memories m on m.id = l.memory_entry_id and m.superseded_by is null
-                    and (m.expires_at is null or m.expires_at > now())
-                join core.consents c on c.user_id = m.user_id and c.purpose = 'memory' and c.recipient = 'programme'
-                    and c.revoked_at is null and coalesce(c.expires_at > clock_timestamp(), true)
-                where l.embedding_model = $1 and l.lease_until <= now()
-                order by l.lease_until, l.memory_entry_id
-                limit $2
-                for update of l skip locked
-                for share of c skip locked)
-             update core.embedding_leases l
-             set leased_by = $3, lease_until = now() + make_interval(secs => $4)
-             from taken t
-             join core.memories m on m.id = t.memory_entry_id
-             where l.memory_entry_id = t.memory_entry_id and l.embedding_model = $1
-             returning m.id, m.user_id, m.content, l.lease_until",
-            &[&lease.model, &limit, &lease.leased_by, &f64::from(lease.seconds)],
-        )
+        .query(LEASE, &[&lease.model, &limit, &lease.leased_by, &seconds])
         .await?;
     rows.iter().map(leased).collect()
 }
+
+/// Up to `$1` embeddings are wanted no more whose consent has run out; that of a client who consents again meanwhile
+/// is.
+pub(crate) const FORGET_UNWANTED: &str = "
+    with over as (
+        select o.memory_entry_id, o.embedding_model
+        from core.embedding_leases o
+        where o.wanted_until < 'infinity' and o.wanted_until <= now()
+        order by o.wanted_until
+        limit $1
+        for update skip locked)
+    delete from core.embedding_leases l using over
+    where l.memory_entry_id = over.memory_entry_id and l.embedding_model = over.embedding_model";
 
 fn leased(row: &Row) -> Result<Leased, db::Error> {
     Ok(Leased {

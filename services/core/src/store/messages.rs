@@ -186,3 +186,59 @@ pub(crate) async fn insert(
         })
         .collect()
 }
+
+/// A message whose term is over, with what names its people.
+#[derive(Clone, Debug)]
+pub(crate) struct Ended {
+    pub(crate) message_id: i64,
+    pub(crate) user_id: String,
+    pub(crate) thread: Option<Uuid>,
+    pub(crate) message_text: String,
+    pub(crate) names: Vec<String>,
+}
+
+/// Locks some whose term is over, oldest first, with their clients, as whoever writes or deletes messages locks them: what
+/// somebody works on is left for the next round. `$1` limit, `$2` days.
+pub(crate) const LOCK_ENDED: &str = "
+    select m.message_id, m.user_id, m.thread_pk, m.message_text,
+        array_remove(array[u.user_id, u.username, u.email, u.full_name, u.display_name, u.phone, u.external_id,
+            r.user_id, r.username, r.email, r.full_name, r.display_name, r.phone, r.external_id], null) as names
+    from core.messages m
+    join core.users u on u.user_id = m.user_id
+    left join core.users r on r.user_id = m.recipient_id
+    where m.anonymized_at is null and m.timestamp < now() - make_interval(days => $2)
+    order by m.timestamp
+    limit $1
+    for no key update of u skip locked
+    for update of m skip locked";
+
+/// Runs [`LOCK_ENDED`].
+pub(crate) async fn lock_ended(tx: &Tx, limit: i64, days: i32) -> Result<Vec<Ended>, db::Error> {
+    let rows = tx.query(LOCK_ENDED, &[&limit, &days]).await?;
+    let ended = |row: &Row| {
+        Ok(Ended {
+            message_id: row.try_get("message_id")?,
+            user_id: row.try_get("user_id")?,
+            thread: row.try_get("thread_pk")?,
+            message_text: row.try_get("message_text")?,
+            names: row.try_get("names")?,
+        })
+    };
+    rows.iter().map(ended).collect()
+}
+
+/// Makes messages nobody's that are locked, each with another text: nothing leads to a person any more, also of what models
+/// and reviewers said of them.
+pub(crate) async fn anonymize(tx: &Tx, message_ids: &[i64], texts: &[String]) -> Result<(), db::Error> {
+    let said =
+        "update core.message_ai_metadata a set user_id = null, context_snapshot = null, mistake_note = null
+        where a.message_id = any ($1)";
+    let messages = "update core.messages m
+        set user_id = null, recipient_id = null, thread_pk = null, answers = null, request_id = null, metadata = null,
+            message_text = n.message_text, anonymized_at = now()
+        from unnest($1::int8[], $2::text[]) as n (message_id, message_text)
+        where m.message_id = n.message_id";
+    tx.pipeline(&[(said, &[&message_ids]), (messages, &[&message_ids, &texts])])
+        .await?;
+    Ok(())
+}

@@ -8,7 +8,7 @@ use testkit::plan::{assert_reached_by_index, plant_large_programme, scans};
 
 use super::memory_search::Search;
 use super::messages::{self, Order};
-use super::{ai_metadata, caseload, provider_events, threads, turns, users, voice_events};
+use super::{ai_metadata, caseload, memory_embeddings, provider_events, threads, turns, users, voice_events};
 use crate::domain::embedding::{Model, TEXT};
 
 /// The caseload, and a page of it looked up in the policy's place.
@@ -251,5 +251,56 @@ async fn mistakes_are_reached_through_the_clients_who_are_seen() {
     )
     .await;
     assert_reached_by_index(&found, MAX_ROWS);
+    tx.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lease_of_memories_looks_at_none_of_a_crowd_that_nobody_may_embed() {
+    let database = TestDb::new().await;
+    database
+        .superuser()
+        .await
+        .run(
+            "insert into core.users (user_id, kind) select 'client-' || n, 'client' from generate_series(1, 800) as n;
+             insert into core.consents (user_id, purpose) select u.user_id, 'memory' from core.users u;
+             insert into core.memories (id, user_id, memory_type, entry_type, content)
+             select ('00000000-0000-0000-0000-' || lpad((c * 1000 + n)::text, 12, '0'))::uuid, 'client-' || c, 'personal',
+                'nugget', 'memory'
+             from generate_series(1, 50) as n, generate_series(1, 800) as c;
+             update core.consents set revoked_at = clock_timestamp() where substr(user_id, 8)::int <= 400;
+             analyze core.memories, core.embedding_leases, core.consents, core.users",
+        )
+        .await;
+    let tx = database.pools("core").begin_worker().await.unwrap();
+    let types = "varchar, bigint, varchar, float8";
+    let found = scans(&tx, memory_embeddings::LEASE, types, "'text-1536', 20, null, 60").await;
+    let waiting = found.iter().filter(|scan| scan.table == "embedding_leases");
+    let rows: f64 = waiting.map(|scan| scan.rows).sum();
+    assert!((20.0..=MAX_ROWS).contains(&rows), "{found:#?}");
+    tx.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn messages_whose_term_is_over_are_reached_by_index_past_all_that_are_nobody_s() {
+    let database = TestDb::new().await;
+    database
+        .superuser()
+        .await
+        .run(
+            "insert into core.users (user_id, kind) select 'client-' || n, 'client' from generate_series(1, 100) as n;
+             insert into core.messages (user_id, message_text, timestamp, conversation_type, anonymized_at)
+             select case when n > 20000 then 'client-' || (n % 100 + 1) end, 'text',
+                now() - interval '740 days' + n * interval '1 minute', 'buddy', case when n <= 20000 then now() end
+             from generate_series(1, 40000) as n;
+             analyze core.messages, core.users",
+        )
+        .await;
+    let tx = database.pools("core").begin_worker().await.unwrap();
+    for days in [726, 731] {
+        let found = scans(&tx, messages::LOCK_ENDED, "bigint, int", &format!("20, {days}")).await;
+        let read = found.iter().filter(|scan| scan.table == "messages");
+        let rows: f64 = read.map(|scan| scan.rows).sum();
+        assert!(rows <= MAX_ROWS, "{found:#?}");
+    }
     tx.rollback().await.unwrap();
 }

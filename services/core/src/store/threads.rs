@@ -175,17 +175,36 @@ pub(crate) fn advance(tx: &Tx, id: Uuid, reply_id: i64, title: String) {
     );
 }
 
-/// Deletes a thread with its messages; `false` where it is not there. Its client is locked.
-pub(crate) async fn delete(tx: &Tx, place: Place<'_>) -> Result<bool, db::Error> {
-    let deleted = tx
-        .execute(
-            "delete from core.chat_threads t
-             where t.user_id = $1 and t.role = $2 and t.thread_id = $3
-               and t.user_id <> all (array(select core.crisis_clients()))",
+/// Deletes a thread with its messages; their ids, or `None` where it is not there. Its client is locked, so that nobody
+/// writes another one meanwhile.
+pub(crate) async fn delete(tx: &Tx, place: Place<'_>) -> Result<Option<Vec<i64>>, db::Error> {
+    let row = tx
+        .query_opt(
+            "with deleted as (
+                delete from core.chat_threads t
+                where t.user_id = $1 and t.role = $2 and t.thread_id = $3
+                  and t.user_id <> all (array(select core.crisis_clients()))
+                returning t.id)
+             select array(
+                select m.message_id from core.messages m where m.thread_pk = d.id order by m.message_id) as message_ids
+             from deleted d",
             &[&place.user_id, &place.role, &place.thread_id],
         )
         .await?;
-    Ok(deleted > 0)
+    row.map(|row| Ok(row.try_get("message_ids")?)).transpose()
+}
+
+/// Deletes those of these threads in which nothing is left and nothing was done for so many days: their titles are words of
+/// the client. The clients are locked.
+pub(crate) async fn delete_left(tx: &Tx, ids: &[Uuid], days: i32) -> Result<(), db::Error> {
+    tx.execute(
+        "delete from core.chat_threads t
+         where t.id = any ($1) and t.updated_at < now() - make_interval(days => $2)
+           and not exists (select from core.messages m where m.thread_pk = t.id)",
+        &[&ids, &days],
+    )
+    .await?;
+    Ok(())
 }
 
 /// Lets short-term memory begin behind the last turn; `false` where the thread is not there.

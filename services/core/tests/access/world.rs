@@ -264,7 +264,13 @@ fn start(database: &TestDb) -> HashMap<&'static str, Service> {
         ),
         (
             "social",
-            social_service::start(&settings("social"), Clock::database(), metrics("social")).unwrap(),
+            social_service::start(
+                &settings("social"),
+                &social_service::Config::default(),
+                Clock::database(),
+                metrics("social"),
+            )
+            .unwrap(),
         ),
         (
             "risk",

@@ -534,7 +534,13 @@ async fn writes_that_race_an_erasure_resurrect_nothing() {
         "amqp://127.0.0.1:1/none".into(),
     );
     let metrics = telemetry::Metrics::isolated("social").unwrap();
-    let social = social_service::start(&settings, service::Clock::database(), metrics).unwrap();
+    let social = social_service::start(
+        &settings,
+        &social_service::Config::default(),
+        service::Clock::database(),
+        metrics,
+    )
+    .unwrap();
     for number in 0..ROUNDS {
         let id = format!("round-{number}");
         h.client(&id, &["counselor"]).await;

@@ -300,7 +300,10 @@ async fn what_is_corrected_or_of_whom_the_consent_is_over_gets_no_embedding() {
         assert_eq!(embed(&caller, &first, TINY, &vector).await.code(), 404);
     }
     h.take_back("client-a").await;
-    for caller in [h.call("pipeline"), h.call("client-a"), h.app_for("client-a")] {
+    let pipeline = h.call("pipeline");
+    let refused = embed(&pipeline, &second, TINY, &vector).await;
+    assert_eq!(refused.code(), 404, "its lease went with the consent");
+    for caller in [h.call("client-a"), h.app_for("client-a")] {
         let refused = embed(&caller, &second, TINY, &vector).await;
         assert_eq!((refused.code(), problem(&refused)), (403, "consent-required"));
     }
@@ -348,4 +351,81 @@ async fn of_a_model_that_the_operator_adds_embeddings_of_all_that_holds_are_want
         assert!(h.admin(bad).await.is_err(), "{bad}");
     }
     assert_eq!(h.to_embed("tiny.3", 10).await, ["two"]);
+}
+
+impl Harness {
+    async fn wanted(&self) -> i64 {
+        self.database
+            .count("select count(*) from core.embedding_leases")
+            .await
+    }
+}
+
+#[tokio::test]
+async fn without_a_consent_nothing_waits_for_an_embedding_and_with_the_next_one_all_that_lacks_it_does() {
+    let h = Harness::remembering("client-a").await;
+    h.with_tiny_model().await;
+    let done = h.remember("client-a", &fact("one")).await;
+    embed(&h.call("client-a"), &done, TINY, &json!([1, 2, 3])).await;
+    h.remember("client-a", &fact("two")).await;
+    assert_eq!(h.wanted().await, 3);
+    h.take_back("client-a").await;
+    assert_eq!(h.wanted().await, 0);
+    h.admin("add-embedding-model other --dimensions 3 --purpose text")
+        .await
+        .unwrap();
+    assert_eq!(h.wanted().await, 0, "of nobody who has not consented");
+    let consent = json!({"purpose": "memory"});
+    let granted = h
+        .call("client-a")
+        .post("/v1/users/client-a/consents", &consent)
+        .await;
+    assert_eq!(granted.code(), 201);
+    assert_eq!(h.to_embed(TINY, 10).await, ["two"]);
+    assert_eq!(h.to_embed("other", 10).await, ["one", "two"]);
+    assert_eq!(h.wanted().await, 5);
+}
+
+#[tokio::test]
+async fn what_waits_for_an_embedding_waits_no_longer_than_the_consent_lasts() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &[]).await;
+    let for_an_hour = "insert into core.consents (user_id, purpose, expires_at)
+        values ('client-a', 'memory', clock_timestamp() + interval '1 hour')";
+    h.run(for_an_hour).await;
+    h.remember("client-a", &fact("one")).await;
+    assert_eq!(h.app.round("prune_memories").await.unwrap(), 0);
+    assert_eq!(h.wanted().await, 1);
+    // As if the hour were over.
+    let lapsed = "set session_replication_role = replica;
+        update core.consents set granted_at = now() - interval '2 hours', expires_at = now() - interval '1 hour';
+        update core.embedding_leases set wanted_until = now() - interval '1 hour'";
+    h.run(lapsed).await;
+    assert_eq!(h.to_embed("text-1536", 10).await, Vec::<Value>::new());
+    h.run(for_an_hour).await;
+    assert_eq!(h.app.round("prune_memories").await.unwrap(), 0, "consented again");
+    assert_eq!(h.to_embed("text-1536", 10).await, ["one"]);
+    h.run("update core.embedding_leases set wanted_until = now() - interval '1 second'")
+        .await;
+    assert_eq!(h.app.round("prune_memories").await.unwrap(), 1);
+    assert_eq!(h.wanted().await, 0);
+}
+
+#[tokio::test]
+async fn of_what_races_a_revocation_nothing_waits_for_an_embedding() {
+    let h = Harness::remembering("client-a").await;
+    let (app, path) = (h.app_for("client-a"), "/v1/users/client-a/memories");
+    for n in 0..20 {
+        let body = fact(&format!("fact {n}"));
+        let (stored, ()) = futures::join!(app.post(path, &body), async {
+            h.run("update core.consents set revoked_at = clock_timestamp() where revoked_at is null")
+                .await;
+        });
+        assert!(matches!(stored.code(), 201 | 403), "{}", stored.json);
+        assert_eq!(h.wanted().await, 0);
+        h.run("insert into core.consents (user_id, purpose) values ('client-a', 'memory')")
+            .await;
+        let kept = h.database.count("select count(*) from core.memories").await;
+        assert_eq!(h.wanted().await, kept);
+    }
 }

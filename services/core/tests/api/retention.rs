@@ -16,6 +16,108 @@ async fn answers_events_and_receipts_go_when_their_term_is_over() {
 }
 
 #[tokio::test]
+async fn transcripts_notes_and_events_go_when_their_term_is_over_and_not_before() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    h.run(
+        "insert into core.interaction_sessions (id, session_key, employee_id, client_id)
+         values (gen_random_uuid(), 's', 'staff-counselor', 'client-a');
+         create temp table years as
+         select * from (values ('over', interval '731 days 1 minute'), ('kept', interval '730 days')) as t (name, age);
+         create temp table year as
+         select * from (values ('over', interval '365 days 1 minute'), ('kept', interval '364 days')) as t (name, age);
+         insert into core.transcript_chunks (session_id, chunk_index, content, created_at)
+         select s.id, row_number() over (), y.name, now() - y.age from core.interaction_sessions s, years y;
+         insert into core.coaching_notes (session_id, note, created_at)
+         select s.id, y.name, now() - y.age from core.interaction_sessions s, years y order by y.age desc;
+         insert into core.provider_events (user_id, scope, provider_name, status, created_at)
+         select u.user_id, 'chat', y.name, 'success', now() - y.age
+         from year y, (values ('client-a'), (null)) as u (user_id);
+         insert into core.voice_events (user_id, provider_name, text_hash, status, created_at)
+         select 'client-a', y.name, '', 'success', now() - y.age from year y",
+    )
+    .await;
+    assert_eq!(h.app.round("retention").await.unwrap(), 5);
+    let there = "select count(*) from (
+        select content as name from core.transcript_chunks union all select note from core.coaching_notes
+        union all select provider_name from core.provider_events union all select provider_name from core.voice_events
+    ) as t where t.name";
+    assert_eq!(h.database.count(&format!("{there} = 'over'")).await, 0);
+    assert_eq!(h.database.count(&format!("{there} = 'kept'")).await, 5);
+    assert_eq!(h.app.round("retention").await.unwrap(), 0, "again does nothing");
+}
+
+/// An old and a young message of `client-a`, both in one thread, to `staff-counselor`, with what hangs on them.
+const CONVERSATION: &str = "
+    update core.users set full_name = 'Robin Muster', email = 'robin@mail.example' where user_id = 'client-a';
+    update core.users set display_name = 'Toni Beispiel' where user_id = 'staff-counselor';
+    insert into core.chat_threads (id, user_id, role, thread_id, title, updated_at)
+    select gen_random_uuid(), 'client-a', 'companion', t.name, 'title', now() - t.age
+    from (values ('old', interval '731 days 1 minute'), ('both', interval '730 days')) as t (name, age);
+    insert into core.messages (user_id, recipient_id, message_text, timestamp, conversation_type, thread_pk, request_id, metadata)
+    select 'client-a', 'staff-counselor', 'robin here, robin@mail.example, 0151 2345678. Thanks Toni!', now() - m.age,
+        'assistant', t.id, 'request-1', '{}'
+    from core.chat_threads t
+    join (values ('old', interval '731 days 1 minute'), ('both', interval '731 days 1 minute'),
+        ('both', interval '730 days')) as m (thread, age) on m.thread = t.thread_id;
+    insert into core.message_ai_metadata (message_id, user_id, model_name, context_snapshot, is_mistake, mistake_note)
+    select message_id, 'client-a', 'm1', '{}', 1, 'note' from core.messages";
+
+#[tokio::test]
+async fn after_two_years_a_message_is_nobody_s_and_names_nobody_and_social_hears_of_it() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    h.run(CONVERSATION).await;
+    let young = "select count(*) from core.messages where user_id = 'client-a' and thread_pk is not null
+        and message_text like 'robin here%' and anonymized_at is null";
+    // Whatever keeps the event from being written keeps the messages.
+    h.run("alter table core.outbox add constraint ck_none check (event_type <> 'core.message.deleted')")
+        .await;
+    assert!(h.app.round("end_terms").await.is_err());
+    assert_eq!(h.database.count(young).await, 3);
+    h.run("alter table core.outbox drop constraint ck_none").await;
+    assert_eq!(h.app.round("end_terms").await.unwrap(), 2);
+    assert_eq!(h.database.count(young).await, 1);
+    let ended = "select count(*) from core.messages where anonymized_at is not null
+        and num_nonnulls(user_id, recipient_id, thread_pk, answers, request_id, metadata) = 0
+        and message_text = '* here, *, *. Thanks *!'";
+    assert_eq!(h.database.count(ended).await, 2);
+    let said = "select count(*) from core.message_ai_metadata a join core.messages m using (message_id)
+        where a.model_name = 'm1' and a.is_mistake = 1 and m.anonymized_at is not null
+          and num_nonnulls(a.user_id, a.context_snapshot, a.mistake_note) = 0";
+    assert_eq!(h.database.count(said).await, 2, "what models are judged by stays");
+    let threads = "select count(*) from core.chat_threads where thread_id = 'both'";
+    assert_eq!(h.database.count(threads).await, 1);
+    assert_eq!(
+        h.database.count("select count(*) from core.chat_threads").await,
+        1,
+        "of the other one nothing is left"
+    );
+    let told = h.events("core.message.deleted").await;
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0]["user_id"], "client-a");
+    assert_eq!(told[0]["message_ids"].as_array().unwrap().len(), 2);
+    assert_eq!(h.app.round("end_terms").await.unwrap(), 0, "again does nothing");
+}
+
+#[tokio::test]
+async fn a_message_of_somebody_who_is_worked_on_ends_with_the_next_round() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    h.run(CONVERSATION).await;
+    let tx = h.database.pools("core").begin_worker().await.unwrap();
+    tx.query(
+        "select from core.users where user_id = 'client-a' for no key update",
+        &[],
+    )
+    .await
+    .unwrap();
+    assert_eq!(h.app.round("end_terms").await.unwrap(), 0, "it waits for nobody");
+    tx.rollback().await.unwrap();
+    assert_eq!(h.app.round("end_terms").await.unwrap(), 2);
+}
+
+#[tokio::test]
 async fn disclosures_go_after_three_years_and_not_before() {
     let mut h = Harness::new().await;
     h.client("client-a", &[]).await;

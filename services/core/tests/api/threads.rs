@@ -323,3 +323,43 @@ async fn a_thread_is_read_in_both_directions_page_by_page() {
         );
     }
 }
+
+#[tokio::test]
+async fn others_are_told_of_a_deleted_thread_s_messages_in_its_transaction() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &[]).await;
+    let client = h.call("client-a");
+    client.put(MAIN, &json!({})).await;
+    assert_eq!(client.delete(MAIN).await.code(), 204);
+    assert_eq!(
+        h.events("core.message.deleted").await.len(),
+        0,
+        "nothing was said"
+    );
+    h.messages("client-a", 1).await;
+    client.put(MAIN, &json!({})).await;
+    h.run(
+        "insert into core.messages (user_id, message_text, conversation_type, thread_pk)
+         select t.user_id, 'text', 'assistant', t.id from core.chat_threads t, generate_series(1, 2500)
+         where t.thread_id = 'main'",
+    )
+    .await;
+    let stays = "select min(message_id) from core.messages";
+    let first = h.database.count(stays).await + 1;
+    // Whatever keeps the event from being written keeps the thread.
+    h.run("alter table core.outbox add constraint ck_none check (event_type <> 'core.message.deleted')")
+        .await;
+    assert_eq!(client.delete(MAIN).await.code(), 500);
+    assert_eq!(client.get(MAIN).await.code(), 200);
+    h.run("alter table core.outbox drop constraint ck_none").await;
+    assert_eq!(client.delete(MAIN).await.code(), 204);
+    let told = h.events("core.message.deleted").await;
+    let ids = told
+        .iter()
+        .flat_map(|event| event["message_ids"].as_array().unwrap());
+    let ids: Vec<i64> = ids.map(|id| id.as_i64().unwrap()).collect();
+    assert!(ids.iter().copied().eq(first..first + 2500), "all of them, once");
+    assert_eq!(told.len(), 3, "a thousand each");
+    assert!(told.iter().all(|event| event["user_id"] == "client-a"));
+    assert_eq!(h.database.count("select count(*) from core.messages").await, 1);
+}

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use common::{ConversationType, Probability, SenderRole};
 use db::{Row, ToSql, Tx};
 
-use super::{probability, word};
+use super::{probability, profiles, word};
 use crate::domain::prediction::{NewPrediction, Scores};
 
 /// A stored prediction, as far as a repeat or another model version must know it.
@@ -182,6 +182,20 @@ pub(crate) async fn supersede(tx: &Tx, ids: &[i64]) -> Result<(), db::Error> {
         )
         .await?;
     }
+    Ok(())
+}
+
+/// Deletes what was said of messages of these clients that are gone. The profiles are locked first, as by everybody who
+/// works on a client: what is being stored of these messages is there by then.
+pub(crate) async fn delete(tx: &Tx, user_ids: &[&str], message_ids: &[i64]) -> Result<(), db::Error> {
+    tx.pipeline(&[
+        (profiles::LOCK, &[&user_ids]),
+        (
+            "delete from social.message_predictions p where p.message_id = any ($1) and p.user_id = any ($2)",
+            &[&message_ids, &user_ids],
+        ),
+    ])
+    .await?;
     Ok(())
 }
 

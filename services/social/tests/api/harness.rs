@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use service::{Clock, Service, Settings};
+use social_service::Config;
 use telemetry::Metrics;
 use testkit::{Answer, Client, Principals, TestDb};
 
@@ -44,8 +45,8 @@ impl Harness {
         let principals = Principals::plant(&database).await;
         let clock = Clock::standing_at(noon());
         let settings = Settings::for_testing("social", database.url("social"), amqp_url);
-        let app =
-            social_service::start(&settings, clock.clone(), Metrics::isolated("social").unwrap()).unwrap();
+        let metrics = Metrics::isolated("social").unwrap();
+        let app = social_service::start(&settings, &Config::default(), clock.clone(), metrics).unwrap();
         Self {
             database,
             principals,

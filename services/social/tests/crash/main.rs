@@ -15,6 +15,7 @@ use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde_json::json;
 use service::{Clock, Settings};
+use social_service::Config;
 use telemetry::Metrics;
 use testkit::{Client, Principals, Process, Stack, TestBus, TestDb, eventually, free_port};
 use tokio::sync::watch;
@@ -319,7 +320,7 @@ async fn promises_broken_by_a_full_inbox(relay: fn(Broker, Db, &Outbox) -> Relay
     world.bus.call(Method::PUT, &policy, Some(full)).await;
     let settings = Settings::for_testing("social", world.database.url("social"), world.bus.url());
     let metrics = Metrics::isolated("social").unwrap();
-    let service = social_service::start(&settings, Clock::database(), metrics).unwrap();
+    let service = social_service::start(&settings, &Config::default(), Clock::database(), metrics).unwrap();
     let relay = relay(
         world.broker("social"),
         world.database.pools("social"),

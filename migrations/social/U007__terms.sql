@@ -1,0 +1,1 @@
+drop index social.idx_notification_deliveries_created, social.idx_escalations_resolved;
