@@ -17,7 +17,7 @@ use web::{
 };
 
 use self::body::{CorrectionBody, MemoryBody};
-pub(super) use self::body::{embedding, model};
+pub(super) use self::body::{direction, model};
 use super::preferences::{READ, WRITE};
 use crate::domain::memory::{Correction, ENTRY_TYPES, MEMORY_TYPES, NewMemory};
 use crate::error::Error;
