@@ -349,3 +349,21 @@ async fn of_a_model_that_the_operator_adds_embeddings_of_all_that_holds_are_want
     }
     assert_eq!(h.to_embed("tiny.3", 10).await, ["two"]);
 }
+
+#[tokio::test]
+async fn every_model_gets_an_index_of_its_own_by_the_statement_that_the_operator_is_told() {
+    let h = Harness::new().await;
+    let long = "m".repeat(99);
+    for name in ["a.b", "a-b", "User", &format!("{long}1"), &format!("{long}2")] {
+        let said = h
+            .admin(&format!(
+                "add-embedding-model {name} --dimensions 3 --purpose text"
+            ))
+            .await
+            .unwrap();
+        let (_, statement) = said.split_once("run as the owner:").unwrap();
+        h.run(statement).await;
+    }
+    let made = "select count(*) from pg_indexes where tablename = 'memory_embeddings' and indexdef like '%halfvec(3)%'";
+    assert_eq!(h.database.count(made).await, 5);
+}
