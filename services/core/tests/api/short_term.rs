@@ -10,6 +10,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use testkit::{Answer, Client, Servers, redis_prefix};
 
+use crate::clerk::{deleted, deliver, taking_webhooks};
 use crate::harness::{Harness, column};
 use crate::threads::{MAIN, turn};
 use crate::turns::insist;
@@ -39,15 +40,16 @@ impl World {
     }
 
     async fn with(change: impl FnOnce(ShortTermConfig) -> ShortTermConfig) -> Self {
-        let prefix = redis_prefix();
-        let mut h = Harness::with_config(|config| {
-            let config = with_redis(config, &prefix);
-            Config {
-                short_term: change(config.short_term.clone()),
-                ..config
-            }
+        Self::with_config(|config| Config {
+            short_term: change(config.short_term.clone()),
+            ..config
         })
-        .await;
+        .await
+    }
+
+    async fn with_config(change: impl FnOnce(Config) -> Config) -> Self {
+        let prefix = redis_prefix();
+        let mut h = Harness::with_config(|config| change(with_redis(config, &prefix))).await;
         h.client("client-a", &["counselor"]).await;
         let redis = redis::Client::open(Servers::get().redis_url.expose_secret()).unwrap();
         Self {
@@ -383,6 +385,17 @@ async fn who_leaves_leaves_no_key() {
     let left = w.client().delete("/v1/users/client-a/opt-out").await;
     assert_eq!(left.code(), 200);
     assert_eq!(w.keys().await, [w.key("client-b:companion:main")]);
+}
+
+#[tokio::test]
+async fn whom_clerk_deletes_leaves_no_key() {
+    let mut w = World::with_config(taking_webhooks).await;
+    w.h.run("update core.users set clerk_user_id = 'user_a' where user_id = 'client-a'")
+        .await;
+    w.say(MAIN, 0).await;
+    assert_eq!(w.keys().await, [w.main()]);
+    assert_eq!(deliver(&w.h, &[deleted("msg_1", "user_a")]).await, [204]);
+    assert_eq!(w.keys().await, Vec::<String>::new());
 }
 
 #[tokio::test]
