@@ -235,6 +235,30 @@ async fn a_mix_of_versions_is_refused_with_the_field_named() {
 }
 
 #[tokio::test]
+async fn the_database_takes_no_mix_of_versions_from_its_owner_either() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &[]).await;
+    let id = h.messages("client-a", 1).await[0];
+    for (version, field, value) in [
+        ("null", "confidence", "0.5"),
+        ("'1.0'", "tone", "'casual'"),
+        ("'1.7'", "signal_strength", "0.5"),
+        ("'2.0'", "confidence", "0.5"),
+        ("'2.0'", "needs_knowledge", "1"),
+        ("'2.1'", "confidence", "0.5"),
+    ] {
+        let insert = format!(
+            "insert into core.message_ai_metadata (message_id, user_id, ai_core_version, {field})
+             values ({id}, 'client-a', {version}, {value})"
+        );
+        assert!(
+            h.owner_is_refused(&insert, "ck_message_ai_metadata_mix").await,
+            "{insert}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_turn_that_cannot_be_stored_is_refused_and_leaves_no_thread() {
     let mut h = Harness::new().await;
     h.client("client-a", &[]).await;
