@@ -240,6 +240,18 @@ async fn a_page_of_a_history_touches_what_it_shows_in_both_directions() {
 }
 
 #[tokio::test]
+async fn messages_of_a_request_are_reached_by_index() {
+    let database = TestDb::new().await;
+    plant_conversations(&database).await;
+    let tx = database.pools("core").begin_worker().await.unwrap();
+    // No statement of ours: whoever follows a request from the log or the audit asks so.
+    let asked = "select m.message_id from core.messages m where m.request_id = $1";
+    let found = scans(&tx, asked, "varchar", "'r-1'").await;
+    assert_reached_by_index(&found, MAX_ROWS);
+    tx.rollback().await.unwrap();
+}
+
+#[tokio::test]
 async fn mistakes_are_reached_through_the_clients_who_are_seen() {
     let database = TestDb::new().await;
     plant_conversations(&database).await;

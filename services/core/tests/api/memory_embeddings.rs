@@ -170,6 +170,37 @@ async fn a_memory_comes_with_embeddings_of_several_models_or_is_not_kept_at_all(
 }
 
 #[tokio::test]
+async fn of_one_model_a_memory_has_one_embedding_and_the_database_takes_none_of_another_length() {
+    let h = Harness::remembering("client-a").await;
+    h.with_tiny_model().await;
+    let memory = h.remember("client-a", &fact("one")).await;
+    for vector in [json!([1, 0, 0]), json!([0, 0, -2])] {
+        assert_eq!(
+            embed(&h.call("client-a"), &memory, TINY, &vector).await.code(),
+            204
+        );
+    }
+    let stored = h
+        .database
+        .query("select e.embedding::text as numbers from core.memory_embeddings e")
+        .await;
+    let stored: Vec<String> = stored.iter().map(|row| row.get("numbers")).collect();
+    assert_eq!(stored, ["[0,0,-1]"]);
+    let insert = |dimensions: i32, numbers: &str| {
+        format!(
+            "insert into core.memory_embeddings (memory_entry_id, user_id, embedding_model, embedding_dimensions, embedding)
+             select m.id, m.user_id, '{TINY}', {dimensions}, '{numbers}' from core.memories m"
+        )
+    };
+    for (sql, constraint) in [
+        (insert(3, "[1,0,0]"), "uq_memory_embeddings_model"),
+        (insert(3, "[1,0]"), "ck_memory_embeddings_dimensions"),
+    ] {
+        assert!(h.owner_is_refused(&sql, constraint).await, "{sql}");
+    }
+}
+
+#[tokio::test]
 async fn a_lease_hands_out_what_holds_without_an_embedding_and_under_a_consent() {
     let mut h = Harness::remembering("client-a").await;
     h.with_tiny_model().await;
