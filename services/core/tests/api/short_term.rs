@@ -183,6 +183,17 @@ async fn a_flush_rebuilds_the_window() {
 }
 
 #[tokio::test]
+async fn a_turn_after_a_flush_is_not_taken_for_the_whole_window() {
+    let mut w = World::new().await;
+    w.say(MAIN, 0).await;
+    let key = w.main();
+    let _: i64 = w.redis.del(&key).await.unwrap();
+    w.say(MAIN, 1).await;
+    assert_eq!(w.kept(&key).await, Vec::<usize>::new());
+    assert_eq!(w.window(MAIN).await, [0, 1]);
+}
+
+#[tokio::test]
 async fn a_turn_that_redis_missed_leaves_no_gap() {
     let mut w = World::new().await;
     for number in 0..3 {
