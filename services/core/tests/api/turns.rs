@@ -183,6 +183,20 @@ async fn staff_who_help_in_a_crisis_are_not_told_what_models_said() {
 }
 
 #[tokio::test]
+async fn it_is_the_row_policy_that_keeps_what_models_said_apart() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    let said = with_ai(json!({"tone": "casual"}));
+    assert_eq!(h.call("app").post(TURNS, &said).await.code(), 201);
+    for (staff, count) in [("staff-counselor", 1), ("staff-counselor_other", 0)] {
+        let actor = db::Actor::Staff(staff.to_owned());
+        let sql = "select a.message_id from core.message_ai_metadata a";
+        let rows = h.database.pools("core").read(&actor, sql, &[]).await.unwrap();
+        assert_eq!(rows.len(), count, "{staff}");
+    }
+}
+
+#[tokio::test]
 async fn a_mix_of_versions_is_refused_with_the_field_named() {
     let mut h = Harness::new().await;
     h.client("client-a", &[]).await;
