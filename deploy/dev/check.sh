@@ -56,6 +56,7 @@ main() {
   require_rust
   attempt "Format" cargo fmt --all --check
   attempt "Layers, sizes and house rules" layers
+  attempt "Tests that the page of the seeds names" python3 deploy/dev/check/seeds_page.py
   attempt "Shell scripts" shell_scripts
   attempt "Container file" compose_file
   attempt "Lints" lints

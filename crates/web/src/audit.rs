@@ -26,6 +26,9 @@ const PEOPLE: [&str; 3] = ["user_id", "client_id", "staff_id"];
 /// Path parameters that say something of a person and are nobody's to read here.
 const TELLING: [&str; 2] = ["key", "session_key"];
 
+/// Writes that are looked for by themselves have words of their own, by what they are about.
+const WRITES: [(&str, &str); 2] = [("memories", "memory_write"), ("profile", "user_profile_update")];
+
 /// No object is longer, in bytes.
 const MAX_OBJECT_BYTES: usize = 255;
 
@@ -49,8 +52,8 @@ pub(crate) struct Act {
     pub(crate) object: Option<String>,
     /// The people that the path names.
     pub(crate) people: Vec<String>,
-    /// Whether it only looks.
-    pub(crate) reads: bool,
+    /// `read`, `write` or one of [`WRITES`].
+    pub(crate) event_type: &'static str,
 }
 
 impl Act {
@@ -70,15 +73,24 @@ impl Act {
             }
         }
         let object = object.join("/");
+        let noun = common::noun_of(&pattern);
         Self {
             action: format!("{} {pattern}", request.method()),
-            noun: common::noun_of(&pattern).to_owned(),
             object: (1..=MAX_OBJECT_BYTES).contains(&object.len()).then_some(object),
             people,
-            // A search is posted for what it looks for.
-            reads: request.method() == Method::GET || common::noun_of(&pattern) == "search",
+            event_type: event_type(request.method(), noun),
+            noun: noun.to_owned(),
         }
     }
+}
+
+fn event_type(method: &Method, noun: &str) -> &'static str {
+    // A search is posted for what it looks for.
+    if method == Method::GET || noun == "search" {
+        return "read";
+    }
+    let own = WRITES.iter().find(|(about, _)| *about == noun);
+    own.map_or("write", |(_, word)| word)
 }
 
 /// One row to be, as `core.write_audit` reads it.
@@ -102,7 +114,7 @@ impl Entry {
         let own = (caller.principal.holder == Holder::Client).then(|| caller.principal.id.clone());
         let concerned: BTreeSet<String> = caller.named().cloned().chain(people).chain(own).collect();
         Self {
-            event_type: if act.reads { "read" } else { "write" },
+            event_type: act.event_type,
             actor: caller.principal.id.clone(),
             actor_kind: caller.principal.holder.as_str(),
             people: concerned,

@@ -5,6 +5,7 @@ pub(crate) mod break_glass;
 pub(crate) mod changes;
 pub(crate) mod clerk;
 pub(crate) mod consent;
+pub(crate) mod direction;
 pub(crate) mod disclosure;
 pub(crate) mod embedding;
 pub(crate) mod erasure;

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use db::Tx;
 
 use super::Failure;
-use crate::domain::embedding::{TEXT, is_model_name};
+use crate::domain::embedding::{TEXT, index_name, is_model_name};
 use crate::store::embedding_models;
 
 /// No index of half-precision numbers takes longer embeddings.
@@ -66,10 +66,10 @@ async fn add(tx: &Tx, args: &ModelArgs) -> Result<String, Failure> {
     if *purpose == Purpose::Face {
         return Ok(done);
     }
-    let index = format!("idx_memory_embeddings_{}", name.replace(['.', '-'], "_"));
+    let index = index_name(name);
     Ok(format!(
         "{done}; so that searches need not read all its embeddings, run as the owner:
-create index concurrently \"{index}\" on core.memory_embeddings
+create index concurrently {index} on core.memory_embeddings
     using hnsw ((embedding::public.halfvec({dimensions})) public.halfvec_cosine_ops) with (m = 16, ef_construction = 128)
     where embedding_model = '{name}';"
     ))

@@ -1,4 +1,9 @@
-//! Embeddings: what a model makes of a text, compared by their direction.
+//! The models whose embeddings are taken.
+
+use sha2::{Digest, Sha256};
+
+/// So much of a model's name stands in that of its index, beside what is the same for all and a hash: 63 bytes together.
+const MAX_INDEX_WORDS_CHARS: usize = 32;
 
 /// What an embedding of a text is for, as `core.embedding_models` calls it.
 pub(crate) const TEXT: &str = "text";
@@ -21,81 +26,21 @@ pub(crate) fn is_model_name(name: &str) -> bool {
     (1..=100).contains(&name.len()) && name.bytes().all(allowed)
 }
 
-/// A direction: numbers of length 1 together. So they fit the half-precision numbers of the index, however large or
-/// small they came.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Embedding(Vec<f32>);
-
-impl Embedding {
-    /// `None` where some number is not finite or all are 0: the angle to it would be no number, and it would stand
-    /// somewhere in every search.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "embeddings are kept in single precision"
-    )]
-    pub(crate) fn new(mut numbers: Vec<f32>) -> Option<Self> {
-        let square: f64 = numbers.iter().map(|number| f64::from(*number).powi(2)).sum();
-        let length = square.sqrt();
-        for number in &mut numbers {
-            *number = (f64::from(*number) / length) as f32;
-        }
-        length.is_normal().then_some(Self(numbers))
-    }
-
-    pub(crate) fn as_slice(&self) -> &[f32] {
-        &self.0
-    }
-
-    /// Whether the model may have made it; otherwise what is wrong.
-    pub(crate) fn must_fit(&self, model: &Model) -> Result<(), String> {
-        if self.0.len() == model.dimensions {
-            return Ok(());
-        }
-        Err(format!(
-            "must have the {} numbers of {}, not {}",
-            model.dimensions,
-            model.name,
-            self.0.len()
-        ))
-    }
+/// The name of the index that a model's embeddings are searched by: no other model's, whatever the names have in common,
+/// and no longer than Postgres keeps whole.
+pub(crate) fn index_name(model: &str) -> String {
+    let words: String = model.chars().take(MAX_INDEX_WORDS_CHARS).collect();
+    let hash = hex::encode(
+        Sha256::digest(model.as_bytes())
+            .first_chunk::<4>()
+            .unwrap_or(&[0; 4]),
+    );
+    format!("idx_memory_embeddings_{}_{hash}", words.replace(['.', '-'], "_"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_embedding_is_a_direction_of_length_1() {
-        for scale in [1.0, 1e-37, 1e37] {
-            let made = Embedding::new(vec![3.0 * scale, -4.0 * scale]);
-            assert_eq!(made, Some(Embedding(vec![0.6, -0.8])), "{scale}");
-        }
-        for bad in [
-            vec![],
-            vec![0.0, -0.0],
-            vec![1.0, f32::NAN],
-            vec![f32::INFINITY, 1.0],
-            vec![f32::NEG_INFINITY],
-        ] {
-            assert_eq!(Embedding::new(bad.clone()), None, "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn it_is_as_long_as_its_model_says() {
-        let model = Model {
-            name: "m".to_owned(),
-            dimensions: 2,
-            purpose: TEXT.to_owned(),
-            active: true,
-        };
-        let of_length = |length| Embedding::new(vec![1.0; length]).map(|made| made.must_fit(&model));
-        assert_eq!(of_length(2), Some(Ok(())));
-        for length in [1, 3] {
-            let said = format!("must have the 2 numbers of m, not {length}");
-            assert_eq!(of_length(length), Some(Err(said)));
-        }
-    }
 
     #[test]
     fn a_model_s_name_cannot_end_a_statement() {
@@ -108,5 +53,29 @@ mod tests {
         ] {
             assert_eq!(is_model_name(name), is_one, "{name}");
         }
+    }
+
+    #[test]
+    fn no_two_models_have_one_index() {
+        let long = "m".repeat(99);
+        let models = [
+            "a.b",
+            "a-b",
+            "a_b",
+            "user",
+            &format!("{long}1"),
+            &format!("{long}2"),
+        ];
+        let mut names: Vec<String> = models.iter().map(|model| index_name(model)).collect();
+        assert_eq!(
+            names
+                .first()
+                .map(|name| name.starts_with("idx_memory_embeddings_a_b_")),
+            Some(true)
+        );
+        assert!(names.iter().all(|name| name.len() <= 63), "{names:?}");
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), models.len(), "{names:?}");
     }
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::embedding::Embedding;
+use super::direction::Direction;
 
 /// Kinds of memory. Tasks are pruned.
 pub(crate) const MEMORY_TYPES: &[&str] = &["personal", "project", "task"];
@@ -52,7 +52,7 @@ impl Content {
 #[derive(Clone, Debug)]
 pub(crate) struct NewEmbedding {
     pub(crate) model: String,
-    pub(crate) embedding: Embedding,
+    pub(crate) embedding: Direction,
 }
 
 /// A memory as it comes in.

@@ -84,7 +84,7 @@ pub(crate) async fn must_fit(models: &Models, db: &Db, embeddings: &[NewEmbeddin
             let (field, detail) = match model {
                 _ if is_second => ("model", "is given twice".to_owned()),
                 None => ("model", UNKNOWN_MODEL.to_owned()),
-                Some(model) => ("embedding", new.embedding.must_fit(&model).err()?),
+                Some(model) => ("embedding", new.embedding.must_have(model.dimensions).err()?),
             };
             let pointer = format!("/embeddings/{index}/{field}");
             Some(FieldError { pointer, detail })

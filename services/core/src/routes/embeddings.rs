@@ -11,7 +11,8 @@ use uuid::Uuid;
 use web::{Allowed, Answer, Caller, Fields, Granted, Holder, NOBODY_ELSE, Query, Read, Write, read};
 
 use super::memories;
-use crate::domain::embedding::{Embedding, Model};
+use crate::domain::direction::Direction;
+use crate::domain::embedding::Model;
 use crate::domain::memory::NewEmbedding;
 use crate::error::Error;
 use crate::ops::remember;
@@ -177,12 +178,12 @@ struct Place {
 struct OneEmbeddingBody {
     /// As many numbers as the model has dimensions.
     #[schema(value_type = Vec<f32>)]
-    embedding: Embedding,
+    embedding: Direction,
 }
 
 impl Read for OneEmbeddingBody {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let embedding = fields.required("embedding", memories::embedding);
+        let embedding = fields.required("embedding", memories::direction);
         Some(Self {
             embedding: embedding?,
         })
@@ -209,7 +210,7 @@ pub(crate) async fn put(
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, body, key } = request.allow(&EMBED)?;
     let model = remember::model(&state.models, &state.db, &path.model, "model").await?;
-    let fits = body.embedding.must_fit(&model);
+    let fits = body.embedding.must_have(model.dimensions);
     fits.map_err(|detail| Error::refused("embedding", detail))?;
     let is_pipeline = caller.principal.holder == Holder::Pipeline;
     let tx = if is_pipeline {

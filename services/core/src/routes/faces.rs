@@ -12,7 +12,9 @@ use web::{
     Paging, Problem, Query, Read, Value, Write, read,
 };
 
-use crate::domain::face::{Face, FaceSearch, NewFace, PURPOSES};
+use super::memories;
+use crate::domain::direction::Direction;
+use crate::domain::face::{DIMENSIONS, FaceSearch, NewFace, PURPOSES};
 use crate::error::Error;
 use crate::state::State;
 use crate::store::face_embeddings::{self, Found, Kept, Stored};
@@ -75,12 +77,10 @@ impl Read for NewFace {
     }
 }
 
-fn face(value: &Value) -> Result<Face, Fault> {
-    let Value::Array(numbers) = value else {
-        return Err(format!("must be an array, not {}", value.kind()).into());
-    };
-    let numbers = numbers.iter().map(read::number).collect::<Result<Vec<_>, _>>()?;
-    Ok(Face::new(&numbers)?)
+fn face(value: &Value) -> Result<Direction, Fault> {
+    let face = memories::direction(value)?;
+    face.must_have(DIMENSIONS)?;
+    Ok(face)
 }
 
 /// A face that is kept.

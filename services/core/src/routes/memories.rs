@@ -17,7 +17,7 @@ use web::{
 };
 
 use self::body::{CorrectionBody, MemoryBody};
-pub(super) use self::body::{embedding, model};
+pub(super) use self::body::{direction, model};
 use super::preferences::{READ, WRITE};
 use crate::domain::memory::{Correction, ENTRY_TYPES, MEMORY_TYPES, NewMemory};
 use crate::error::Error;
@@ -237,6 +237,18 @@ struct ListQuery {
     paging: Paging,
 }
 
+impl ListQuery {
+    /// Whether a type, an entry type, a role and a thread are given.
+    fn narrowed(&self) -> [bool; 4] {
+        [
+            self.memory_type.is_some(),
+            self.entry_type.is_some(),
+            self.role.is_some(),
+            self.thread_id.is_some(),
+        ]
+    }
+}
+
 impl ReadQuery for ListQuery {
     fn read(params: &mut Params) -> Option<Self> {
         let memory_type = params.optional("memory_type", read::one_of(MEMORY_TYPES));
@@ -299,7 +311,10 @@ pub(crate) async fn list(
         &(query.paging.limit + 1),
     ];
     let actor = caller.actor_for(&user_id)?;
-    let rows = state.db.read(&actor, &memories::list_sql(), params).await?;
+    let rows = state
+        .db
+        .read(&actor, &memories::list_sql(query.narrowed()), params)
+        .await?;
     let found = memories::listed(&rows)?.ok_or(Error::NotFound)?;
     let items = found.into_iter().map(MemoryView::from).collect();
     let page = Page::cut(items, query.paging.limit, |last: &MemoryView| {

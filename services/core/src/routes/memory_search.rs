@@ -13,7 +13,8 @@ use web::{Caller, Fields, Granted, Holder, Params, Query, Read, ReadQuery, Write
 
 use super::memories::{self, MemoryView, sees_sensitive};
 use super::preferences::READ;
-use crate::domain::embedding::{Embedding, Model};
+use crate::domain::direction::Direction;
+use crate::domain::embedding::Model;
 use crate::domain::memory::MEMORY_TYPES;
 use crate::error::Error;
 use crate::models::DEFAULT_MODEL;
@@ -31,7 +32,7 @@ const DEFAULT_ITEMS: i64 = 10;
 struct SearchBody {
     /// What is meant, by the model.
     #[schema(value_type = Option<Vec<f32>>)]
-    embedding: Option<Embedding>,
+    embedding: Option<Direction>,
     /// Words, as in a web search; with an embedding both rankings are put together.
     #[schema(max_length = 1000, example = "sober -alcohol \"by the river\"")]
     query: Option<String>,
@@ -57,7 +58,7 @@ struct SearchBody {
 
 impl Read for SearchBody {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let embedding = fields.optional("embedding", memories::embedding);
+        let embedding = fields.optional("embedding", memories::direction);
         let query = fields.optional("query", read::text(1..=MAX_QUERY_BYTES));
         let user_id = fields.optional("user_id", read::identifier);
         let role = fields.optional("role", read::identifier);
@@ -240,7 +241,7 @@ async fn model(state: &State, body: &SearchBody) -> Result<Option<Model>, Error>
     };
     let name = name.unwrap_or(DEFAULT_MODEL);
     let model = remember::model(&state.models, &state.db, name, "model").await?;
-    let fits = embedding.must_fit(&model);
+    let fits = embedding.must_have(model.dimensions);
     fits.map_err(|detail| Error::refused("embedding", detail))?;
     Ok(Some(model))
 }

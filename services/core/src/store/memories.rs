@@ -28,8 +28,20 @@ pub(crate) const COLUMNS: &str =
 /// One client's memories, newest first; no row where the client is not seen as one cared for, and one without an id where
 /// there is none. `$1` client, `$2` whether sensitive ones are shown, `$3` and `$4` whether corrected and expired ones are,
 /// `$5` memory type, `$6` entry type, `$7` role and `$8` thread or null, `$9` and `$10` the row to go on behind, `$11`
-/// limit.
-pub(crate) fn list_sql() -> String {
+/// limit. `narrowed` says which of `$5` to `$8` are given: only so the statement goes by an index.
+pub(crate) fn list_sql(narrowed: [bool; 4]) -> String {
+    let filters: String = ["memory_type", "entry_type", "role", "thread_id"]
+        .iter()
+        .zip(narrowed)
+        .zip(5..)
+        .map(|((column, is_given), number)| {
+            if is_given {
+                format!(" and m.{column} = ${number}")
+            } else {
+                format!(" and ${number}::varchar is null")
+            }
+        })
+        .collect();
     format!(
         "with person as (
             select u.user_id as person
@@ -41,9 +53,7 @@ pub(crate) fn list_sql() -> String {
             select {COLUMNS}
             from core.memories m
             where m.user_id = $1 and (not m.is_sensitive or $2) and ($3 or m.superseded_by is null)
-              and ($4 or m.expires_at is null or m.expires_at > now())
-              and ($5::varchar is null or m.memory_type = $5) and ($6::varchar is null or m.entry_type = $6)
-              and ($7::varchar is null or m.role = $7) and ($8::varchar is null or m.thread_id = $8)
+              and ($4 or m.expires_at is null or m.expires_at > now()){filters}
               and (m.created_at, m.id) < ($9, $10)
             order by m.created_at desc, m.id desc
             limit $11) as m on true"

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use db::{Row, Tx, Vector};
 use uuid::Uuid;
 
-use crate::domain::embedding::Embedding;
+use crate::domain::direction::Direction;
 use crate::domain::memory::NewEmbedding;
 
 /// Whose memory embeddings belong to.
@@ -15,7 +15,7 @@ pub(crate) struct Of<'a> {
 }
 
 /// The embedding as Postgres takes it.
-pub(crate) fn vector(embedding: &Embedding) -> Vector {
+pub(crate) fn vector(embedding: &Direction) -> Vector {
     Vector::from(embedding.as_slice().to_vec())
 }
 

@@ -8,7 +8,10 @@ use testkit::plan::{assert_reached_by_index, plant_large_programme, scans};
 
 use super::memory_search::Search;
 use super::messages::{self, Order};
-use super::{ai_metadata, caseload, memory_embeddings, provider_events, threads, turns, users, voice_events};
+use super::{
+    ai_metadata, caseload, interaction_sessions, memories, memory_embeddings, provider_events, threads,
+    turns, users, voice_events,
+};
 use crate::domain::embedding::{Model, TEXT};
 
 /// The caseload, and a page of it looked up in the policy's place.
@@ -237,6 +240,18 @@ async fn a_page_of_a_history_touches_what_it_shows_in_both_directions() {
 }
 
 #[tokio::test]
+async fn messages_of_a_request_are_reached_by_index() {
+    let database = TestDb::new().await;
+    plant_conversations(&database).await;
+    let tx = database.pools("core").begin_worker().await.unwrap();
+    // No statement of ours: whoever follows a request from the log or the audit asks so.
+    let asked = "select m.message_id from core.messages m where m.request_id = $1";
+    let found = scans(&tx, asked, "varchar", "'r-1'").await;
+    assert_reached_by_index(&found, MAX_ROWS);
+    tx.rollback().await.unwrap();
+}
+
+#[tokio::test]
 async fn mistakes_are_reached_through_the_clients_who_are_seen() {
     let database = TestDb::new().await;
     plant_conversations(&database).await;
@@ -302,5 +317,60 @@ async fn messages_whose_term_is_over_are_reached_by_index_past_all_that_are_nobo
         let rows: f64 = read.map(|scan| scan.rows).sum();
         assert!(rows <= MAX_ROWS, "{found:#?}");
     }
+    tx.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_page_of_memories_of_one_type_touches_what_it_shows() {
+    let database = TestDb::new().await;
+    database
+        .superuser()
+        .await
+        .run(
+            "insert into core.users (user_id, kind) select 'client-' || n, 'client' from generate_series(1, 2000) as n;
+             insert into core.memories (id, user_id, memory_type, entry_type, content, created_at)
+             select gen_random_uuid(), 'client-' || (n % 20 + 1),
+                 case when n % 1000 < 20 then 'project' else 'personal' end, 'nugget', 'memory', now() - n * interval '1 minute'
+             from generate_series(1, 60000) as n;
+             analyze core.users, core.memories",
+        )
+        .await;
+    let actor = Actor::Client("client-7".to_owned());
+    let tx = database.pools("core").begin(&actor).await.unwrap();
+    let types =
+        "varchar, boolean, boolean, boolean, varchar, varchar, varchar, varchar, timestamptz, uuid, bigint";
+    let rest = "null, null, null, '2100-01-01', '00000000-0000-0000-0000-000000000000', 51";
+    for (of_type, memory_type) in [(true, "'project'"), (false, "null")] {
+        let values = format!("'client-7', true, false, false, {memory_type}, {rest}");
+        let sql = memories::list_sql([of_type, false, false, false]);
+        let found = scans(&tx, &sql, types, &values).await;
+        assert_reached_by_index(&found, MAX_ROWS);
+        assert!(found.iter().any(|scan| scan.table == "memories"), "{found:?}");
+    }
+    tx.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn sessions_are_reached_from_the_client_or_by_their_key() {
+    let database = TestDb::new().await;
+    database
+        .superuser()
+        .await
+        .run(
+            "insert into core.users (user_id, kind) values ('staff-7', 'staff');
+             insert into core.users (user_id, kind) select 'client-' || n, 'client' from generate_series(1, 2000) as n;
+             insert into core.interaction_sessions (id, session_key, employee_id, client_id)
+             select gen_random_uuid(), 's-' || n, 'staff-7', 'client-' || (n % 100 + 1) from generate_series(1, 20000) as n;
+             analyze core.users, core.interaction_sessions",
+        )
+        .await;
+    let actor = Actor::Client("client-7".to_owned());
+    let tx = database.pools("core").begin(&actor).await.unwrap();
+    let found = scans(&tx, interaction_sessions::FIND, "varchar", "'s-6'").await;
+    assert_reached_by_index(&found, MAX_ROWS);
+    let types = "varchar, timestamptz, uuid, bigint";
+    let values = "'client-7', '2100-01-01', 'ffffffff-ffff-ffff-ffff-ffffffffffff', 51";
+    let found = scans(&tx, interaction_sessions::OF_CLIENT, types, values).await;
+    assert_reached_by_index(&found, MAX_ROWS);
     tx.rollback().await.unwrap();
 }

@@ -4,6 +4,7 @@ use core_service::Config;
 use serde_json::{Value, json};
 
 use crate::harness::{Harness, message};
+use crate::memories::{fact, patch, path_of};
 
 /// A client with some rows about them, all sealed; returns how many rows there are.
 pub(crate) async fn sealed(h: &mut Harness, rows: usize) -> i64 {
@@ -114,6 +115,46 @@ async fn a_write_leaves_its_row_in_its_transaction() {
     assert_eq!(rows[0]["people"], json!(["c1"]));
     let same = "select count(*) from core.audit_events e, core.messages m where e.xmin = m.xmin";
     assert_eq!(h.database.count(same).await, 1);
+}
+
+#[tokio::test]
+async fn writes_of_memories_and_profiles_are_looked_for_by_words_of_their_own() {
+    let h = Harness::remembering("c1").await;
+    let client = h.call("c1");
+    let memories = "/v1/users/c1/memories";
+    let memory = h.remember("c1", &fact("90 days sober")).await;
+    let corrected = patch(&client, &path_of(&memory), &json!({"content": "relapsed in May"})).await;
+    client.get(memories).await;
+    client.delete(&path_of(&corrected)).await;
+    client.post("/v1/users/c2/memories", &fact("not mine")).await;
+    client
+        .put("/v1/users/c1/profile/pet", &json!({"profile_value": "a cat"}))
+        .await;
+    for (word, expected) in [
+        (
+            "memory_write",
+            &[
+                ("POST /v1/users/{user_id}/memories", "deny"),
+                ("DELETE /v1/memories/{memory_id}", "allow"),
+                ("PATCH /v1/memories/{memory_id}", "allow"),
+                ("POST /v1/users/{user_id}/memories", "allow"),
+            ][..],
+        ),
+        (
+            "user_profile_update",
+            &[("PUT /v1/users/{user_id}/profile/{key}", "allow")],
+        ),
+        ("write", &[]),
+    ] {
+        let path = format!("/v1/audit-events?event_type={word}");
+        let items = h.call("auditor").get(&path).await.items();
+        let told = |row: &Value| (row["action"].clone(), row["decision"].clone());
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(action, decision)| (json!(action), json!(decision)))
+            .collect();
+        assert_eq!(items.iter().map(told).collect::<Vec<_>>(), expected, "{word}");
+    }
 }
 
 #[tokio::test]

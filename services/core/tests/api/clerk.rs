@@ -9,16 +9,21 @@ use crate::harness::Harness;
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const OTHER_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
-async fn with_clerk() -> Harness {
+/// The same settings with Clerk's webhooks.
+pub(crate) fn taking_webhooks(config: Config) -> Config {
     let clerk = ClerkSettings {
         webhook_secret: Some(SecretString::from(SECRET)),
         sessions: None,
     };
-    Harness::with_config(|config| Config { clerk, ..config }).await
+    Config { clerk, ..config }
+}
+
+async fn with_clerk() -> Harness {
+    Harness::with_config(taking_webhooks).await
 }
 
 /// Sends webhooks one after the other; the status of each.
-async fn deliver(h: &Harness, deliveries: &[Value]) -> Vec<i64> {
+pub(crate) async fn deliver(h: &Harness, deliveries: &[Value]) -> Vec<i64> {
     let list = Value::from(deliveries).to_string();
     let environment = [("CLERK_SECRET", SECRET), ("DELIVERIES", &list)];
     let printed = h.python("clerk_sender.py", &environment).await;
@@ -41,7 +46,7 @@ fn delivery(webhook: &str, kind: &str, data: &Value) -> Value {
     json!({"id": webhook, "body": {"type": kind, "object": "event", "data": data, "timestamp": 1}})
 }
 
-fn deleted(webhook: &str, id: &str) -> Value {
+pub(crate) fn deleted(webhook: &str, id: &str) -> Value {
     delivery(
         webhook,
         "user.deleted",

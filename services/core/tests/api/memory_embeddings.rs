@@ -170,6 +170,37 @@ async fn a_memory_comes_with_embeddings_of_several_models_or_is_not_kept_at_all(
 }
 
 #[tokio::test]
+async fn of_one_model_a_memory_has_one_embedding_and_the_database_takes_none_of_another_length() {
+    let h = Harness::remembering("client-a").await;
+    h.with_tiny_model().await;
+    let memory = h.remember("client-a", &fact("one")).await;
+    for vector in [json!([1, 0, 0]), json!([0, 0, -2])] {
+        assert_eq!(
+            embed(&h.call("client-a"), &memory, TINY, &vector).await.code(),
+            204
+        );
+    }
+    let stored = h
+        .database
+        .query("select e.embedding::text as numbers from core.memory_embeddings e")
+        .await;
+    let stored: Vec<String> = stored.iter().map(|row| row.get("numbers")).collect();
+    assert_eq!(stored, ["[0,0,-1]"]);
+    let insert = |dimensions: i32, numbers: &str| {
+        format!(
+            "insert into core.memory_embeddings (memory_entry_id, user_id, embedding_model, embedding_dimensions, embedding)
+             select m.id, m.user_id, '{TINY}', {dimensions}, '{numbers}' from core.memories m"
+        )
+    };
+    for (sql, constraint) in [
+        (insert(3, "[1,0,0]"), "uq_memory_embeddings_model"),
+        (insert(3, "[1,0]"), "ck_memory_embeddings_dimensions"),
+    ] {
+        assert!(h.owner_is_refused(&sql, constraint).await, "{sql}");
+    }
+}
+
+#[tokio::test]
 async fn a_lease_hands_out_what_holds_without_an_embedding_and_under_a_consent() {
     let mut h = Harness::remembering("client-a").await;
     h.with_tiny_model().await;
@@ -428,4 +459,22 @@ async fn of_what_races_a_revocation_nothing_waits_for_an_embedding() {
         let kept = h.database.count("select count(*) from core.memories").await;
         assert_eq!(h.wanted().await, kept);
     }
+}
+
+#[tokio::test]
+async fn every_model_gets_an_index_of_its_own_by_the_statement_that_the_operator_is_told() {
+    let h = Harness::new().await;
+    let long = "m".repeat(99);
+    for name in ["a.b", "a-b", "User", &format!("{long}1"), &format!("{long}2")] {
+        let said = h
+            .admin(&format!(
+                "add-embedding-model {name} --dimensions 3 --purpose text"
+            ))
+            .await
+            .unwrap();
+        let (_, statement) = said.split_once("run as the owner:").unwrap();
+        h.run(statement).await;
+    }
+    let made = "select count(*) from pg_indexes where tablename = 'memory_embeddings' and indexdef like '%halfvec(3)%'";
+    assert_eq!(h.database.count(made).await, 5);
 }

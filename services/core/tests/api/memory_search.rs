@@ -301,6 +301,29 @@ async fn staff_find_nothing_sensitive_and_nobody_anything_of_strangers() {
 }
 
 #[tokio::test]
+async fn the_path_of_the_seed_finds_the_same_of_one_customer_and_of_all() {
+    let mut h = Harness::remembering("client-a").await;
+    h.remembered("client-b", &["counselor"]).await;
+    h.with_tiny_model().await;
+    for (user_id, content) in [("client-a", "green tea"), ("client-b", "black tea")] {
+        h.remember(user_id, &embedded(content, [1.0, 0.0, 0.0])).await;
+    }
+    for (query, count) in [("?customer_id=client-b", 1), ("", 2)] {
+        for what in [near([1.0, 0.0, 0.0]), json!({"query": "tea"})] {
+            let counselor = h.call("counselor");
+            let found = counselor.post(&format!("{SEARCH}{query}"), &what).await;
+            let of_the_seed = counselor.post(&format!("/search/memory{query}"), &what).await;
+            assert_eq!(
+                (of_the_seed.code(), of_the_seed.items().len()),
+                (200, count),
+                "{query}"
+            );
+            assert_eq!(of_the_seed.json, found.json);
+        }
+    }
+}
+
+#[tokio::test]
 async fn words_and_meaning_together_rank_what_both_find_first() {
     let h = Harness::remembering("client-a").await;
     h.with_tiny_model().await;

@@ -4,6 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{Harness, message, pointers};
+use crate::memories::{fact, path_of};
 
 #[tokio::test]
 async fn a_message_that_cannot_be_is_refused_by_name_and_changes_nothing() {
@@ -162,4 +163,349 @@ async fn every_path_describes_its_parameters() {
             assert_eq!(named, in_path, "{method} {path}");
         }
     }
+}
+
+/// A body that keeps or asks for something: who sends it where, and itself with a `%` in place of what is tried.
+struct Place {
+    caller: &'static str,
+    method: Method,
+    path: String,
+    body: String,
+}
+
+impl Place {
+    fn new(caller: &'static str, method: Method, path: &str, body: &str) -> Self {
+        Self {
+            caller,
+            method,
+            path: path.to_owned(),
+            body: body.to_owned(),
+        }
+    }
+
+    /// Sends the body with this value.
+    async fn send(&self, h: &Harness, value: &[u8]) -> testkit::Answer {
+        let (before, after) = self.body.split_once('%').unwrap();
+        let body = [before.as_bytes(), value, after.as_bytes()].concat();
+        self.send_as(h, body).await
+    }
+
+    async fn send_as(&self, h: &Harness, body: Vec<u8>) -> testkit::Answer {
+        let caller = h.call(self.caller);
+        caller.send(self.method.clone(), &self.path, Some(body)).await
+    }
+}
+
+/// A client who consented to all of it, with a memory, a session and a thread; the path of the memory.
+async fn remembering_all(h: &mut Harness, user_id: &str) -> String {
+    h.remembered(user_id, &["counselor"]).await;
+    h.run(&format!(
+        "insert into core.consents (user_id, purpose) values ('{user_id}', 'biometrics')"
+    ))
+    .await;
+    let memory = h.remember(user_id, &fact("one")).await;
+    let session = json!({"employee_id": "staff-counselor", "client_id": user_id});
+    let begun = h
+        .call("counselor")
+        .put(&format!("/v1/interactions/{user_id}"), &session)
+        .await;
+    let thread = format!("/v1/threads/{user_id}/companion/main");
+    let made = h.app_for(user_id).put(&thread, &json!({"title": "Sleep"})).await;
+    assert_eq!((begun.code(), made.code()), (201, 201));
+    path_of(&memory)
+}
+
+/// What is kept of everybody.
+async fn kept(h: &Harness) -> Vec<i64> {
+    let mut counts = Vec::new();
+    for table in [
+        "memories",
+        "memory_embeddings",
+        "memory_collections",
+        "face_embeddings",
+        "transcript_chunks",
+        "coaching_notes",
+        "chat_threads",
+        "messages",
+    ] {
+        let sql = format!("select count(*) from core.{table}");
+        counts.push(h.database.count(&sql).await);
+    }
+    counts
+}
+
+/// Where long text is kept.
+fn of_long_text(memory: &str) -> [Place; 6] {
+    let post = Method::POST;
+    let fact = r#"{"memory_type":"personal","entry_type":"nugget","content":%}"#;
+    [
+        Place::new("client-a", post.clone(), "/v1/users/client-a/memories", fact),
+        Place::new("client-a", Method::PATCH, memory, r#"{"content":%}"#),
+        Place::new(
+            "client-a",
+            post.clone(),
+            "/v1/threads/client-a/companion/main/turns",
+            r#"{"user_message":"said","assistant_reply":%}"#,
+        ),
+        Place::new(
+            "counselor",
+            post.clone(),
+            "/v1/interactions/client-a/transcript",
+            r#"{"chunk_index":0,"content":%}"#,
+        ),
+        Place::new(
+            "counselor",
+            post.clone(),
+            "/v1/interactions/client-a/transcript:batch",
+            r#"{"items":[{"chunk_index":0,"content":"good"},{"chunk_index":1,"content":%}]}"#,
+        ),
+        Place::new(
+            "counselor",
+            post.clone(),
+            "/v1/interactions/client-a/coaching-notes",
+            r#"{"note":%}"#,
+        ),
+    ]
+}
+
+/// Where a line is kept or looked for.
+fn of_short_text() -> [Place; 3] {
+    let (post, put) = (Method::POST, Method::PUT);
+    [
+        Place::new(
+            "client-a",
+            post.clone(),
+            "/v1/users/client-a/collections",
+            r#"{"collection_type":"goal","name":%}"#,
+        ),
+        Place::new(
+            "client-a",
+            put,
+            "/v1/threads/client-a/companion/main",
+            r#"{"title":%}"#,
+        ),
+        Place::new("client-a", post, "/v1/search/memory", r#"{"query":%}"#),
+    ]
+}
+
+#[tokio::test]
+async fn text_that_cannot_be_is_refused_wherever_it_is_kept_or_looked_for() {
+    let mut h = Harness::new().await;
+    let memory = remembering_all(&mut h, "client-a").await;
+    let (long, short) = (of_long_text(&memory), of_short_text());
+    let before = kept(&h).await;
+    let too_long = format!("\"{}\"", "x".repeat(65_537)).into_bytes();
+    for place in &long {
+        assert_eq!(place.send(&h, &too_long).await.code(), 413, "{}", place.path);
+    }
+    // The smallest of these bodies takes 8 KiB.
+    let deep = format!("{}{}", "[".repeat(2_000), "]".repeat(2_000));
+    for place in long.iter().chain(&short) {
+        for (value, code) in [
+            (&b"\"\""[..], 422),
+            (b"\"a\\u0000b\"", 422),
+            (b"7", 422),
+            (b"null", 422),
+            (b"\"\\ud800\"", 400),
+            (b"\"\xff\xfe\"", 400),
+            (deep.as_bytes(), 400),
+            (b"\"open", 400),
+        ] {
+            let refused = place.send(&h, value).await;
+            let shown = String::from_utf8_lossy(&value[..value.len().min(20)]);
+            // A title may be left out, and null leaves it out.
+            let is_absent = value == b"null" && place.body.contains("title");
+            assert!(
+                refused.code() == code || is_absent,
+                "{} {shown}: {}",
+                place.path,
+                refused.json
+            );
+        }
+        let good = place.body.replace('%', "\"text\"");
+        let first = good.split(':').next().unwrap();
+        for (body, code) in [
+            (good.replacen('{', "{\"status\":\"x\",", 1), 422),
+            (good.replacen('{', &format!("{first}:1,"), 1), 400),
+        ] {
+            let refused = place.send_as(&h, body.clone().into_bytes()).await;
+            assert_eq!(refused.code(), code, "{} {body}", place.path);
+        }
+        let plain = h.call(place.caller).with_header("content-type", "text/plain");
+        let refused = plain
+            .send(place.method.clone(), &place.path, Some(good.into_bytes()))
+            .await;
+        assert_eq!(refused.code(), 415, "{}", place.path);
+    }
+    assert_eq!(kept(&h).await, before);
+}
+
+/// An array of numbers as JSON, the last of them this.
+fn ending_with(last: &str, length: usize) -> String {
+    format!("[{}{last}]", "1,".repeat(length - 1))
+}
+
+#[tokio::test]
+async fn a_vector_that_cannot_be_is_refused_wherever_it_is_kept_or_looked_for() {
+    let mut h = Harness::new().await;
+    let memory = remembering_all(&mut h, "client-a").await;
+    let post = Method::POST;
+    let with_memory = r#"{"memory_type":"personal","entry_type":"nugget","content":"two",
+        "embeddings":[{"model":"text-1536","embedding":%}]}"#;
+    let corrected = r#"{"content":"two","embeddings":[{"model":"text-1536","embedding":%}]}"#;
+    let face = r#"{"model_name":"face-512","idempotency_hash":"one","embedding":%}"#;
+    let of_text = [
+        Place::new(
+            "client-a",
+            Method::PUT,
+            &format!("{memory}/embeddings/text-1536"),
+            r#"{"embedding":%}"#,
+        ),
+        Place::new(
+            "client-a",
+            post.clone(),
+            "/v1/users/client-a/memories",
+            with_memory,
+        ),
+        Place::new("client-a", Method::PATCH, &memory, corrected),
+        Place::new(
+            "counselor",
+            post.clone(),
+            "/v1/search/memory",
+            r#"{"embedding":%}"#,
+        ),
+        Place::new("counselor", post.clone(), "/search/memory", r#"{"embedding":%}"#),
+    ];
+    let looked_for = r#"{"purpose":"arrival","embedding":%}"#;
+    let of_faces = [
+        Place::new(
+            "counselor",
+            post.clone(),
+            "/v1/users/client-a/face-embeddings",
+            face,
+        ),
+        Place::new("counselor", post.clone(), "/v1/search/face", looked_for),
+        Place::new("counselor", post, "/search/face", looked_for),
+    ];
+    let before = kept(&h).await;
+    let all = of_text.iter().map(|place| (place, 1_536));
+    for (place, length) in all.chain(of_faces.iter().map(|place| (place, 512))) {
+        let mut bad = vec!["[]".to_owned(), format!("[{}0]", "0,".repeat(length - 1))];
+        bad.extend([length - 1, length + 1].map(|length| ending_with("1", length)));
+        let values = ["NaN", "-Infinity", "1e999", "1e300", "null", "\"1\"", "[1]"];
+        bad.extend(values.map(|last| ending_with(last, length)));
+        for vector in bad {
+            let refused = place.send(&h, vector.as_bytes()).await;
+            let (end, pointers) = (&vector[vector.len().saturating_sub(12)..], pointers(&refused));
+            assert_eq!(refused.code(), 422, "{} {end}", place.path);
+            let at = if place.body.contains("embeddings") {
+                "/embeddings/0/embedding"
+            } else {
+                "/embedding"
+            };
+            let is_named = pointers.len() == 1 && pointers[0].starts_with(at);
+            assert!(is_named, "{} {end}: {pointers:?}", place.path);
+        }
+    }
+    assert_eq!(kept(&h).await, before);
+}
+
+#[tokio::test]
+async fn of_who_was_erased_nothing_is_remembered_shown_or_looked_for() {
+    let mut h = Harness::new().await;
+    remembering_all(&mut h, "client-a").await;
+    let left = h.app_for("client-a").delete("/v1/users/client-a/opt-out").await;
+    assert_eq!(left.code(), 200);
+    let vector = ending_with("1", 512);
+    let face = format!(r#"{{"model_name":"face-512","idempotency_hash":"one","embedding":{vector}}}"#);
+    let turn = json!({"user_message": "said", "assistant_reply": "replied"}).to_string();
+    let goal = json!({"collection_type": "goal", "name": "a flat"}).to_string();
+    let (get, post, put) = (Method::GET, Method::POST, Method::PUT);
+    for (method, path, body) in [
+        (&get, "/v1/users/client-a/memories", None),
+        (
+            &post,
+            "/v1/users/client-a/memories",
+            Some(fact("two").to_string()),
+        ),
+        (&get, "/v1/users/client-a/collections", None),
+        (&post, "/v1/users/client-a/collections", Some(goal)),
+        (&get, "/v1/users/client-a/face-embeddings", None),
+        (&post, "/v1/users/client-a/face-embeddings", Some(face)),
+        (&get, "/v1/users/client-a/threads", None),
+        (&get, "/v1/threads/client-a/companion/main", None),
+        (&put, "/v1/threads/client-a/companion/main", Some("{}".to_owned())),
+        (&post, "/v1/threads/client-a/companion/main/turns", Some(turn)),
+        (&get, "/v1/threads/client-a/companion/main/short-term", None),
+        (&get, "/v1/users/client-a/interactions", None),
+        (&get, "/v1/users/client-a/context", None),
+        (
+            &post,
+            "/v1/search/memory",
+            Some(json!({"query": "tea", "user_id": "client-a"}).to_string()),
+        ),
+    ] {
+        let body = body.map(String::into_bytes);
+        let app = h
+            .app_for("client-a")
+            .send(method.clone(), path, body.clone())
+            .await;
+        assert_eq!(app.code(), 410, "{method} {path} {}", app.json);
+        let counselor = h.call("counselor").send(method.clone(), path, body).await;
+        assert!(
+            matches!(counselor.code(), 403 | 404),
+            "{method} {path} {}",
+            counselor.json
+        );
+        let own = h.call("client-a").send(method.clone(), path, None).await;
+        assert_eq!(own.code(), 401, "{method} {path}");
+    }
+    let people = "select count(*) from core.memories m full join core.chat_threads t on t.id = m.id";
+    assert_eq!(h.database.count(people).await, 0);
+}
+
+#[tokio::test]
+async fn what_is_remembered_while_somebody_leaves_goes_with_them() {
+    const ROUNDS: usize = 10;
+    let mut h = Harness::new().await;
+    let vector: Value = serde_json::from_str(&ending_with("1", 512)).unwrap();
+    let face = json!({"model_name": "face-512", "idempotency_hash": "one", "embedding": vector});
+    let long: Value = serde_json::from_str(&ending_with("1", 1_536)).unwrap();
+    for number in 0..ROUNDS {
+        let id = format!("round-{number}");
+        let memory = remembering_all(&mut h, &id).await;
+        let (app, counselor) = (h.app_for(&id), h.call("counselor"));
+        let of = |noun: &str| format!("/v1/users/{id}/{noun}");
+        let said = json!({"user_message": "said", "assistant_reply": "replied"});
+        let (facts, chunk) = (fact("two"), json!({"chunk_index": 0, "content": "said"}));
+        let embedding = json!({"embedding": long});
+        let paths = [
+            of("memories"),
+            format!("{memory}/embeddings/text-1536"),
+            of("face-embeddings"),
+            format!("/v1/threads/{id}/companion/main/turns"),
+            format!("/v1/interactions/{id}/transcript"),
+            of("opt-out"),
+        ];
+        let answers = futures::join!(
+            app.post(&paths[0], &facts),
+            app.put(&paths[1], &embedding),
+            app.post(&paths[2], &face),
+            app.post(&paths[3], &said),
+            counselor.post(&paths[4], &chunk),
+            app.delete(&paths[5]),
+        );
+        let written = [&answers.0, &answers.1, &answers.2, &answers.3, &answers.4];
+        for answer in written {
+            // Who meets the erasure in the middle is asked to come again.
+            let known = [200, 201, 204, 403, 404, 410, 503].contains(&answer.code());
+            assert!(known, "round {number}: {}", answer.json);
+        }
+        assert_eq!(answers.5.code(), 200, "{}", answers.5.json);
+    }
+    let farewells = format!("core.outbox {ROUNDS}");
+    assert_eq!(h.traces_in_short("round-").await, [farewells]);
+    let vectors =
+        "select (select count(*) from core.memory_embeddings) + (select count(*) from core.face_embeddings)";
+    assert_eq!(h.database.count(vectors).await, 0);
 }

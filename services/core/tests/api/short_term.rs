@@ -10,6 +10,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use testkit::{Answer, Client, Servers, redis_prefix};
 
+use crate::clerk::{deleted, deliver, taking_webhooks};
 use crate::harness::{Harness, column};
 use crate::threads::{MAIN, turn};
 use crate::turns::insist;
@@ -39,15 +40,16 @@ impl World {
     }
 
     async fn with(change: impl FnOnce(ShortTermConfig) -> ShortTermConfig) -> Self {
-        let prefix = redis_prefix();
-        let mut h = Harness::with_config(|config| {
-            let config = with_redis(config, &prefix);
-            Config {
-                short_term: change(config.short_term.clone()),
-                ..config
-            }
+        Self::with_config(|config| Config {
+            short_term: change(config.short_term.clone()),
+            ..config
         })
-        .await;
+        .await
+    }
+
+    async fn with_config(change: impl FnOnce(Config) -> Config) -> Self {
+        let prefix = redis_prefix();
+        let mut h = Harness::with_config(|config| change(with_redis(config, &prefix))).await;
         h.client("client-a", &["counselor"]).await;
         let redis = redis::Client::open(Servers::get().redis_url.expose_secret()).unwrap();
         Self {
@@ -178,6 +180,17 @@ async fn a_flush_rebuilds_the_window() {
     assert_eq!(w.kept(&key).await, last);
     let ttl: i64 = w.redis.ttl(&key).await.unwrap();
     assert!(ttl > 1_790, "{ttl}");
+}
+
+#[tokio::test]
+async fn a_turn_after_a_flush_is_not_taken_for_the_whole_window() {
+    let mut w = World::new().await;
+    w.say(MAIN, 0).await;
+    let key = w.main();
+    let _: i64 = w.redis.del(&key).await.unwrap();
+    w.say(MAIN, 1).await;
+    assert_eq!(w.kept(&key).await, Vec::<usize>::new());
+    assert_eq!(w.window(MAIN).await, [0, 1]);
 }
 
 #[tokio::test]
@@ -383,6 +396,17 @@ async fn who_leaves_leaves_no_key() {
     let left = w.client().delete("/v1/users/client-a/opt-out").await;
     assert_eq!(left.code(), 200);
     assert_eq!(w.keys().await, [w.key("client-b:companion:main")]);
+}
+
+#[tokio::test]
+async fn whom_clerk_deletes_leaves_no_key() {
+    let mut w = World::with_config(taking_webhooks).await;
+    w.h.run("update core.users set clerk_user_id = 'user_a' where user_id = 'client-a'")
+        .await;
+    w.say(MAIN, 0).await;
+    assert_eq!(w.keys().await, [w.main()]);
+    assert_eq!(deliver(&w.h, &[deleted("msg_1", "user_a")]).await, [204]);
+    assert_eq!(w.keys().await, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Threads of a client with a companion.
 
+use futures::future::join_all;
 use serde_json::{Value, json};
 
 use crate::harness::{Harness, column, message, pointers};
@@ -56,6 +57,24 @@ async fn the_same_name_in_another_role_or_of_another_client_is_another_thread() 
             .await;
         assert_eq!((made.code(), made.at("/title")), (201, &json!(place)));
     }
+}
+
+#[tokio::test]
+async fn of_many_who_make_a_thread_at_once_one_does() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &[]).await;
+    let client = h.call("client-a");
+    let body = json!({"title": "Sleep"});
+    let made = join_all((0..20).map(|_| client.put(MAIN, &body))).await;
+    let mut codes: Vec<u16> = made.iter().map(testkit::Answer::code).collect();
+    codes.sort_unstable();
+    assert_eq!(codes, [vec![200; 19], vec![201]].concat());
+    let second = "insert into core.chat_threads (id, user_id, role, thread_id, title)
+        values (gen_random_uuid(), 'client-a', 'companion', 'main', '')";
+    assert!(
+        h.owner_is_refused(second, "uq_chat_threads_user_role_thread")
+            .await
+    );
 }
 
 #[tokio::test]

@@ -183,6 +183,20 @@ async fn staff_who_help_in_a_crisis_are_not_told_what_models_said() {
 }
 
 #[tokio::test]
+async fn it_is_the_row_policy_that_keeps_what_models_said_apart() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    let said = with_ai(json!({"tone": "casual"}));
+    assert_eq!(h.call("app").post(TURNS, &said).await.code(), 201);
+    for (staff, count) in [("staff-counselor", 1), ("staff-counselor_other", 0)] {
+        let actor = db::Actor::Staff(staff.to_owned());
+        let sql = "select a.message_id from core.message_ai_metadata a";
+        let rows = h.database.pools("core").read(&actor, sql, &[]).await.unwrap();
+        assert_eq!(rows.len(), count, "{staff}");
+    }
+}
+
+#[tokio::test]
 async fn a_mix_of_versions_is_refused_with_the_field_named() {
     let mut h = Harness::new().await;
     h.client("client-a", &[]).await;
@@ -232,6 +246,30 @@ async fn a_mix_of_versions_is_refused_with_the_field_named() {
         h.database.count("select count(*) from core.chat_threads").await,
         0
     );
+}
+
+#[tokio::test]
+async fn the_database_takes_no_mix_of_versions_from_its_owner_either() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &[]).await;
+    let id = h.messages("client-a", 1).await[0];
+    for (version, field, value) in [
+        ("null", "confidence", "0.5"),
+        ("'1.0'", "tone", "'casual'"),
+        ("'1.7'", "signal_strength", "0.5"),
+        ("'2.0'", "confidence", "0.5"),
+        ("'2.0'", "needs_knowledge", "1"),
+        ("'2.1'", "confidence", "0.5"),
+    ] {
+        let insert = format!(
+            "insert into core.message_ai_metadata (message_id, user_id, ai_core_version, {field})
+             values ({id}, 'client-a', {version}, {value})"
+        );
+        assert!(
+            h.owner_is_refused(&insert, "ck_message_ai_metadata_mix").await,
+            "{insert}"
+        );
+    }
 }
 
 #[tokio::test]

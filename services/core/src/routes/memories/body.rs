@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use utoipa::ToSchema;
 use web::{Fault, Fields, Read, Value, read};
 
-use crate::domain::embedding::Embedding;
+use crate::domain::direction::Direction;
 use crate::domain::memory::{Content, Correction, ENTRY_TYPES, MEMORY_TYPES, NewEmbedding, NewMemory};
 
 const MAX_CONTENT_BYTES: usize = 65_536;
@@ -103,7 +103,7 @@ struct EmbeddingBody {
 impl Read for NewEmbedding {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let model = fields.required("model", model);
-        let embedding = fields.required("embedding", embedding);
+        let embedding = fields.required("embedding", direction);
         Some(Self {
             model: model?,
             embedding: embedding?,
@@ -231,17 +231,14 @@ pub(in crate::routes) fn model(value: &Value) -> Result<String, Fault> {
 }
 
 /// An embedding of any length: how long it must be, its model says.
-pub(in crate::routes) fn embedding(value: &Value) -> Result<Embedding, Fault> {
+pub(in crate::routes) fn direction(value: &Value) -> Result<Direction, Fault> {
     let Value::Array(values) = value else {
         return Err(Fault::new(format!("must be an array, not {}", value.kind())));
     };
     if values.len() > MAX_DIMENSIONS {
         return Err(Fault::new(format!("must have at most {MAX_DIMENSIONS} numbers")));
     }
-    let numbers = values
-        .iter()
-        .map(|value| Ok(read::number(value)? as f32))
-        .collect::<Result<Vec<f32>, Fault>>();
+    let numbers = values.iter().map(read::number).collect::<Result<Vec<_>, _>>();
     let numbers = numbers.map_err(|_| Fault::new("must hold numbers only"))?;
-    Embedding::new(numbers).ok_or_else(|| "must hold finite numbers that are not all 0".into())
+    Ok(Direction::new(&numbers)?)
 }
