@@ -118,4 +118,28 @@ mod tests {
         let nobody = place.verify(&password, None).await.expect("a verdict");
         assert_eq!(nobody, Verdict::Wrong);
     }
+
+    fn resident_mib() -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        kib.and_then(|kib| kib.parse::<u64>().ok()).expect("a number") / 1024
+    }
+
+    #[tokio::test]
+    async fn a_burst_of_hashes_leaves_no_memory_behind() {
+        let hasher = Hasher::new();
+        let before = resident_mib();
+        for _ in 0..4 {
+            let burst = (0..MAX_AT_WORK).map(|_| async {
+                let place = hasher.place().expect("a place");
+                place.hash(&SecretString::from("a pin by the sea")).await
+            });
+            for hashed in futures::future::join_all(burst).await {
+                hashed.expect("a hash");
+            }
+        }
+        let after = resident_mib();
+        assert!(after < before + 30, "{before} MiB before, {after} MiB after");
+    }
 }
