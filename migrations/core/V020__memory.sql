@@ -87,7 +87,6 @@ create index idx_memories_user_created on core.memories (user_id, created_at des
 create index idx_memories_tasks on core.memories (user_id) where memory_type = 'task' and superseded_by is null;
 create index idx_memories_superseded_by on core.memories (superseded_by, user_id) where superseded_by is not null;
 create index idx_memories_expires on core.memories (expires_at) where expires_at is not null;
-create index idx_memories_words on core.memories using gin (content_words);
 
 create table core.memory_embeddings (
     id bigint generated always as identity,
