@@ -97,9 +97,8 @@ pub(crate) async fn change(
     drop(place);
     let tx = state.db.begin_worker().await?;
     web::write(tx, &caller, None, async |tx| {
-        tx.query(credentials::HOLD, &[&user_id]).await?;
-        let current = tx.query_one(credentials::FIND, &[&user_id]).await?;
-        if credentials::from_row(&current)?.password_hash != account.password_hash {
+        let current = credentials::hold(tx, user_id).await?.ok_or(Error::NotFound)?;
+        if current.password_hash != account.password_hash {
             return Err(not_the_present_one(CURRENT));
         }
         let kept = refresh_tokens::family_of(tx, &shown).await?;

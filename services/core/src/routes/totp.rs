@@ -94,9 +94,11 @@ pub(crate) async fn sign_in(
     };
     let user_id: String = row.try_get("user_id").map_err(db::Error::from)?;
     let attempt = attempt(&state, Who::Owner(&user_id), from.address).await?;
-    let hold: (&str, db::Params<'_>) = (credentials::HOLD, &[&user_id]);
-    let (tx, _) = state.db.begin_worker_with(&[hold]).await?;
-    let account = credentials::from_row(&tx.query_one(credentials::FIND, &[&user_id]).await?)?;
+    let tx = state.db.begin_worker().await?;
+    let Some(account) = credentials::hold(&tx, &user_id).await? else {
+        tx.rollback().await?;
+        return Err(refused(began).await);
+    };
     if !tickets::take(&tx, &hash).await? || !take_code(&tx, &state, &user_id, &body.code).await? {
         tx.rollback().await?;
         return Err(refused_to(&from, &account, began).await);
@@ -193,6 +195,7 @@ pub(crate) async fn enrol(state: Data<State>, request: Write<EnrolBody>) -> Resu
     let told = totp::enrolment(secret, user_id).map_err(Problem::internal)?;
     let tx = state.db.begin_worker().await?;
     web::write(tx, &caller, None, async |tx| {
+        credentials::hold(tx, user_id).await?.ok_or(Error::NotFound)?;
         if !totp_secrets::put(tx, user_id, &sealed).await? {
             return Err(asked_already());
         }
@@ -250,6 +253,7 @@ pub(crate) async fn confirm(state: Data<State>, request: Write<CodeBody>) -> Res
     let attempt = attempt(&state, Who::Owner(user_id), None).await?;
     let tx = state.db.begin_worker().await?;
     web::write(tx, &caller, None, async |tx| {
+        credentials::hold(tx, user_id).await?.ok_or(Error::NotFound)?;
         let row = tx.query_opt(totp_secrets::LOCK, &[&user_id]).await?;
         let found = row.as_ref().map(totp_secrets::from_row).transpose()?;
         let waits = found.filter(|found| !found.is_confirmed);

@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::ops::attempt::attempt;
 use crate::ops::update_user::update_user;
 use crate::state::State;
-use crate::store::{staff_roles, users};
+use crate::store::{credentials, staff_roles, users};
 
 const CHANGE: Allowed = Allowed(&[
     PrincipalKind::Client,
@@ -162,7 +162,8 @@ pub(crate) async fn change(
     };
     web::write(tx, &caller, key, async |tx| {
         if suspends {
-            // Before the account: who takes away a role locks in the same order.
+            // Before the account, whose sign-ins end with it; and so are the admins, by whoever takes away a role.
+            tx.query(credentials::HOLD, &[&user_id]).await?;
             staff_roles::lock_admins(tx).await?;
         }
         let found = users::lock(tx, &user_id, kind).await?.ok_or(Error::NotFound)?;
