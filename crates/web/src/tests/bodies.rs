@@ -6,7 +6,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::site::*;
-use crate::Readiness;
+use crate::{Readiness, ServerSettings};
 
 const JSON: &str = "Authorization: Bearer rcv_counselor\r\nContent-Type: application/json\r\n";
 
@@ -151,8 +151,12 @@ async fn deep_nesting_is_refused_without_a_stack_overflow() {
 }
 
 #[tokio::test]
-async fn a_slow_body_is_given_up() {
-    let site = start(&settings(), Readiness::new());
+async fn a_slow_body_is_given_up_and_never_taken_for_a_slow_service() {
+    let settings = ServerSettings {
+        request_timeout: settings().body_timeout,
+        ..settings()
+    };
+    let site = start(&settings, Readiness::new());
     let head = format!("POST /v1/things HTTP/1.1\r\nHost: t\r\nContent-Length: 50\r\n{JSON}\r\n{{");
     let received = exchange(site.address, head.as_bytes()).await;
     assert_eq!(

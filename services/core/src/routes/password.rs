@@ -91,8 +91,8 @@ pub(crate) async fn change(
     let shown = web::token_shown(&http).ok_or_else(Problem::unauthenticated)?;
     let account = own_account(&state, user_id).await?;
     must_be_good(&account, body.new.expose_secret(), "new")?;
-    let place = state.hasher.place()?;
-    prove_password(&state, &place, &account, (CURRENT, &body.current)).await?;
+    // Forgotten with all that the person failed.
+    let (_attempt, place) = prove_password(&state, &account, (CURRENT, &body.current)).await?;
     let hash = place.hash(&body.new).await?;
     drop(place);
     let tx = state.db.begin_worker().await?;

@@ -97,13 +97,15 @@ pub(crate) async fn sign_in(
     let tx = state.db.begin_worker().await?;
     let Some(account) = credentials::hold(&tx, &user_id).await? else {
         tx.rollback().await?;
+        attempt.failed(&state.db).await?;
         return Err(refused(began).await);
     };
     if !tickets::take(&tx, &hash).await? || !take_code(&tx, &state, &user_id, &body.code).await? {
         tx.rollback().await?;
+        attempt.failed(&state.db).await?;
         return Err(refused_to(&from, &account, began).await);
     }
-    sign_in_failures::take_back(&tx, &attempt.subjects);
+    sign_in_failures::take_back(&tx, &attempt.begun);
     from.signed_in(&tx, named(account.kind, &user_id));
     let given = give_tokens::open(&tx, &user_id, account.kind, account.now).await?;
     tx.commit().await?;
@@ -187,9 +189,7 @@ pub(crate) async fn enrol(state: Data<State>, request: Write<EnrolBody>) -> Resu
         return Err(asked_already());
     }
     let account = own_account(&state, user_id).await?;
-    let place = state.hasher.place()?;
-    let attempt = prove_password(&state, &place, &account, (PASSWORD, &body.password)).await?;
-    drop(place);
+    let (attempt, _) = prove_password(&state, &account, (PASSWORD, &body.password)).await?;
     let secret: [u8; totp::SECRET_BYTES] = rand::random();
     let sealed = cipher.seal(&secret, user_id).map_err(Problem::internal)?;
     let told = totp::enrolment(secret, user_id).map_err(Problem::internal)?;
@@ -199,7 +199,7 @@ pub(crate) async fn enrol(state: Data<State>, request: Write<EnrolBody>) -> Resu
         if !totp_secrets::put(tx, user_id, &sealed).await? {
             return Err(asked_already());
         }
-        sign_in_failures::take_back(tx, &attempt.subjects);
+        sign_in_failures::take_back(tx, &attempt.begun);
         let body = EnrolmentBody {
             secret: told.secret,
             otpauth_url: told.otpauth_url,
@@ -252,7 +252,7 @@ pub(crate) async fn confirm(state: Data<State>, request: Write<CodeBody>) -> Res
     let user_id = caller.principal.id.as_str();
     let attempt = attempt(&state, Who::Owner(user_id), None).await?;
     let tx = state.db.begin_worker().await?;
-    web::write(tx, &caller, None, async |tx| {
+    let confirmed = web::write(tx, &caller, None, async |tx| {
         credentials::hold(tx, user_id).await?.ok_or(Error::NotFound)?;
         let row = tx.query_opt(totp_secrets::LOCK, &[&user_id]).await?;
         let found = row.as_ref().map(totp_secrets::from_row).transpose()?;
@@ -266,12 +266,16 @@ pub(crate) async fn confirm(state: Data<State>, request: Write<CodeBody>) -> Res
             .collect();
         let hashes: Vec<Vec<u8>> = codes.iter().map(|code| totp::recovery_hash(code)).collect();
         recovery_codes::replace(tx, user_id, &hashes).await?;
-        sign_in_failures::take_back(tx, &attempt.subjects);
+        sign_in_failures::take_back(tx, &attempt.begun);
         Ok(Answer::ok(&RecoveryBody {
             recovery_codes: codes,
         })?)
     })
-    .await
+    .await;
+    if confirmed.is_err() {
+        attempt.failed(&state.db).await?;
+    }
+    confirmed
 }
 
 fn must_be_staff(caller: &Caller) -> Result<(), Problem> {

@@ -349,3 +349,29 @@ async fn second_factors_are_for_staff_on_a_server_with_a_key() {
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[tokio::test]
+async fn codes_that_meet_an_erasure_find_nobody() {
+    let h = Harness::with_totp().await;
+    let enrolled = h.enrolled().await;
+    let (ticket, code) = (h.ticket().await, enrolled.code(0));
+    let answers = h
+        .meeting_an_erasure("staff-counselor", [Box::pin(h.with_code(&ticket, &code))])
+        .await;
+    assert_eq!(answers, [401]);
+
+    let email = h.may_sign_in("staff-oncall").await;
+    let oncall = h.signed_in(&email).await.caller;
+    let password = json!({ "password": PASSWORD });
+    let told = oncall.post("/v1/me/totp", &password).await;
+    let app = app_of(told.at("/secret"));
+    let enrolling = Enrolled {
+        app,
+        recovery_codes: Vec::new(),
+    };
+    let code = enrolling.code(0);
+    let answers = h
+        .meeting_an_erasure("staff-oncall", [Box::pin(confirm(&oncall, &code))])
+        .await;
+    assert_eq!(answers, [404]);
+}
