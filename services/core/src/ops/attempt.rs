@@ -14,7 +14,7 @@ use crate::state::State;
 use crate::store::sign_in_failures::{self, Begun};
 
 /// How long an attempt waits for others of the same person or address, in seconds.
-const MAX_WAIT_SECONDS: u64 = 5;
+const MAX_WAIT_SECONDS: u64 = 8;
 /// How often it asks whether those of other processes are over, in milliseconds.
 const ASK_MILLISECONDS: u64 = 50;
 

@@ -252,6 +252,11 @@ async fn wrong_codes_are_counted_and_a_right_password_does_not_clear_them() {
     }
     let blocked = h.with_code(&h.ticket().await, &enrolled.code(0)).await;
     assert_eq!(blocked.code(), 429);
+    let detail = blocked.at("/detail").as_str().unwrap();
+    assert!(
+        detail.starts_with("Too many passwords or codes were wrong"),
+        "{detail}"
+    );
     h.run("update core.sign_in_failures set blocked_until = now()")
         .await;
     let ticket = h.ticket().await;
