@@ -45,6 +45,11 @@ pub(crate) const FIND_EACH: &str = "
 pub(crate) const HOLD: &str =
     "select pg_advisory_xact_lock(hashtextextended('core.sign_in|' || $1::varchar, 0))";
 
+/// As [`HOLD`], the client who belongs to an account at Clerk. `$1` that account.
+pub(crate) const HOLD_OF_CLERK: &str = "
+    select pg_advisory_xact_lock(hashtextextended('core.sign_in|' || u.user_id, 0))
+    from core.users u where u.clerk_user_id = $1 and u.kind = 'client'";
+
 /// Holds a person and reads the account; `None` where it is gone.
 pub(crate) async fn hold(tx: &Tx, user_id: &str) -> Result<Option<Account>, db::Error> {
     let rows = tx.pipeline(&[(HOLD, &[&user_id]), (FIND, &[&user_id])]).await?;
