@@ -152,17 +152,23 @@ async fn deep_nesting_is_refused_without_a_stack_overflow() {
 
 #[tokio::test]
 async fn a_slow_body_is_given_up_and_never_taken_for_a_slow_service() {
-    let settings = ServerSettings {
-        request_timeout: settings().body_timeout,
-        ..settings()
-    };
-    let site = start(&settings, Readiness::new());
-    let head = format!("POST /v1/things HTTP/1.1\r\nHost: t\r\nContent-Length: 50\r\n{JSON}\r\n{{");
-    let received = exchange(site.address, head.as_bytes()).await;
-    assert_eq!(
-        (received.status, received.json()["type"].as_str().unwrap()),
-        (408, "/problems/timeout")
-    );
+    let body_timeout = settings().body_timeout;
+    for request_timeout in [body_timeout / 2, body_timeout, body_timeout * 2] {
+        let settings = ServerSettings {
+            request_timeout,
+            ..settings()
+        };
+        let site = start(&settings, Readiness::new());
+        for length in ["Content-Length: 50", "Transfer-Encoding: chunked"] {
+            let head = format!("POST /v1/things HTTP/1.1\r\nHost: t\r\n{length}\r\n{JSON}\r\n1\r\n{{");
+            let received = exchange(site.address, head.as_bytes()).await;
+            assert_eq!(
+                (received.status, received.json()["type"].as_str().unwrap()),
+                (408, "/problems/timeout"),
+                "{request_timeout:?}, {length}"
+            );
+        }
+    }
 }
 
 #[tokio::test]
