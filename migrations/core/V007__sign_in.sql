@@ -52,6 +52,7 @@ create table core.sign_in_failures (
     is_of_names boolean not null default false,
     failed_attempts integer not null default 0,
     blocked_until timestamptz,
+    under_way timestamptz[] not null default '{}',
     updated_at timestamptz not null default now(),
     constraint pk_sign_in_failures primary key (subject_hash),
     constraint ck_sign_in_failures_hash check (octet_length(subject_hash) = 32),
@@ -62,9 +63,10 @@ comment on table core.sign_in_failures is 'Failed attempts by account and by add
 comment on column core.sign_in_failures.subject_hash is 'HMAC of the account, of the name that is none, or of the address.';
 comment on column core.sign_in_failures.user_id is 'The account, where it is one; null for addresses and unknown names.';
 comment on column core.sign_in_failures.is_of_names is 'Whether it counts names that a client asked for: a new password does not end it.';
-comment on column core.sign_in_failures.failed_attempts is 'Attempts that failed or are being made.';
+comment on column core.sign_in_failures.failed_attempts is 'Attempts that failed, or names that were asked for.';
 comment on column core.sign_in_failures.blocked_until is 'Until when every attempt is refused unread.';
-comment on column core.sign_in_failures.updated_at is 'When the last attempt was made; of names, the first.';
+comment on column core.sign_in_failures.under_way is 'Attempts that are being made: from when on each of them is a failure. No more are let than may fail.';
+comment on column core.sign_in_failures.updated_at is 'When the last attempt failed, or the first began; of names, the first.';
 
 create index idx_sign_in_failures_user on core.sign_in_failures (user_id) where user_id is not null;
 create index idx_sign_in_failures_updated on core.sign_in_failures (updated_at);

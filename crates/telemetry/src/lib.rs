@@ -10,6 +10,7 @@
 mod metrics;
 mod propagation;
 mod settings;
+mod strangers;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,8 @@ use tracing_subscriber::{Layer, fmt};
 pub use metrics::Metrics;
 pub use propagation::{carrying, current_traceparent, new_traceparent, set_parent};
 pub use settings::{LogFormat, Settings};
+
+use strangers::WithoutStrangers;
 
 /// Libraries whose own spans would be exported by exporting, without end.
 const UNTRACED: [&str; 5] = ["h2", "hyper", "reqwest", "tonic", "opentelemetry"];
@@ -82,6 +85,7 @@ pub fn init(settings: &Settings) -> Result<Telemetry, Error> {
     });
     tracing_subscriber::registry()
         .with(EnvFilter::try_new(&settings.log_filter)?)
+        .with(WithoutStrangers)
         .with(lines(settings.log_format))
         .with(spans)
         .try_init()?;

@@ -1,6 +1,9 @@
 //! Propagation and metrics without a collector.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
@@ -52,4 +55,29 @@ fn metrics_are_readable_as_prometheus_text() {
         "{}",
         metrics.render()
     );
+}
+
+/// Counts what reaches the log.
+#[derive(Clone, Default)]
+struct Counted(Arc<AtomicUsize>);
+
+impl<S: Subscriber> Layer<S> for Counted {
+    fn on_event(&self, _: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn bytes_of_strangers_that_are_no_http_are_no_error_of_ours() {
+    let logged = Counted::default();
+    let subscriber = tracing_subscriber::registry()
+        .with(WithoutStrangers)
+        .with(logged.clone());
+    tracing::subscriber::with_default(subscriber, || {
+        tracing::error!(target: "actix_http::h1::dispatcher", "stream error: {}", "Invalid Method specified");
+        assert_eq!(logged.0.load(Ordering::Relaxed), 0);
+        tracing::error!(target: "actix_http::h1::dispatcher", "Internal server error: unexpected eof");
+        tracing::error!("stream error: one of ours");
+        assert_eq!(logged.0.load(Ordering::Relaxed), 2);
+    });
 }

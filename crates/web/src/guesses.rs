@@ -22,6 +22,9 @@ const MAX_WRONG_PER_ADDRESS: u32 = 100;
 /// How long a wrong proof counts, in seconds, from the first one on.
 const WINDOW_SECONDS: u64 = 60;
 
+const TOO_MANY: &str = "Too many secrets from this address were wrong within a minute. Correct the secret, wait, then try \
+                        again.";
+
 /// Counters kept at once; the least used go first.
 const MAX_COUNTERS: u64 = 100_000;
 
@@ -69,7 +72,7 @@ impl Guess {
         ];
         let spent = |(counter, max): &(Arc<AtomicU32>, u32)| counter.load(Ordering::Relaxed) >= *max;
         if counters.iter().any(spent) {
-            Err(Problem::too_many(WINDOW_SECONDS))
+            Err(Problem::too_many(WINDOW_SECONDS, TOO_MANY))
         } else {
             Ok(Self { counters })
         }

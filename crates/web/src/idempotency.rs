@@ -34,16 +34,19 @@ impl IdempotencyKey {
     /// The key of a request, if it has one.
     ///
     /// # Errors
-    /// 422 for one that is not 1 to 255 visible ASCII characters.
+    /// 400 for one that is not 1 to 255 visible ASCII characters, and for several.
     pub(crate) fn of(request: &HttpRequest, body: &[u8]) -> Result<Option<Self>, Problem> {
-        let Some(header) = request.headers().get(IDEMPOTENCY_KEY) else {
+        let mut headers = request.headers().get_all(IDEMPOTENCY_KEY);
+        let Some(header) = headers.next() else {
             return Ok(None);
         };
         let key = header.as_bytes();
-        if key.is_empty() || key.len() > MAX_KEY_BYTES || !key.iter().all(u8::is_ascii_graphic) {
-            let detail =
-                format!("The header Idempotency-Key must be 1 to {MAX_KEY_BYTES} visible ASCII characters.");
-            return Err(Problem::new(Code::Invalid, detail));
+        let is_good = (1..=MAX_KEY_BYTES).contains(&key.len()) && key.iter().all(u8::is_ascii_graphic);
+        // Of two, a proxy may have meant the other one.
+        if !is_good || headers.next().is_some() {
+            return Err(Problem::bad_request(format!(
+                "The header Idempotency-Key must be there once, with 1 to {MAX_KEY_BYTES} visible ASCII characters."
+            )));
         }
         let mut hash = Sha256::new();
         // Neither method nor address can hold a line feed, so no two requests look alike.

@@ -160,19 +160,24 @@ impl Problem {
         }])
     }
 
-    /// 429: come back after that many seconds.
-    pub fn too_many(retry_after_seconds: u64) -> Self {
-        let mut problem = Self::new(Code::TooMany, "More requests than the limit allows.");
+    /// 429: over a limit, which the detail names; come back after that many seconds.
+    pub fn too_many(retry_after_seconds: u64, detail: impl Into<String>) -> Self {
+        let mut problem = Self::new(Code::TooMany, detail);
         problem.0.retry_after_seconds = Some(retry_after_seconds);
         problem
     }
 
     /// 503: something the service needs is away; come back after that many seconds.
     pub fn unavailable(retry_after_seconds: u64) -> Self {
-        let mut problem = Self::new(
-            Code::Unavailable,
+        Self::busy(
+            retry_after_seconds,
             "Something this service needs is not there at the moment.",
-        );
+        )
+    }
+
+    /// 503: too much of something, which the detail names, is being done; come back after that many seconds.
+    pub fn busy(retry_after_seconds: u64, detail: impl Into<String>) -> Self {
+        let mut problem = Self::new(Code::Unavailable, detail);
         problem.0.retry_after_seconds = Some(retry_after_seconds);
         problem
     }

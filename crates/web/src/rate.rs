@@ -80,18 +80,19 @@ impl RateLimits {
         };
         // By kind as well: an account may have the id of a program.
         let key = (principal.holder, principal.id.clone());
-        charge(&self.principals.get_with(key, || bucket(per_second)))
+        let bucket = self.principals.get_with(key, || bucket(per_second));
+        charge(&bucket, || a_second(per_second, "this token's holder"))
     }
 
     pub(crate) fn charge_address(&self, request: &HttpRequest) -> Result<(), Problem> {
-        match self.address(request) {
-            Some(address) => charge(
-                &self
-                    .addresses
-                    .get_with(address, || bucket(self.settings.address_per_second)),
-            ),
-            None => Ok(()),
-        }
+        let Some(address) = self.address(request) else {
+            return Ok(());
+        };
+        let per_second = self.settings.address_per_second;
+        let bucket = self.addresses.get_with(address, || bucket(per_second));
+        charge(&bucket, || {
+            a_second(per_second, "an address without a good token")
+        })
     }
 
     pub(crate) fn address(&self, request: &HttpRequest) -> Option<IpAddr> {
@@ -130,7 +131,9 @@ impl Pace {
     pub fn charge(&self, caller: &Caller) -> Result<(), Problem> {
         let key = (caller.principal.holder, caller.principal.id.clone());
         let full = || Arc::new(RateLimiter::direct(Quota::per_minute(self.per_minute)));
-        charge(&self.buckets.get_with(key, full))
+        charge(&self.buckets.get_with(key, full), || {
+            format!("This may be asked for {} times a minute.", self.per_minute)
+        })
     }
 }
 
@@ -166,9 +169,13 @@ fn bucket(per_second: NonZeroU32) -> Arc<DefaultDirectRateLimiter> {
     Arc::new(RateLimiter::direct(quota))
 }
 
-fn charge(bucket: &DefaultDirectRateLimiter) -> Result<(), Problem> {
+fn a_second(per_second: NonZeroU32, who: &str) -> String {
+    format!("More than the {per_second} requests a second that {who} may make.")
+}
+
+fn charge(bucket: &DefaultDirectRateLimiter, detail: impl Fn() -> String) -> Result<(), Problem> {
     bucket.check().map(|_| ()).map_err(|refused| {
         let wait = refused.wait_time_from(DefaultClock::default().now());
-        Problem::too_many(wait.as_secs() + 1)
+        Problem::too_many(wait.as_secs() + 1, detail())
     })
 }

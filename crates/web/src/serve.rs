@@ -45,7 +45,7 @@ pub struct ServerSettings {
     /// How long an idle connection stays open, also one that was opened ahead and has asked nothing yet; and how long
     /// the head of a request may take to arrive.
     pub keep_alive: Duration,
-    /// How long a request may take until its answer begins.
+    /// How long a request may take until its answer begins, once its body is there.
     pub request_timeout: Duration,
     /// How long a request body may take to arrive.
     pub body_timeout: Duration,

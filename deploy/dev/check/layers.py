@@ -219,6 +219,31 @@ CHECKS = (
     ("mod-file", mod_files, "noun.rs beside noun/", ("services/a/src/store/mod.rs", "//! Store.\n")),
 )
 
+SCHEMA = re.compile(
+    r"#\[derive\([^)]*\bToSchema\b[^)]*\)\](?:\s*#\[[^\]]*\])*\s*(?:pub(?:\([^)]*\))?\s+)?(?:struct|enum)\s+(\w+)"
+)
+NAMESAKES = "namesakes"
+TWO_BODIES = (
+    "services/a/src/routes/notes.rs",
+    "mod a {\n    #[derive(ToSchema)]\n    struct Body;\n}\n"
+    "mod b {\n    #[derive(Debug, ToSchema)]\n    #[expect(dead_code)]\n    pub(super) struct Body {\n    }\n}\n",
+)
+
+
+def namesakes(sources: list[Source]) -> Iterator[tuple[Source, int, str]]:
+    """Bodies of one service that have one name: OpenAPI would show one of them for both, without a word."""
+    known: dict[tuple[str, str], str] = {}
+    for source in sources:
+        if not re.match(SRC, source.path):
+            continue
+        scope = "/".join(source.path.split("/")[:2])
+        for found in SCHEMA.finditer(source.code):
+            scopes = {scope, "crates/web"} if scope.startswith("services/") else {scope}
+            if any((other, found[1]) in known for other in scopes):
+                yield source, source.code.count("\n", 0, found.start(1)) + 1, found[1]
+            known[scope, found[1]] = source.path
+
+
 # Near misses: none of them may be reported.
 HARMLESS = {
     "services/a/src/domain/policy.rs": (
@@ -244,21 +269,26 @@ HARMLESS = {
 def check(root: Path) -> list[tuple[str, str]]:
     """Every offence as (rule, line to print)."""
     found = []
-    for top in ("crates", "services"):
-        for path in sorted((root / top).rglob("*.rs")):
-            source = Source.read(root, path)
-            for rule in RULES:
-                for line, what in rule.offences(source):
-                    found.append((rule.name, f"{source.path}:{line}: {what}: {rule.says} [{rule.name}]"))
-            for name, offences, says, _ in CHECKS:
-                for line, what in offences(source):
-                    found.append((name, f"{source.path}:{line}: {what}: {says} [{name}]"))
+    sources = [
+        Source.read(root, path) for top in ("crates", "services") for path in sorted((root / top).rglob("*.rs"))
+    ]
+    for source, line, what in namesakes(sources):
+        says = "another body of this service has this name, and OpenAPI knows one of each name"
+        found.append((NAMESAKES, f"{source.path}:{line}: {what}: {says} [{NAMESAKES}]"))
+    for source in sources:
+        for rule in RULES:
+            for line, what in rule.offences(source):
+                found.append((rule.name, f"{source.path}:{line}: {what}: {rule.says} [{rule.name}]"))
+        for name, offences, says, _ in CHECKS:
+            for line, what in offences(source):
+                found.append((name, f"{source.path}:{line}: {what}: {says} [{name}]"))
     return found
 
 
 def self_test() -> list[str]:
     """What the checks fail to find, or find wrongly."""
     planted = {rule.name: rule.planted for rule in RULES} | {check[0]: check[3] for check in CHECKS}
+    planted[NAMESAKES] = TWO_BODIES
     faults = []
     for name, (path, text) in planted.items():
         if {found for found, _ in check_planted({path: text})} != {name}:
@@ -281,7 +311,7 @@ def main(arguments: list[str]) -> int:
     """Check or self-test; the exit status."""
     if arguments == ["--self-test"]:
         faults = self_test()
-        print("\n".join(faults) or f"all {len(RULES) + len(CHECKS)} rules find their planted violation")
+        print("\n".join(faults) or f"all {len(RULES) + len(CHECKS) + 1} rules find their planted violation")
         return 1 if faults else 0
     root = Path(arguments[0] if arguments else Path(__file__).resolve().parents[3])
     found = check(root)

@@ -21,6 +21,7 @@ use crate::domain::seal::SealKey;
 use crate::error::Error;
 use crate::hasher::Hasher;
 use crate::models::Models;
+use crate::queues::Queues;
 use crate::resets::{Resets, Resetter};
 use crate::short_term::ShortTerm;
 use crate::state::{FACE_SEARCHES_PER_MINUTE, MAX_EXPORTS_AT_WORK, State};
@@ -82,6 +83,7 @@ pub fn start(settings: &Settings, config: Config, metrics: Metrics) -> Result<Se
         db: foundation.db.clone(),
         outbox: foundation.outbox.clone(),
         hasher: Hasher::new(),
+        queues: Queues::default(),
         resets,
         cipher: cipher(config.totp_key.as_ref())?,
         seal_key,

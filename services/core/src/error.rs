@@ -7,6 +7,15 @@ use web::{Code, FieldError, Problem};
 /// When to come back after the queue of hashes was full, in seconds.
 const RETRY_WHEN_BUSY_SECONDS: u64 = 2;
 
+// What can be done about each.
+const BLOCKED: &str = "Too many passwords or codes were wrong, for this account or from this address. Not even the right \
+                       one is looked at before the seconds in Retry-After are over.";
+const NAMES_USED_UP: &str = "Ten other names may be asked for within a day, free or taken. The next one can be asked for \
+                             after the seconds in Retry-After.";
+const CROWDED: &str = "Too many sign in at once to this account or from this address. Try again after the seconds in \
+                       Retry-After.";
+const BUSY: &str = "Too many passwords wait to be looked at. Try again after the seconds in Retry-After.";
+
 /// A refusal or a failure of a handler.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -58,6 +67,12 @@ pub(crate) enum Error {
     /// Failed too often: not before so many seconds.
     #[error("blocked for {0} seconds")]
     Blocked(u64),
+    /// Asked for too many other names: not before so many seconds.
+    #[error("no other name for {0} seconds")]
+    NamesUsedUp(u64),
+    /// Too many attempts of one person, or from one address, wait for each other.
+    #[error("too many attempts wait")]
+    Crowded,
     /// More passwords wait for their hash than there are places.
     #[error("too many passwords wait")]
     Busy,
@@ -99,8 +114,10 @@ impl Error {
                     .with_errors(vec![fault])
             }
             Self::SignInFailed => Problem::sign_in_failed(),
-            Self::Blocked(seconds) => Problem::too_many(*seconds),
-            Self::Busy => Problem::unavailable(RETRY_WHEN_BUSY_SECONDS),
+            Self::Blocked(seconds) => Problem::too_many(*seconds, BLOCKED),
+            Self::NamesUsedUp(seconds) => Problem::too_many(*seconds, NAMES_USED_UP),
+            Self::Crowded => Problem::busy(RETRY_WHEN_BUSY_SECONDS, CROWDED),
+            Self::Busy => Problem::busy(RETRY_WHEN_BUSY_SECONDS, BUSY),
             Self::Refused(faults) => Problem::invalid(faults.clone()),
         }
     }

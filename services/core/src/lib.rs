@@ -19,6 +19,7 @@ mod jobs;
 mod mail;
 mod models;
 mod ops;
+mod queues;
 mod resets;
 mod routes;
 mod short_term;

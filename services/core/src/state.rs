@@ -13,6 +13,7 @@ use crate::clerk::Clerk;
 use crate::domain::seal::SealKey;
 use crate::hasher::Hasher;
 use crate::models::Models;
+use crate::queues::Queues;
 use crate::resets::Resets;
 use crate::short_term::ShortTerm;
 use crate::touched::Touched;
@@ -32,6 +33,8 @@ pub(crate) struct State {
     /// Their copy outside Postgres.
     pub(crate) anchor: Anchor,
     pub(crate) hasher: Hasher,
+    /// Where attempts to show who one is wait for each other.
+    pub(crate) queues: Queues,
     pub(crate) resets: Resets,
     /// Seals second factors; without a key nobody can have one.
     pub(crate) cipher: Option<Arc<Cipher>>,

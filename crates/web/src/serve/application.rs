@@ -32,11 +32,7 @@ impl<S: 'static> Application<S> {
     pub(crate) fn new(settings: &ServerSettings, site: Site<S>, private: Option<SocketAddr>) -> Self {
         let limits = RateLimits::new(settings.rate);
         Self {
-            frame: Arc::new(Frame::new(
-                limits.clone(),
-                settings.request_timeout,
-                &site.metrics,
-            )),
+            frame: Arc::new(Frame::new(limits.clone(), settings, &site.metrics)),
             document: Arc::new(Document::new(openapi(site.about, site.routes))),
             site: Arc::new(site),
             limits,

@@ -43,12 +43,22 @@ pub fn openapi(about: About, routes: fn(&mut ServiceConfig<'_>)) -> OpenApi {
         .schemas
         .insert(ProblemDetails::name().into_owned(), ProblemDetails::schema());
     api.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
-    api.paths
-        .paths
-        .values_mut()
-        .flat_map(operations)
-        .for_each(|(_, operation)| describe_refusals(operation));
+    for (path, item) in &mut api.paths.paths {
+        for (method, operation) in operations(item) {
+            operation.operation_id = Some(operation_id(method, path));
+            describe_refusals(operation);
+        }
+    }
     api
+}
+
+/// The name of an operation in clients that are made from the document: `get_v1_users_user_id`. Not that of its handler,
+/// which is one of many with that name.
+fn operation_id(method: &str, path: &str) -> String {
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let words = words.filter(|word| !word.is_empty());
+    let all: Vec<&str> = [method].into_iter().chain(words).collect();
+    all.join("_").to_ascii_lowercase()
 }
 
 /// The document as it is served, and the paths it knows.

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
@@ -18,6 +19,7 @@ use telemetry::Metrics;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
+use super::ServerSettings;
 use crate::auth::Caller;
 use crate::erasure::gone_if_erased;
 use crate::problem::{Code, PROBLEM_JSON, Problem};
@@ -39,11 +41,12 @@ const HEALTH_PATH: &str = "/healthz";
 pub(crate) struct Frame {
     limits: RateLimits,
     request_timeout: Duration,
+    body_timeout: Duration,
     durations: Histogram<f64>,
 }
 
 impl Frame {
-    pub(crate) fn new(limits: RateLimits, request_timeout: Duration, metrics: &Metrics) -> Self {
+    pub(crate) fn new(limits: RateLimits, settings: &ServerSettings, metrics: &Metrics) -> Self {
         let durations = metrics
             .meter("web")
             .f64_histogram("http.server.request.duration")
@@ -55,8 +58,22 @@ impl Frame {
             .build();
         Self {
             limits,
-            request_timeout,
+            request_timeout: settings.request_timeout,
+            body_timeout: settings.body_timeout,
             durations,
+        }
+    }
+
+    /// What a request may take in all. The time of a body comes on top: who sends it too slowly is told so, and the
+    /// service is not blamed for it.
+    fn timeout(&self, request: &ServiceRequest) -> Duration {
+        let has_body = [CONTENT_LENGTH, TRANSFER_ENCODING]
+            .iter()
+            .any(|name| request.headers().contains_key(name));
+        if has_body {
+            self.body_timeout + self.request_timeout
+        } else {
+            self.request_timeout
         }
     }
 
@@ -136,7 +153,7 @@ async fn answer(
     let anonymous = !request.headers().contains_key(AUTHORIZATION) && call.path != HEALTH_PATH;
     let response = match anonymous.then(|| frame.limits.charge_address(request.request())) {
         Some(Err(refused)) => request.into_response(refused.error_response()),
-        _ => match tokio::time::timeout(frame.request_timeout, next.call(request)).await {
+        _ => match tokio::time::timeout(frame.timeout(&request), next.call(request)).await {
             Ok(response) => response?,
             Err(_) => return Err(too_slow(frame, call).into()),
         },

@@ -12,7 +12,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::dead_letters;
 use super::document::Document;
-use super::readiness::{Readiness, Report};
+use super::readiness::{Readiness, ReadyBody};
 use crate::auth::{Allowed, Caller};
 use crate::problem::{Problem, page};
 
@@ -49,7 +49,7 @@ async fn healthz() -> HttpResponse {
 /// Whether the process can serve, and what is away if it cannot.
 #[utoipa::path(
     tag = "platform",
-    responses((status = 200, body = Report), (status = 503, body = Report)),
+    responses((status = 200, body = ReadyBody), (status = 503, body = ReadyBody)),
     extensions(("x-principals" = json!(EVERYBODY))),
 )]
 #[get("/readyz")]

@@ -33,14 +33,14 @@ struct Check {
 
 /// What `/readyz` answers.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Report {
+pub(crate) struct ReadyBody {
     /// `ready`, `not_ready` or `stopping`.
     status: &'static str,
     /// `ok` or `down`, by the name of the check.
     checks: BTreeMap<&'static str, &'static str>,
 }
 
-impl Report {
+impl ReadyBody {
     pub(crate) fn is_ready(&self) -> bool {
         self.status == "ready"
     }
@@ -105,7 +105,7 @@ impl Readiness {
     }
 
     /// Asks all checks at once.
-    pub(crate) async fn report(&self) -> Report {
+    pub(crate) async fn report(&self) -> ReadyBody {
         let outcomes = join_all(self.checks.iter().map(Check::is_up)).await;
         let required_down = self
             .checks
@@ -118,7 +118,7 @@ impl Readiness {
             (false, true) => "not_ready",
             (false, false) => "ready",
         };
-        Report {
+        ReadyBody {
             status,
             checks: self.checks.iter().map(|check| check.name).zip(words).collect(),
         }

@@ -4,9 +4,11 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::site::*;
-use crate::Readiness;
+use crate::{Readiness, ServerSettings};
 
 const JSON: &str = "Authorization: Bearer rcv_counselor\r\nContent-Type: application/json\r\n";
 
@@ -151,14 +153,30 @@ async fn deep_nesting_is_refused_without_a_stack_overflow() {
 }
 
 #[tokio::test]
-async fn a_slow_body_is_given_up() {
-    let site = start(&settings(), Readiness::new());
-    let head = format!("POST /v1/things HTTP/1.1\r\nHost: t\r\nContent-Length: 50\r\n{JSON}\r\n{{");
-    let received = exchange(site.address, head.as_bytes()).await;
-    assert_eq!(
-        (received.status, received.json()["type"].as_str().unwrap()),
-        (408, "/problems/timeout")
-    );
+async fn a_slow_body_is_given_up_and_never_taken_for_a_slow_service() {
+    let body_timeout = settings().body_timeout;
+    for request_timeout in [body_timeout / 2, body_timeout, body_timeout * 2] {
+        let settings = ServerSettings {
+            request_timeout,
+            ..settings()
+        };
+        let site = start(&settings, Readiness::new());
+        let head = format!("POST /v1/things HTTP/1.1\r\nHost: t\r\nContent-Length: 50\r\n{JSON}\r\n{{");
+        let received = exchange(site.address, head.as_bytes()).await;
+        assert_eq!(
+            (received.status, received.json()["type"].as_str().unwrap()),
+            (408, "/problems/timeout"),
+            "{request_timeout:?}"
+        );
+        // Of a body in chunks the server waits for the end, so that the connection closes later than it answers.
+        let head =
+            format!("POST /v1/things HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n{JSON}\r\n1\r\n{{");
+        let mut stream = TcpStream::connect(site.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).await.unwrap();
+        assert_eq!(&status, b"HTTP/1.1 408", "{request_timeout:?}");
+    }
 }
 
 #[tokio::test]

@@ -313,6 +313,28 @@ async fn readiness_says_which_is_down() {
 }
 
 #[tokio::test]
+async fn a_header_that_is_not_in_its_form_or_there_twice_is_a_bad_request() {
+    let site = start(&settings(), Readiness::new());
+    let json = "Content-Type: application/json\r\n";
+    let long = "k".repeat(256);
+    for headers in [
+        "Idempotency-Key: a b\r\n".to_owned(),
+        format!("Idempotency-Key: {long}\r\n"),
+        "Idempotency-Key: one\r\nIdempotency-Key: two\r\n".to_owned(),
+        "X-On-Behalf-Of: a b\r\n".to_owned(),
+        "X-On-Behalf-Of: one\r\nX-On-Behalf-Of: two\r\n".to_owned(),
+    ] {
+        let sent = format!("{}{json}{headers}", bearer(APP));
+        let received = post(site.address, "/v1/things", &sent, br#"{"name":"n","p":0.5}"#).await;
+        assert_eq!(
+            (received.status, received.json()["type"].as_str()),
+            (400, Some("/problems/bad-request")),
+            "{headers}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_check_that_hangs_counts_as_down() {
     let hanging = Readiness::new().require("postgres", std::future::pending::<Result<(), String>>);
     let site = start(

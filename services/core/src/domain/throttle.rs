@@ -8,12 +8,16 @@ use sha2::Sha256;
 
 /// The failure from which on the next attempt must wait.
 const FIRST_WAIT_FAILURE: i32 = 5;
+/// Attempts that may be made at once: no more than may fail.
+pub(crate) const FREE_ATTEMPTS: usize = FIRST_WAIT_FAILURE as usize;
 /// How long it waits then, in seconds; each further failure doubles it.
 const FIRST_WAIT_SECONDS: i64 = 15;
 /// The longest wait before the lock, in seconds.
 const MAX_WAIT_SECONDS: i64 = 900;
 /// The failure that locks.
 const LOCK_FAILURE: i32 = 50;
+/// How long an attempt may be under way, in seconds: longer than any request takes. From then on it is a failure.
+const MAX_ATTEMPT_SECONDS: i64 = 30;
 /// Other names that a client may ask for within a day of the first: each tells whether somebody has it.
 const MAX_NAMES: i32 = 10;
 /// That day, in hours.
@@ -99,41 +103,105 @@ fn network(address: IpAddr) -> IpAddr {
 }
 
 /// A count as it stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Count {
     pub(crate) failed_attempts: i32,
     pub(crate) blocked_until: Option<DateTime<Utc>>,
     /// From when on it is remembered.
     pub(crate) updated_at: DateTime<Utc>,
+    /// The attempts that are being made: from when on each of them is a failure, soonest first.
+    pub(crate) under_way: Vec<DateTime<Utc>>,
+}
+
+/// Why an attempt may not be made now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Refusal {
+    /// As many as may still fail are being made: the next one waits for what becomes of them.
+    Crowded,
+    /// Nobody may try for so long.
+    Blocked(TimeDelta),
 }
 
 impl Count {
-    /// Counts an attempt as failed before it is made, so that many at once cannot outrun the count.
+    /// Lets an attempt be made. No more are let than may fail, so that many at once cannot outrun the count; returned with
+    /// the time that tells this one from the others that are being made.
     ///
     /// # Errors
-    /// How long to wait.
-    pub(crate) fn attempt(&self, subject: &Subject, now: DateTime<Utc>) -> Result<Self, TimeDelta> {
+    /// Why not now.
+    pub(crate) fn attempt(
+        mut self,
+        subject: &Subject,
+        now: DateTime<Utc>,
+    ) -> Result<(Self, DateTime<Utc>), Refusal> {
+        self.fail_overdue(subject, now);
         if let Some(until) = self.blocked_until.filter(|until| *until > now) {
-            return Err(until - now);
+            return Err(Refusal::Blocked(until - now));
         }
-        let memory = subject.counted.memory();
-        let is_forgotten = self.failed_attempts == 0 || now - self.updated_at >= memory;
-        let before = if is_forgotten { 0 } else { self.failed_attempts };
-        let failed_attempts = before.saturating_add(1);
-        let (updated_at, blocked_until) = match subject.counted {
-            Counted::Person | Counted::Address => (now, wait(failed_attempts).map(|wait| now + wait)),
-            Counted::Names => {
-                let first_at = if is_forgotten { now } else { self.updated_at };
-                let is_last = failed_attempts >= MAX_NAMES;
-                (first_at, is_last.then(|| first_at + memory))
-            }
-        };
-        Ok(Self {
-            failed_attempts,
-            blocked_until,
-            updated_at,
-        })
+        if self.is_forgotten(subject, now) {
+            self.failed_attempts = 0;
+            self.updated_at = now;
+        }
+        let mut until = now + TimeDelta::seconds(MAX_ATTEMPT_SECONDS);
+        if subject.counted == Counted::Names {
+            // None of them can turn out to be no failure.
+            self.ask_name();
+            return Ok((self, until));
+        }
+        if self.under_way.len() >= free(self.failed_attempts) {
+            return Err(Refusal::Crowded);
+        }
+        while self.under_way.contains(&until) {
+            until += TimeDelta::microseconds(1);
+        }
+        self.under_way.push(until);
+        Ok((self, until))
     }
+
+    /// An attempt has failed; one that is not under way any more was counted before.
+    pub(crate) fn fail(mut self, subject: &Subject, attempt: DateTime<Utc>, now: DateTime<Utc>) -> Self {
+        self.fail_overdue(subject, now);
+        if let Some(place) = self.under_way.iter().position(|until| *until == attempt) {
+            self.under_way.remove(place);
+            self.count_failure(subject, now);
+        }
+        self
+    }
+
+    fn fail_overdue(&mut self, subject: &Subject, now: DateTime<Utc>) {
+        let (overdue, under_way) = self.under_way.iter().partition(|until| **until <= now);
+        self.under_way = under_way;
+        let overdue: Vec<DateTime<Utc>> = overdue;
+        for until in overdue {
+            self.count_failure(subject, until);
+        }
+    }
+
+    fn count_failure(&mut self, subject: &Subject, at: DateTime<Utc>) {
+        let before = if self.is_forgotten(subject, at) {
+            0
+        } else {
+            self.failed_attempts
+        };
+        self.failed_attempts = before.saturating_add(1);
+        self.updated_at = at;
+        self.blocked_until = wait(self.failed_attempts).map(|wait| at + wait);
+    }
+
+    fn ask_name(&mut self) {
+        self.failed_attempts = self.failed_attempts.saturating_add(1);
+        let is_last = self.failed_attempts >= MAX_NAMES;
+        self.blocked_until = is_last.then(|| self.updated_at + Counted::Names.memory());
+    }
+
+    fn is_forgotten(&self, subject: &Subject, now: DateTime<Utc>) -> bool {
+        self.failed_attempts == 0 || now - self.updated_at >= subject.counted.memory()
+    }
+}
+
+/// How many attempts may be made at once after so many failures: as many as may fail before the next one must wait.
+fn free(failures: i32) -> usize {
+    let failures = usize::try_from(failures).unwrap_or_default();
+    FREE_ATTEMPTS.saturating_sub(failures).max(1)
 }
 
 /// How long nobody may try after so many failures.
@@ -161,48 +229,80 @@ mod tests {
         assert_eq!(waits, [0, 15, 30, 60, 900, 900, 86_400, 86_400]);
     }
 
+    fn failed(count: Count, who: &Subject, now: DateTime<Utc>) -> Count {
+        let (count, attempt) = count.attempt(who, now).expect("an attempt");
+        count.fail(who, attempt, now)
+    }
+
     #[test]
     fn who_is_blocked_is_told_how_long_and_counts_no_further() {
         let (now, who) = (DateTime::UNIX_EPOCH, Subject::of(Who::Account("a"), KEY));
-        let mut count = Count {
-            failed_attempts: 0,
-            blocked_until: None,
-            updated_at: now,
-        };
+        let mut count = Count::default();
         for failures in 1..=5 {
-            count = count.attempt(&who, now).expect("an attempt");
+            count = failed(count, &who, now);
             assert_eq!(count.failed_attempts, failures);
         }
-        assert_eq!(count.attempt(&who, now), Err(TimeDelta::seconds(15)));
-        let later = now + TimeDelta::seconds(15);
-        assert_eq!(
-            count.attempt(&who, later).map(|count| count.failed_attempts),
-            Ok(6)
-        );
-        let much_later = now + who.counted.memory();
-        assert_eq!(
-            count.attempt(&who, much_later).map(|count| count.failed_attempts),
-            Ok(1)
-        );
+        let wait = Refusal::Blocked(TimeDelta::seconds(15));
+        assert_eq!(count.clone().attempt(&who, now), Err(wait));
+        let failures_at = |later: TimeDelta| failed(count.clone(), &who, now + later).failed_attempts;
+        assert_eq!(failures_at(TimeDelta::seconds(15)), 6);
+        assert_eq!(failures_at(who.counted.memory()), 1);
+    }
+
+    #[test]
+    fn no_more_attempts_are_made_at_once_than_may_fail_and_the_next_one_waits_for_them() {
+        let (now, who) = (DateTime::UNIX_EPOCH, Subject::of(Who::Account("a"), KEY));
+        let after = |failures| (0..failures).fold(Count::default(), |count, _| failed(count, &who, now));
+        for (failures, free) in [(0, 5), (2, 3), (4, 1), (5, 1), (9, 1)] {
+            let mut count = Count {
+                blocked_until: None,
+                ..after(failures.min(5))
+            };
+            count.failed_attempts = failures;
+            let mut attempts = Vec::new();
+            for _ in 0..free {
+                let (next, attempt) = count.attempt(&who, now).expect("an attempt");
+                (count, attempts) = (next, [attempts, vec![attempt]].concat());
+            }
+            assert_eq!(count.clone().attempt(&who, now), Err(Refusal::Crowded));
+            attempts.dedup();
+            assert_eq!(attempts.len(), free, "told apart");
+            for attempt in attempts {
+                count = count.fail(&who, attempt, now);
+            }
+            let blocked = count.attempt(&who, now);
+            assert!(
+                matches!(blocked, Err(Refusal::Blocked(_))),
+                "{failures}: {blocked:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_attempt_that_was_cut_off_fails_by_itself_and_once() {
+        let (now, who) = (DateTime::UNIX_EPOCH, Subject::of(Who::Account("a"), KEY));
+        let (count, cut_off) = Count::default().attempt(&who, now).expect("an attempt");
+        let later = now + TimeDelta::seconds(MAX_ATTEMPT_SECONDS);
+        let (count, _) = count.attempt(&who, later).expect("an attempt");
+        assert_eq!((count.failed_attempts, count.under_way.len()), (1, 1));
+        let count = count.fail(&who, cut_off, later);
+        assert_eq!((count.failed_attempts, count.under_way.len()), (1, 1));
     }
 
     #[test]
     fn ten_names_are_free_of_waits_and_more_wait_for_the_end_of_the_day_that_began_with_the_first() {
         let (begin, who) = (DateTime::UNIX_EPOCH, Subject::of(Who::Renamer("a"), KEY));
-        let mut count = Count {
-            failed_attempts: 0,
-            blocked_until: None,
-            updated_at: begin,
+        let asked = |count: Count, hours| {
+            let asked = count.attempt(&who, begin + TimeDelta::hours(hours));
+            asked.map(|(count, _)| count)
         };
-        for hours in 1..=10 {
-            count = count
-                .attempt(&who, begin + TimeDelta::hours(hours))
-                .expect("a name");
-        }
-        let wait = |hours| count.attempt(&who, begin + TimeDelta::hours(hours)).err();
-        assert_eq!(wait(11), Some(TimeDelta::hours(14)));
-        assert_eq!(wait(24), Some(TimeDelta::hours(1)));
-        let next = count.attempt(&who, begin + TimeDelta::hours(25)).expect("a name");
+        let count = (1..=10).fold(Count::default(), |count, hours| {
+            asked(count, hours).expect("a name")
+        });
+        let wait = |hours| asked(count.clone(), hours).err();
+        assert_eq!(wait(11), Some(Refusal::Blocked(TimeDelta::hours(14))));
+        assert_eq!(wait(24), Some(Refusal::Blocked(TimeDelta::hours(1))));
+        let next = asked(count.clone(), 25).expect("a name");
         assert_eq!((next.failed_attempts, next.blocked_until), (1, None));
     }
 

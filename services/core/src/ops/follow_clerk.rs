@@ -13,7 +13,7 @@ use crate::domain::clerk::{Profile, Said, account_hash};
 use crate::domain::erasure::Requester;
 use crate::domain::user::{Kind, NewUser};
 use crate::error::Error;
-use crate::store::{clerk_accounts, users, webhook_receipts};
+use crate::store::{clerk_accounts, credentials, users, webhook_receipts};
 
 /// What a webhook came to.
 #[derive(Default)]
@@ -48,6 +48,8 @@ pub(crate) async fn follow_clerk(
         }
         Said::Deleted(clerk_user_id) => {
             let is_news = clerk_accounts::bury(tx, &account_hash(clerk_user_id), webhook_id).await?;
+            // Before the account, as every erasure does.
+            tx.query(credentials::HOLD_OF_CLERK, &[clerk_user_id]).await?;
             if let Some(user_id) = users::lock_of_clerk(tx, clerk_user_id).await?
                 && is_news
             {

@@ -10,7 +10,7 @@ use crate::domain::changes::{Changes, Field};
 use crate::error::Error;
 use crate::store::tokens::{self, Holder};
 use crate::store::users::{self, Locked};
-use crate::store::{credentials, password_resets, refresh_tokens};
+use crate::store::{password_resets, refresh_tokens};
 
 /// What became of an account.
 pub(crate) struct Updated {
@@ -18,7 +18,7 @@ pub(crate) struct Updated {
     pub(crate) updated_at: DateTime<Utc>,
 }
 
-/// Changes an account that is locked. Where nothing is other than before, nothing is written and nobody told. A value
+/// Changes an account that is locked; where it is to be suspended, its person is held. Where nothing is other than before, nothing is written and nobody told. A value
 /// that another account has is [`Error::Taken`], and the transaction is then of no more use.
 pub(crate) async fn update_user(
     tx: &Tx,
@@ -39,8 +39,7 @@ pub(crate) async fn update_user(
     if changed.contains(&Field::Status) {
         users::set_status(tx, user_id, &account.status).await?;
         if account.status == "suspended" {
-            // Or they would work again once the account does. Held, so that none is just being made.
-            tx.query(credentials::HOLD, &[&user_id]).await?;
+            // Or they would work again once the account does.
             refresh_tokens::revoke_of(tx, user_id, None).await?;
             tokens::revoke_of(tx, Holder::User(user_id)).await?;
         }

@@ -18,7 +18,7 @@ use crate::domain::throttle::Who;
 use crate::domain::token::{Purpose, Token};
 use crate::domain::totp;
 use crate::error::Error;
-use crate::ops::attempt::{Attempt, attempt};
+use crate::ops::attempt::{Attempt, turn};
 use crate::ops::give_tokens::{self, Given};
 use crate::ops::named::named;
 use crate::state::State;
@@ -162,7 +162,6 @@ pub(crate) async fn login(
     Body(login): Body<LoginBody>,
 ) -> Result<HttpResponse, Error> {
     let began = Instant::now();
-    let place = state.hasher.place()?;
     let rows = state
         .db
         .worker_query(credentials::FIND_BY_EMAIL, &[&login.email])
@@ -171,24 +170,37 @@ pub(crate) async fn login(
     let who = account.as_ref().map_or(Who::Unknown(&login.email), |account| {
         Who::Account(&account.user_id)
     });
-    let attempt = attempt(&state, who, from.address).await?;
+    let turn = turn(&state, who, from.address).await?;
+    let place = state.hasher.place()?;
+    let attempt = turn.attempt(&state.db).await?;
     let active = account.as_ref().filter(|account| account.is_active);
     let stored = active.and_then(|account| account.password_hash.as_deref());
-    let new_hash = match (place.verify(&login.password, stored).await?, &account) {
-        (Verdict::Wrong, Some(account)) => return Err(refused_to(&from, account, began).await),
-        (Verdict::Wrong, None) => return Err(refused(began).await),
-        (Verdict::Right, _) => None,
-        (Verdict::RightButOutdated, _) => Some(place.hash(&login.password).await?),
+    let new_hash = match place.verify(&login.password, stored).await? {
+        Verdict::Wrong => None,
+        Verdict::Right => Some(None),
+        Verdict::RightButOutdated => Some(Some(place.hash(&login.password).await?)),
     };
-    let account = active.ok_or(Error::SignInFailed)?;
-    match sign_in(&state, &from, account, &attempt, new_hash.as_deref()).await? {
+    drop(place);
+    let shown = match (active, new_hash) {
+        (Some(account), Some(new_hash)) => {
+            sign_in(&state, &from, account, &attempt, new_hash.as_deref()).await?
+        }
+        (None, _) | (_, None) => None,
+    };
+    match shown {
         Some(Shown::Tokens(given)) => Ok(show(&given)),
         Some(Shown::Ticket(ticket)) => Ok(HttpResponse::Ok().json(TicketBody {
             totp_required: true,
             ticket: ticket.reveal(),
             expires_in: 60 * totp::TICKET_MINUTES,
         })),
-        None => Err(refused_to(&from, account, began).await),
+        None => {
+            attempt.failed(&state.db).await?;
+            match &account {
+                Some(account) => Err(refused_to(&from, account, began).await),
+                None => Err(refused(began).await),
+            }
+        }
     }
 }
 
@@ -229,7 +241,7 @@ async fn sign_in(
     if let Some(new_hash) = new_hash {
         credentials::put(&tx, user_id, new_hash).await?;
     }
-    sign_in_failures::take_back(&tx, &attempt.subjects);
+    sign_in_failures::take_back(&tx, &attempt.begun);
     from.signed_in(&tx, named(current.kind, user_id));
     let shown = if totp_secrets::is_confirmed(&tx, user_id).await? {
         let ticket = Token::of(Purpose::Ticket, rand::random());

@@ -57,6 +57,13 @@ struct GrantBody<'a> {
     expires_at: DateTime<Utc>,
 }
 
+fn too_many(seconds: u64) -> Problem {
+    let detail = format!(
+        "You took {MAX_GRANTS_PER_DAY} grants within 24 hours. The next one can be taken after the seconds in Retry-After."
+    );
+    Problem::too_many(seconds.max(1), detail)
+}
+
 /// See a client of somebody else's caseload for an hour, as if the client were on the own one. A supervisor reviews it.
 /// While a grant for the client is in force, asking again finds it.
 #[utoipa::path(
@@ -82,7 +89,7 @@ pub(crate) async fn take(state: Data<State>, request: Write<TakeBody>) -> Result
             Some(grant) => (grant, StatusCode::OK),
             None if standing.within_a_day >= MAX_GRANTS_PER_DAY => {
                 let seconds = u64::try_from(standing.room_in_seconds).unwrap_or_default();
-                return Err(Problem::too_many(seconds.max(1)).into());
+                return Err(too_many(seconds).into());
             }
             None => {
                 let grant =
@@ -208,12 +215,12 @@ pub(crate) async fn list(
 
 /// What the supervisor found.
 #[derive(ToSchema)]
-struct ReviewBody {
+struct GrantReviewBody {
     /// Up to 2,000 characters.
     note: Option<String>,
 }
 
-impl Read for ReviewBody {
+impl Read for GrantReviewBody {
     const MAX_BODY_BYTES: usize = 64 * 1024;
     const MAY_BE_ABSENT: bool = true;
 
@@ -235,7 +242,7 @@ struct ReviewedBody {
 #[utoipa::path(
     tag = "break-glass",
     params(("grant_id" = i64, Path)),
-    request_body = ReviewBody,
+    request_body = GrantReviewBody,
     responses(
         (status = 200, body = ReviewedBody),
         (status = 403, description = "It is the caller's own"),
@@ -247,7 +254,7 @@ struct ReviewedBody {
 pub(crate) async fn review(
     state: Data<State>,
     grant_id: Path<Id>,
-    request: Write<ReviewBody>,
+    request: Write<GrantReviewBody>,
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, body, key } = request.allow(&REVIEW)?;
     let supervisor = caller.principal.id.as_str();

@@ -137,8 +137,10 @@ pub(crate) async fn exchange(
     };
     let user_id: String = row.try_get("user_id").map_err(db::Error::from)?;
     // As every sign-in does: what ends the person's sign-ins at this moment finds this one, or is found by it.
-    tx.query(credentials::HOLD, &[&user_id]).await?;
-    let current = credentials::from_row(&tx.query_one(credentials::FIND, &[&user_id]).await?)?;
+    let Some(current) = credentials::hold(&tx, &user_id).await? else {
+        tx.rollback().await?;
+        return Err(Problem::unauthenticated().into());
+    };
     if !current.is_active {
         tx.rollback().await?;
         from.refused(named(current.kind, &user_id), SUSPENDED).await;

@@ -29,6 +29,7 @@ const PAGES_AHEAD: usize = 1;
 const MAX_STALL: Duration = Duration::from_secs(10);
 /// When to come back while others are exporting, in seconds.
 const RETRY_WHEN_BUSY_SECONDS: u64 = 5;
+const BUSY: &str = "Two exports are being sent already. Ask again after the seconds in Retry-After.";
 
 /// Everything that is held about a person, as of one instant and within ten minutes: one JSON object a line. The first
 /// has `time`, `user_id` and `schema_versions`; then each row is `{"schema", "table", "row"}`; the last is
@@ -52,7 +53,7 @@ pub(crate) async fn export(
 ) -> Result<HttpResponse, Error> {
     caller.allow(&EXPORT)?;
     let may_be = whose(&caller, &user_id)?;
-    let busy = || Problem::unavailable(RETRY_WHEN_BUSY_SECONDS);
+    let busy = || Problem::busy(RETRY_WHEN_BUSY_SECONDS, BUSY);
     let at_work = Arc::clone(&state.exports)
         .try_acquire_owned()
         .map_err(|_| busy())?;

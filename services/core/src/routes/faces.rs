@@ -242,7 +242,7 @@ impl Read for FaceSearch {
 
 /// A client whose face is near.
 #[derive(Serialize, ToSchema)]
-struct FoundView {
+struct FoundFaceView {
     user_id: String,
     external_id: Option<String>,
     display_name: Option<String>,
@@ -251,7 +251,7 @@ struct FoundView {
     distance: f64,
 }
 
-impl From<Found> for FoundView {
+impl From<Found> for FoundFaceView {
     fn from(found: Found) -> Self {
         Self {
             user_id: found.user_id,
@@ -266,7 +266,7 @@ impl From<Found> for FoundView {
 /// The nearest faces, nearest first.
 #[derive(Serialize, ToSchema)]
 struct FoundBody {
-    items: Vec<FoundView>,
+    items: Vec<FoundFaceView>,
 }
 
 /// The nearest faces among the caller's clients who consent to biometrics now. Each search is on record with its purpose
@@ -308,7 +308,7 @@ async fn nearest(state: &State, request: Write<FaceSearch>) -> Result<HttpRespon
         .map(face_embeddings::found)
         .collect::<Result<Vec<_>, _>>()?;
     let people: Vec<String> = found.iter().map(|face| face.user_id.clone()).collect();
-    let items = found.into_iter().map(FoundView::from).collect();
+    let items = found.into_iter().map(FoundFaceView::from).collect();
     Ok(caller
         .disclose_for(body.purpose, people, &FoundBody { items })
         .await?)

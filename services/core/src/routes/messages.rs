@@ -48,7 +48,9 @@ struct MessageBody {
     /// Who wrote it: an app says user (the default), assistant or staff; clients write as user, counselors as staff.
     #[schema(value_type = Option<String>, example = "user")]
     sender_role: Option<SenderRole>,
-    /// Whom it was written to, where that is one person; kept where the person has an account.
+    /// Whom it was written to, where that is one person. Kept where the person has an account, else left out without a
+    /// word; shown to that person, and where it is the message's client, and to nobody else: it would tell who is in the
+    /// programme.
     recipient_id: Option<String>,
     /// When it was written; by default now.
     timestamp: Option<DateTime<Utc>>,
@@ -56,7 +58,7 @@ struct MessageBody {
     #[schema(value_type = Option<Object>)]
     metadata: Option<Value>,
     /// The client's thread that it belongs to, which must be there.
-    thread: Option<ThreadBody>,
+    thread: Option<ThreadNameBody>,
     /// What the companion's models said of it; of an assistant's message alone.
     ai: Option<AiBody>,
 }
@@ -64,7 +66,7 @@ struct MessageBody {
 /// A client's thread, as the app names it.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the body; ThreadName is what it is read into")]
-struct ThreadBody {
+struct ThreadNameBody {
     #[schema(example = "companion")]
     role: String,
     #[schema(example = "main")]

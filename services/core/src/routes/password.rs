@@ -91,15 +91,14 @@ pub(crate) async fn change(
     let shown = web::token_shown(&http).ok_or_else(Problem::unauthenticated)?;
     let account = own_account(&state, user_id).await?;
     must_be_good(&account, body.new.expose_secret(), "new")?;
-    let place = state.hasher.place()?;
-    prove_password(&state, &place, &account, (CURRENT, &body.current)).await?;
+    // Forgotten with all that the person failed.
+    let (_attempt, place) = prove_password(&state, &account, (CURRENT, &body.current)).await?;
     let hash = place.hash(&body.new).await?;
     drop(place);
     let tx = state.db.begin_worker().await?;
     web::write(tx, &caller, None, async |tx| {
-        tx.query(credentials::HOLD, &[&user_id]).await?;
-        let current = tx.query_one(credentials::FIND, &[&user_id]).await?;
-        if credentials::from_row(&current)?.password_hash != account.password_hash {
+        let current = credentials::hold(tx, user_id).await?.ok_or(Error::NotFound)?;
+        if current.password_hash != account.password_hash {
             return Err(not_the_present_one(CURRENT));
         }
         let kept = refresh_tokens::family_of(tx, &shown).await?;

@@ -94,14 +94,18 @@ pub(crate) async fn sign_in(
     };
     let user_id: String = row.try_get("user_id").map_err(db::Error::from)?;
     let attempt = attempt(&state, Who::Owner(&user_id), from.address).await?;
-    let hold: (&str, db::Params<'_>) = (credentials::HOLD, &[&user_id]);
-    let (tx, _) = state.db.begin_worker_with(&[hold]).await?;
-    let account = credentials::from_row(&tx.query_one(credentials::FIND, &[&user_id]).await?)?;
+    let tx = state.db.begin_worker().await?;
+    let Some(account) = credentials::hold(&tx, &user_id).await? else {
+        tx.rollback().await?;
+        attempt.failed(&state.db).await?;
+        return Err(refused(began).await);
+    };
     if !tickets::take(&tx, &hash).await? || !take_code(&tx, &state, &user_id, &body.code).await? {
         tx.rollback().await?;
+        attempt.failed(&state.db).await?;
         return Err(refused_to(&from, &account, began).await);
     }
-    sign_in_failures::take_back(&tx, &attempt.subjects);
+    sign_in_failures::take_back(&tx, &attempt.begun);
     from.signed_in(&tx, named(account.kind, &user_id));
     let given = give_tokens::open(&tx, &user_id, account.kind, account.now).await?;
     tx.commit().await?;
@@ -185,18 +189,17 @@ pub(crate) async fn enrol(state: Data<State>, request: Write<EnrolBody>) -> Resu
         return Err(asked_already());
     }
     let account = own_account(&state, user_id).await?;
-    let place = state.hasher.place()?;
-    let attempt = prove_password(&state, &place, &account, (PASSWORD, &body.password)).await?;
-    drop(place);
+    let (attempt, _) = prove_password(&state, &account, (PASSWORD, &body.password)).await?;
     let secret: [u8; totp::SECRET_BYTES] = rand::random();
     let sealed = cipher.seal(&secret, user_id).map_err(Problem::internal)?;
     let told = totp::enrolment(secret, user_id).map_err(Problem::internal)?;
     let tx = state.db.begin_worker().await?;
     web::write(tx, &caller, None, async |tx| {
+        credentials::hold(tx, user_id).await?.ok_or(Error::NotFound)?;
         if !totp_secrets::put(tx, user_id, &sealed).await? {
             return Err(asked_already());
         }
-        sign_in_failures::take_back(tx, &attempt.subjects);
+        sign_in_failures::take_back(tx, &attempt.begun);
         let body = EnrolmentBody {
             secret: told.secret,
             otpauth_url: told.otpauth_url,
@@ -249,7 +252,8 @@ pub(crate) async fn confirm(state: Data<State>, request: Write<CodeBody>) -> Res
     let user_id = caller.principal.id.as_str();
     let attempt = attempt(&state, Who::Owner(user_id), None).await?;
     let tx = state.db.begin_worker().await?;
-    web::write(tx, &caller, None, async |tx| {
+    let confirmed = web::write(tx, &caller, None, async |tx| {
+        credentials::hold(tx, user_id).await?.ok_or(Error::NotFound)?;
         let row = tx.query_opt(totp_secrets::LOCK, &[&user_id]).await?;
         let found = row.as_ref().map(totp_secrets::from_row).transpose()?;
         let waits = found.filter(|found| !found.is_confirmed);
@@ -262,12 +266,16 @@ pub(crate) async fn confirm(state: Data<State>, request: Write<CodeBody>) -> Res
             .collect();
         let hashes: Vec<Vec<u8>> = codes.iter().map(|code| totp::recovery_hash(code)).collect();
         recovery_codes::replace(tx, user_id, &hashes).await?;
-        sign_in_failures::take_back(tx, &attempt.subjects);
+        sign_in_failures::take_back(tx, &attempt.begun);
         Ok(Answer::ok(&RecoveryBody {
             recovery_codes: codes,
         })?)
     })
-    .await
+    .await;
+    if confirmed.is_err() {
+        attempt.failed(&state.db).await?;
+    }
+    confirmed
 }
 
 fn must_be_staff(caller: &Caller) -> Result<(), Problem> {

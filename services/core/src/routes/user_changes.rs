@@ -15,13 +15,12 @@ use web::{
 
 use super::users::{MAX_METADATA_BYTES, MAX_NAME_BYTES, MAX_PHONE_BYTES, MAX_USERNAME_BYTES, STATUSES, is};
 use crate::domain::changes::{Changes, Field, Right};
-use crate::domain::throttle::Who;
 use crate::domain::user::{self, Kind};
 use crate::error::Error;
-use crate::ops::attempt::attempt;
+use crate::ops::attempt::ask_name;
 use crate::ops::update_user::update_user;
 use crate::state::State;
-use crate::store::{staff_roles, users};
+use crate::store::{credentials, staff_roles, users};
 
 const CHANGE: Allowed = Allowed(&[
     PrincipalKind::Client,
@@ -44,14 +43,14 @@ struct ChangesBody {
     display_name: Option<String>,
     phone: Option<String>,
     /// IANA time zone; it cannot be cleared.
-    #[schema(example = "Europe/Vienna")]
+    #[schema(required = false, example = "Europe/Vienna")]
     timezone: String,
     locale: Option<String>,
     /// By an admin alone, as clerk_user_id and status.
     external_id: Option<String>,
     clerk_user_id: Option<String>,
     /// active or suspended: tokens of a suspended account are refused at once.
-    #[schema(example = "active")]
+    #[schema(required = false, example = "active")]
     status: String,
     /// By the app, or by who cares for the client; up to 16 KiB as JSON.
     #[schema(value_type = Option<Object>)]
@@ -162,7 +161,8 @@ pub(crate) async fn change(
     };
     web::write(tx, &caller, key, async |tx| {
         if suspends {
-            // Before the account: who takes away a role locks in the same order.
+            // Before the account, whose sign-ins end with it; and so are the admins, by whoever takes away a role.
+            credentials::hold(tx, &user_id).await?.ok_or(Error::NotFound)?;
             staff_roles::lock_admins(tx).await?;
         }
         let found = users::lock(tx, &user_id, kind).await?.ok_or(Error::NotFound)?;
@@ -172,7 +172,7 @@ pub(crate) async fn change(
         }
         if caller.principal.holder == Holder::Client && changes.renames(&found.account) {
             // Committed by itself and never taken back: a free name costs as much as a taken one, so that none can be hunted.
-            attempt(&state, Who::Renamer(&user_id), None).await?;
+            ask_name(&state, &user_id).await?;
         }
         let updated = update_user(tx, &state.outbox, &user_id, found, changes).await?;
         if suspends && !staff_roles::has_active_admin(tx).await? {

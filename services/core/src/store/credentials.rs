@@ -40,9 +40,22 @@ pub(crate) const FIND_EACH: &str = "
     where u.user_id = any ($1)";
 
 /// Waits until nobody else opens, renews or ends sign-ins of a person, until the transaction ends. Whoever does first
-/// locks so: else tokens that are just being made would survive an end that does not see them yet. `$1` the person.
+/// locks so, before anything else of the person: else tokens that are just being made would survive an end that does not
+/// see them yet. `$1` the person.
 pub(crate) const HOLD: &str =
     "select pg_advisory_xact_lock(hashtextextended('core.sign_in|' || $1::varchar, 0))";
+
+/// As [`HOLD`], the client who belongs to an account at Clerk. `$1` that account.
+pub(crate) const HOLD_OF_CLERK: &str = "
+    select pg_advisory_xact_lock(hashtextextended('core.sign_in|' || u.user_id, 0))
+    from core.users u where u.clerk_user_id = $1 and u.kind = 'client'";
+
+/// Holds a person and reads the account; `None` where it is gone.
+pub(crate) async fn hold(tx: &Tx, user_id: &str) -> Result<Option<Account>, db::Error> {
+    let rows = tx.pipeline(&[(HOLD, &[&user_id]), (FIND, &[&user_id])]).await?;
+    let found = rows.last().and_then(|rows| rows.first());
+    found.map(from_row).transpose()
+}
 
 pub(crate) fn from_row(row: &Row) -> Result<Account, db::Error> {
     let kind = Kind::parse(row.try_get("kind")?);

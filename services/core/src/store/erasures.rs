@@ -3,9 +3,11 @@
 use chrono::{DateTime, Utc};
 use db::{Db, Json, Params, Row, Tx};
 
+use super::credentials;
 use crate::domain::erasure::{Counts, Requester};
 
-/// The first pass, over the schemas that refer to core: it waits for whoever works on the client in the order in which
+/// Before that, whoever opens, renews or ends a sign-in of the person is waited for, and finds nobody afterwards: see
+/// [`credentials::HOLD`]. The first pass, over the schemas that refer to core: it waits for whoever works on the client in the order in which
 /// they lock. Was the account locked first, they would wait for us, and we for them.
 const FIRST_PASS: &str = "
     select f.counts
@@ -25,9 +27,15 @@ const SECOND_PASS: &str = "
 pub(crate) async fn erase(tx: &Tx, user_id: &str) -> Result<Option<Counts>, db::Error> {
     let params: Params<'_> = &[&user_id];
     let mut rows = tx
-        .pipeline(&[(FIRST_PASS, params), (LOCK, params), (SECOND_PASS, params)])
+        .pipeline(&[
+            (credentials::HOLD, params),
+            (FIRST_PASS, params),
+            (LOCK, params),
+            (SECOND_PASS, params),
+        ])
         .await?
-        .into_iter();
+        .into_iter()
+        .skip(1);
     let (first, locked, second) = (rows.next(), rows.next(), rows.next());
     if locked.unwrap_or_default().is_empty() {
         return Ok(None);

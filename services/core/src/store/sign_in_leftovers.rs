@@ -27,6 +27,7 @@ const FAILURES: &str = "
     with gone as (delete from core.sign_in_failures t where t.subject_hash = any (array(
         select o.subject_hash from core.sign_in_failures o
         where o.updated_at < now() - interval '1 day' and (o.blocked_until is null or o.blocked_until < now())
+          and now() > all (o.under_way)
         limit $1)) returning true)
     select count(*) as gone from gone";
 

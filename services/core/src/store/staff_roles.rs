@@ -17,24 +17,21 @@ pub(crate) async fn grant(
     role: &str,
     granted_by: &str,
 ) -> Result<(Grant, bool), db::Error> {
-    let given = tx
-        .execute(
-            "insert into core.staff_roles (user_id, role, granted_by) values ($1, $2, $3)
-             on conflict (user_id, role) do nothing",
-            &[&user_id, &role, &granted_by],
-        )
-        .await?;
+    // The update changes nothing: it finds the role that is there, which nobody then takes away. A row that was inserted
+    // has no xmax yet.
     let row = tx
         .query_one(
-            "select r.granted_by, r.granted_at from core.staff_roles r where r.user_id = $1 and r.role = $2",
-            &[&user_id, &role],
+            "insert into core.staff_roles as r (user_id, role, granted_by) values ($1, $2, $3)
+             on conflict (user_id, role) do update set role = r.role
+             returning r.granted_by, r.granted_at, r.xmax = 0 as is_new",
+            &[&user_id, &role, &granted_by],
         )
         .await?;
     let grant = Grant {
         granted_by: row.try_get("granted_by")?,
         granted_at: row.try_get("granted_at")?,
     };
-    Ok((grant, given > 0))
+    Ok((grant, row.try_get("is_new")?))
 }
 
 /// Takes a role away; `false` where the staff user did not have it.

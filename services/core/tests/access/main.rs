@@ -182,6 +182,19 @@ fn every_route_has_a_row_and_every_row_a_route() {
 }
 
 #[test]
+fn every_operation_has_a_name_of_its_own() {
+    for (service, document) in World::documents() {
+        let mut known = BTreeSet::new();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                let name = operation["operationId"].as_str().unwrap();
+                assert!(known.insert(name.to_owned()), "{service} {method} {path}: {name}");
+            }
+        }
+    }
+}
+
+#[test]
 fn every_route_declares_those_whom_the_table_names() {
     for (service, document) in World::documents() {
         for row in rows().iter().filter(|row| row.service == service) {

@@ -183,6 +183,11 @@ async fn who_takes_ten_within_a_day_takes_no_more() {
         (refused.code(), refused.at("/type")),
         (429, &json!("/problems/too-many-requests"))
     );
+    let detail = refused.at("/detail").as_str().unwrap();
+    assert!(
+        detail.starts_with("You took 10 grants within 24 hours"),
+        "{detail}"
+    );
     let seconds: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((3_500..=3_660).contains(&seconds), "{seconds}");
     assert_eq!(other.get("/v1/users/client-a").await.code(), 404);

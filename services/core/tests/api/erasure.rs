@@ -233,6 +233,11 @@ async fn a_third_export_at_once_is_asked_to_come_again_and_a_reader_who_stops_gi
     }
     let refused = h.call("client-a").get("/v1/users/client-a/export").await;
     assert_eq!(refused.code(), 503);
+    let detail = refused.at("/detail").as_str().unwrap();
+    assert!(
+        detail.starts_with("Two exports are being sent already"),
+        "{detail}"
+    );
     assert!(refused.headers.contains_key("retry-after"));
     drop(reading);
     let again = async {

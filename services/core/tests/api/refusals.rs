@@ -165,6 +165,16 @@ async fn every_path_describes_its_parameters() {
     }
 }
 
+#[tokio::test]
+async fn nothing_is_required_of_a_change_of_an_account() {
+    let api = serde_json::to_value(core_service::openapi()).unwrap();
+    let body = &api["paths"]["/v1/users/{user_id}"]["patch"]["requestBody"]["content"]["application/json"];
+    assert_eq!(body["schema"]["$ref"], "#/components/schemas/ChangesBody");
+    let described = &api["components"]["schemas"]["ChangesBody"];
+    assert!(described["properties"]["status"].is_object());
+    assert!(described.get("required").is_none(), "{}", described["required"]);
+}
+
 /// A body that keeps or asks for something: who sends it where, and itself with a `%` in place of what is tried.
 struct Place {
     caller: &'static str,

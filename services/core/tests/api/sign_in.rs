@@ -513,3 +513,65 @@ async fn a_password_that_changes_while_it_is_verified_signs_nobody_in() {
     let opened = "select count(*) from core.refresh_tokens";
     assert_eq!(h.database.count(opened).await, 0);
 }
+
+impl Harness {
+    /// Erases an account, and once the erasure has begun and waits for something else, lets these requests meet it; what
+    /// each of them is told.
+    pub(crate) async fn meeting_an_erasure<const N: usize>(
+        &self,
+        user_id: &str,
+        requests: [futures::future::BoxFuture<'_, Answer>; N],
+    ) -> Vec<u16> {
+        let working = self.database.superuser().await;
+        working
+            .run("begin; lock table social.user_risk_profiles in access exclusive mode")
+            .await;
+        let admin = self.call("admin");
+        let path = format!("/v1/users/{user_id}/opt-out");
+        let meeting = async {
+            self.so_many_wait(1).await;
+            let release = async {
+                self.so_many_wait(1 + i64::try_from(N).unwrap()).await;
+                working.run("commit").await;
+            };
+            futures::join!(futures::future::join_all(requests), release).0
+        };
+        let (left, answers) = futures::join!(admin.delete(&path), meeting);
+        assert_eq!(left.code(), 200, "{}", left.json);
+        answers.iter().map(Answer::code).collect()
+    }
+
+    async fn so_many_wait(&self, count: i64) {
+        let waiting = "select count(*) from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock'";
+        let wait = async {
+            while self.database.count(waiting).await < count {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), wait)
+            .await
+            .expect("they wait for the erasure");
+    }
+}
+
+#[tokio::test]
+async fn who_signs_in_while_they_are_erased_is_told_what_everybody_is_told_who_is_not_there() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &[]).await;
+    let email = h.may_sign_in("client-a").await;
+    let person = h.signed_in(&email).await;
+    let change = json!({"current": PASSWORD, "new": "a tin on the hill"});
+    let answers = h
+        .meeting_an_erasure(
+            "client-a",
+            [
+                Box::pin(h.login(&email, PASSWORD)),
+                Box::pin(h.refresh(&person.refresh_token)),
+                Box::pin(person.caller.put("/v1/me/password", &change)),
+            ],
+        )
+        .await;
+    assert_eq!(answers, [401, 401, 404]);
+    assert_eq!(h.traces_in_short("client-a").await, ["core.outbox 1"]);
+}

@@ -105,6 +105,73 @@ async fn many_guesses_at_once_do_not_outrun_the_count() {
 }
 
 #[tokio::test]
+async fn a_crowd_of_guesses_gets_no_more_than_a_few() {
+    let h = Harness::new().await;
+    let email = h.may_sign_in("staff-counselor").await;
+    let guesses = (0..60).map(|_| h.login(&email, "not the password"));
+    let answers = futures::future::join_all(guesses).await;
+    let tried = answers.iter().filter(|answer| answer.code() == 401).count();
+    assert_eq!(tried, 5);
+    assert!(
+        answers
+            .iter()
+            .all(|answer| matches!(answer.code(), 401 | 429 | 503))
+    );
+}
+
+#[tokio::test]
+async fn right_passwords_that_come_together_from_one_address_all_sign_in() {
+    let mut h = Harness::new().await;
+    let mut emails = Vec::new();
+    for number in 0..14 {
+        let client = format!("client-{number}");
+        h.client(&client, &[]).await;
+        emails.push(h.may_sign_in(&client).await);
+    }
+    h.login("nobody@mail.example", "not the password").await;
+    let sign_ins = emails.iter().map(|email| h.login(email, PASSWORD));
+    let codes: Vec<u16> = futures::future::join_all(sign_ins)
+        .await
+        .iter()
+        .map(testkit::Answer::code)
+        .collect();
+    assert_eq!(codes, [200; 14]);
+    let of_address = "select failed_attempts::bigint from core.sign_in_failures where under_way = '{}'
+        and user_id is null order by updated_at desc limit 1";
+    assert_eq!(h.database.count(of_address).await, 1, "none of them has failed");
+}
+
+#[tokio::test]
+async fn one_person_signs_in_on_many_devices_and_by_two_processes_at_once() {
+    let h = Harness::new().await;
+    let email = h.may_sign_in("staff-counselor").await;
+    let other = h.replica();
+    let elsewhere = testkit::Client::new(&other.base_url());
+    let body = json!({"email": email, "password": PASSWORD});
+    let here = futures::future::join_all((0..10).map(|_| h.login(&email, PASSWORD)));
+    let there = futures::future::join_all((0..10).map(|_| elsewhere.post("/v1/auth/login", &body)));
+    let (here, there) = futures::join!(here, there);
+    let codes: Vec<u16> = here.iter().chain(&there).map(testkit::Answer::code).collect();
+    assert_eq!(codes, [200; 20]);
+    let counts = "select count(*) from core.sign_in_failures";
+    assert_eq!(h.database.count(counts).await, 0);
+}
+
+#[tokio::test]
+async fn a_refusal_says_which_limit_it_was_and_what_to_do() {
+    let h = Harness::new().await;
+    for _ in 0..5 {
+        h.login("nobody@mail.example", "not the password").await;
+    }
+    let refused = h.login("nobody@mail.example", PASSWORD).await;
+    let detail = refused.at("/detail").as_str().unwrap();
+    assert!(
+        detail.starts_with("Too many passwords or codes were wrong"),
+        "{detail}"
+    );
+}
+
+#[tokio::test]
 async fn guessing_does_not_touch_who_is_signed_in() {
     let h = Harness::new().await;
     let email = h.may_sign_in("staff-counselor").await;

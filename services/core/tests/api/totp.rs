@@ -252,6 +252,11 @@ async fn wrong_codes_are_counted_and_a_right_password_does_not_clear_them() {
     }
     let blocked = h.with_code(&h.ticket().await, &enrolled.code(0)).await;
     assert_eq!(blocked.code(), 429);
+    let detail = blocked.at("/detail").as_str().unwrap();
+    assert!(
+        detail.starts_with("Too many passwords or codes were wrong"),
+        "{detail}"
+    );
     h.run("update core.sign_in_failures set blocked_until = now()")
         .await;
     let ticket = h.ticket().await;
@@ -348,4 +353,30 @@ async fn second_factors_are_for_staff_on_a_server_with_a_key() {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[tokio::test]
+async fn codes_that_meet_an_erasure_find_nobody() {
+    let h = Harness::with_totp().await;
+    let enrolled = h.enrolled().await;
+    let (ticket, code) = (h.ticket().await, enrolled.code(0));
+    let answers = h
+        .meeting_an_erasure("staff-counselor", [Box::pin(h.with_code(&ticket, &code))])
+        .await;
+    assert_eq!(answers, [401]);
+
+    let email = h.may_sign_in("staff-oncall").await;
+    let oncall = h.signed_in(&email).await.caller;
+    let password = json!({ "password": PASSWORD });
+    let told = oncall.post("/v1/me/totp", &password).await;
+    let app = app_of(told.at("/secret"));
+    let enrolling = Enrolled {
+        app,
+        recovery_codes: Vec::new(),
+    };
+    let code = enrolling.code(0);
+    let answers = h
+        .meeting_an_erasure("staff-oncall", [Box::pin(confirm(&oncall, &code))])
+        .await;
+    assert_eq!(answers, [404]);
 }

@@ -127,6 +127,8 @@ async fn a_client_asks_for_ten_names_a_day_and_free_ones_count_too() {
     }
     let refused = patch(&client, "client-a", &json!({"username": "another"})).await;
     assert_eq!(refused.code(), 429);
+    let detail = refused.at("/detail").as_str().unwrap();
+    assert!(detail.starts_with("Ten other names"), "{detail}");
     let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((86_000..=86_400).contains(&wait), "{wait}");
     assert_eq!(stored(&h, "client-a", "username").await, json!("name-9"));
