@@ -209,18 +209,26 @@ def _context_audited(run):
     return [script.replace("select\n    (select", f"select core.write_audit({entry}),\n    (select", 1)], defines
 
 
-def _message_batch(run):
-    """The rows alone: no lock, no event, no audit, nothing that follows."""
+def _message_batch(run, told=False):
+    """The rows alone: no lock, no event, no audit, nothing that follows; or with the event that tells of each, as if it
+    were published already."""
     columns = {"users": "varchar", "texts": "text", "types": "varchar"}
     arrays = ", ".join(f"cast(:{name} as {type_name}[])" for name, type_name in columns.items())
     script = (
         "insert into core.messages (user_id, message_text, conversation_type, timestamp)"
-        f" select n.*, now() from unnest({arrays}) as n;\n"
+        f" select n.*, now() from unnest({arrays}) as n"
     )
+    if told:
+        data = "'message_id', s.message_id, 'user_id', s.user_id, 'timestamp', s.timestamp"
+        data += ", 'conversation_type', s.conversation_type, 'sender_role', s.sender_role"
+        script = (
+            f"with s as ({script} returning *) insert into core.outbox (event_id, event_type, subject, data, published_at)"
+            f" select gen_random_uuid(), 'core.message.created', s.user_id, jsonb_build_object({data}), now() from s"
+        )
     text = "Synthetic message: today was a day like the others, but for the rain"
     users = ",".join(f"user-{1 + n * 31 % run.users:07}" for n in range(run.batch))
     texts = ",".join(f'"{text} {n}"' for n in range(run.batch))
-    return [script], {"users": f"{{{users}}}", "texts": f"{{{texts}}}", "types": "{" + ",".join(["buddy"] * run.batch) + "}"}
+    return [script + ";\n"], {"users": f"{{{users}}}", "texts": f"{{{texts}}}", "types": "{" + ",".join(["buddy"] * run.batch) + "}"}
 
 
 QUERY = "(select q.embedding from bench.queries q where q.q = :q)"
@@ -268,6 +276,7 @@ SCRIPTS = {
     "context": _context,
     "context_audited": _context_audited,
     "message_batch": _message_batch,
+    "message_batch_told": lambda run: _message_batch(run, told=True),
     "search": _search(SUPERVISOR),
     "search_caseload": _search(COUNSELOR),
     "search_client": _search(f"{COUNSELOR} || '/' || {USER}", client=USER),

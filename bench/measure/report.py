@@ -8,7 +8,7 @@ from .knobs import SEARCHES
 from .pairs import PAIRS
 
 ORDER = ("write", "write_function", "batch", "profile", "profile_audited", "caseload", "caseload_own", "caseload_audited")
-ORDER += ("messages", "messages_audited", "context", "context_audited", "message_batch", *SEARCHES, "health")
+ORDER += ("messages", "messages_audited", "context", "context_audited", "message_batch", "message_batch_told", *SEARCHES, "health")
 WHO = ("pgbench", "service", *(pair.who for pair in PAIRS), "peer-statements", "peer-function")
 NAMES = {
     "write": "single write",
@@ -24,6 +24,7 @@ NAMES = {
     "context": "context of a client",
     "context_audited": "context of a client, and its audit row",
     "message_batch": "batch of 1,000 messages",
+    "message_batch_told": "batch of 1,000 messages, and an event of each",
     "search": "10 memories of everybody",
     "search_caseload": "10 memories of a caseload",
     "search_client": "10 memories of a client",
@@ -184,8 +185,10 @@ def goals(medians, facts):
     found.add(f"caseload list, c = {middle}: Postgres' CPU, of the kit's statement", spent, *CASELOAD_PG, above=False)
     known = ratio(get("service", "context", 1, "p50_ms"), get("pgbench", limit_path("context"), 1, "p50_ms"))
     found.add("context of a client, c = 1: p50, of pgbench's with seed 003's statement", known, CONTEXT_P50, above=False)
-    stored = ratio(best("service", "message_batch"), best("pgbench", "message_batch"))
-    found.add("batch of 1,000 messages: best rate, of the bare insert's best", stored, MESSAGE_BATCH_RATE)
+    stored = best("service", "message_batch")
+    for path, limit in (("message_batch", "the bare insert's"), ("message_batch_told", "the insert's with an event of each")):
+        share = ratio(stored, best("pgbench", path))
+        found.add(f"batch of 1,000 messages: best rate, of {limit} best", share, MESSAGE_BATCH_RATE)
     for path in SEARCHES:
         took = ratio(get("service", path, 1, "p50_ms"), get("pgbench", path, 1, "p50_ms"))
         found.add(f"{NAMES[path]}, c = 1: p50, of pgbench's with the same statement", took, SEARCH_P50[path], above=False)

@@ -12,7 +12,7 @@ from .postgres import run_pgbench
 # Share of the fresh messages that a warm-up may score.
 WARMUP_SHARE = 10
 WRITES = ("write", "batch")
-BATCHES = ("batch", "message_batch")
+BATCHES = ("batch", "message_batch", "message_batch_told")
 BATCH_CONCURRENCY_MAX = 16
 # The kit's own names of the paths.
 KIT_PATHS = {"caseload": "label"}
@@ -25,10 +25,11 @@ MORE_LIMITS = {
     "caseload": ["caseload_own", "caseload_audited"],
     "messages": ["messages_audited"],
     "context": ["context_audited"],
+    "message_batch": ["message_batch_told"],
 }
 BY_OUR_STATEMENT = ("caseload_own", "caseload_audited")
 # On our tables, by the superuser: row-level security does not apply.
-ON_OUR_TABLES = ("context", "context_audited", "message_batch")
+ON_OUR_TABLES = ("context", "context_audited", "message_batch", "message_batch_told")
 # What the FastAPI service has a route for, on the kit's tables.
 BY_PEER = ("write", "batch", "profile", "caseload", "messages")
 TOP_STATEMENTS = 12
@@ -128,7 +129,7 @@ class Rounds:
             database = self.world.ours
         if path in knobs.SEARCHES:
             database = self.world.ours_as_core
-        if path == "message_batch":
+        if path in BATCHES[1:]:
             self.world.reset_ours()
         seconds = self.seconds(path, concurrency)
         if self.is_cold("pgbench", path):
