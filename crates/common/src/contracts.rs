@@ -168,6 +168,25 @@ impl Contract for PredictionRecorded {
     const TYPE: &'static str = "social.prediction.recorded";
 }
 
+/// A check called a client's message dangerous, and staff are told. What it found stays in social.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SafetyFlagged {
+    /// The finding.
+    pub safety_event_id: i64,
+    /// The message.
+    pub message_id: i64,
+    /// Its author.
+    pub user_id: String,
+    /// When, UTC.
+    pub flagged_at: DateTime<Utc>,
+    /// The episode that it opened or joined.
+    pub escalation_id: i64,
+}
+
+impl Contract for SafetyFlagged {
+    const TYPE: &'static str = "social.safety.flagged";
+}
+
 /// The rules decided what to do for a client, also to do nothing.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ActionDecided {

@@ -23,6 +23,12 @@ pub(crate) enum Error {
     /// Another prediction stands under this natural key.
     #[error("the message has another prediction of this model version")]
     PredictionDiffers,
+    /// Another finding stands for the message.
+    #[error("another finding stands for the message")]
+    FindingDiffers,
+    /// Other answers of the same time stand.
+    #[error("other answers of the same time stand")]
+    AnswersDiffer,
     /// Only what a client wrote is scored.
     #[error("the message was not written by the client")]
     NotOwnMessage,
@@ -60,6 +66,14 @@ impl Error {
                 Code::Differs,
                 "This message already has a prediction of this model version with other content. \
                  Post a correction under a new model_version.",
+            ),
+            Self::FindingDiffers => Problem::conflict(
+                Code::Differs,
+                "This message has been assessed already, and otherwise. Escalate by hand where it was assessed too low.",
+            ),
+            Self::AnswersDiffer => Problem::conflict(
+                Code::Differs,
+                "Other answers of the same answered_at stand. Post a screener that was answered again under its own time.",
             ),
             Self::NotOwnMessage => Problem::invalid_field(
                 "/message_id",

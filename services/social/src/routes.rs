@@ -1,9 +1,12 @@
 //! Every path of the social service.
 
+mod crisis_resources;
 mod escalations;
 mod nudges;
 mod predictions;
 mod profiles;
+mod safety_events;
+mod screeners;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 use web::About;
@@ -19,6 +22,15 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         // pipelines
         .service(predictions::record)
         .service(predictions::batch::record_batch)
+        // what cannot wait for a profile
+        .service(safety_events::create)
+        .service(safety_events::find)
+        .service(screeners::create)
+        .service(screeners::list)
+        .service(crisis_resources::list)
+        .service(crisis_resources::create)
+        .service(crisis_resources::replace)
+        .service(crisis_resources::remove)
         // counselors
         .service(predictions::list)
         .service(profiles::list)

@@ -3,6 +3,7 @@
 
 pub(crate) mod actions;
 pub(crate) mod caseload;
+pub(crate) mod crisis_resources;
 pub(crate) mod escalations;
 pub(crate) mod meetings;
 pub(crate) mod nudges;
@@ -11,6 +12,8 @@ mod plans;
 pub(crate) mod policies;
 pub(crate) mod predictions;
 pub(crate) mod profiles;
+pub(crate) mod safety_events;
+pub(crate) mod screener_answers;
 pub(crate) mod windows;
 
 use std::str::FromStr;

@@ -1,5 +1,5 @@
 //! `core.message.created`: the counts of a client's own messages and the time since the last one to a buddy.
-//! `core.message.deleted`: predictions go with their message, and the profile says no more what they made it say.
+//! `core.message.deleted`: predictions and findings go with their message, and the profile says no more what they made it say.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use db::Tx;
 
 use crate::ops::recompute::{Recompute, recompute};
 use crate::state::State;
-use crate::store::{predictions, profiles};
+use crate::store::{predictions, profiles, safety_events};
 
 pub(super) async fn created(state: &Arc<State>, tx: &Tx, events: &[Event]) -> Result<(), HandleError> {
     let messages: Vec<MessageCreated> = bus::read(events)?;
@@ -34,7 +34,9 @@ pub(super) async fn deleted(state: &Arc<State>, tx: &Tx, events: &[Event]) -> Re
     let clients: BTreeSet<&str> = deleted.iter().map(|deleted| deleted.user_id.as_str()).collect();
     let clients: Vec<&str> = clients.into_iter().collect();
     let ids = deleted.iter().flat_map(|deleted| &deleted.message_ids);
-    predictions::delete(tx, &clients, &ids.copied().collect::<Vec<_>>()).await?;
+    let ids: Vec<i64> = ids.copied().collect();
+    predictions::delete(tx, &clients, &ids).await?;
+    safety_events::delete(tx, &clients, &ids).await?;
     let what = Recompute::lock(tx, &clients, state.clock.fixed()).await?;
     recompute(tx, &state.outbox, what, Vec::new())
         .await
