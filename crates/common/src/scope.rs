@@ -2,7 +2,7 @@
 
 /// What the routes of all services are about. A new noun of a path stands here too; `crates/common/tests` hold the list
 /// against the OpenAPI documents.
-const NOUNS: [&str; 36] = [
+const NOUNS: [&str; 39] = [
     "access-log",
     "api-clients",
     "audit-events",
@@ -12,6 +12,7 @@ const NOUNS: [&str; 36] = [
     "collections",
     "consents",
     "context",
+    "crisis-resources",
     "dead-letters",
     "disclosures",
     "embedding-models",
@@ -33,6 +34,8 @@ const NOUNS: [&str; 36] = [
     "risk-profile",
     "risk-profiles",
     "roles",
+    "safety-event",
+    "screener-answers",
     "search",
     "stated-preferences",
     "teams",

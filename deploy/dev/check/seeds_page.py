@@ -15,8 +15,7 @@ NO_TEST = "*not yet*"
 def text_of(file: str) -> str:
     if file == "*core unit*":
         return "".join(path.read_text(encoding="utf-8") for path in (ROOT / "services/core/src").rglob("*.rs"))
-    path = ROOT / f"services/core/tests/api/{file}.rs"
-    return path.read_text(encoding="utf-8") if path.exists() else ""
+    return "".join(path.read_text(encoding="utf-8") for path in ROOT.glob(f"services/*/tests/api/{file}.rs"))
 
 
 def faults(cell: str) -> list[str]:

@@ -76,7 +76,7 @@ pub(crate) const OF_A_CLIENT: [&str; 13] = [
     "{collection_id}",
 ];
 /// Parameters that lead to nobody in particular.
-const OTHERS: [(&str, &str); 9] = [
+const OTHERS: [(&str, &str); 10] = [
     ("{staff_id}", "staff-suspended"),
     ("{code}", "invalid"),
     ("{id}", "1"),
@@ -86,6 +86,7 @@ const OTHERS: [(&str, &str); 9] = [
     ("{thread_id}", "main"),
     ("{team_id}", "1"),
     ("{program_id}", "program-spare"),
+    ("{resource_id}", "1"),
 ];
 
 /// The client whom only strangers care for.
@@ -349,6 +350,12 @@ fn belongings() -> String {
      insert into social.message_predictions (message_id, user_id, timestamp, message_timestamp, p_craving, p_relapse,
          p_negative_mood, p_neutral, p_toxic, p_isolation, risk_score, conversation_type, model_version)
      select message_id, user_id, timestamp, timestamp, 0.1, 0.1, 0.1, 0.7, 0, 0.1, 0.1, 'buddy', 'm1' from core.messages;
+     insert into social.safety_events (message_id, user_id, risk_level, show_crisis_banner)
+     select message_id, user_id, 'low', false from core.messages where sender_role = 'user';
+     insert into social.screener_answers (user_id, answered_at, wish_to_be_dead, suicidal_thoughts, thoughts_of_method, intent,
+        plan_with_intent, behaviour, urgency)
+     select user_id, '2026-06-15T08:00:00Z', true, false, false, false, false, 'never', 'medium' from planted_clients;
+     insert into social.crisis_resources (name, phone, hours) values ('Line', '142', 'at any hour');
      insert into social.nudges (user_id, nudge_type, nudge_message, risk_level, source, status, send_after, expires_at)
      select user_id, 'check_in', 'nudge-of-' || user_id, 'LOW_RISK', 'rule', 'sent', now(), now() + interval '1 day'
      from planted_clients;

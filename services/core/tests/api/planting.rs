@@ -15,7 +15,7 @@ pub(crate) const WHO: &str = "client-mrk";
 const OTHER: &str = "client-other";
 
 /// Tables that hold nothing of a person.
-const OF_NOBODY: [&str; 12] = [
+const OF_NOBODY: [&str; 13] = [
     "core.api_clients",
     "core.api_client_secrets",
     // What Clerk said, by hashes and by its own ids of webhooks.
@@ -29,6 +29,7 @@ const OF_NOBODY: [&str; 12] = [
     "core.erasures",
     "core.scoring_models",
     "core.teams",
+    "social.crisis_resources",
     "social.risk_policies",
 ];
 /// Tables of every schema that hold nothing of a person.
