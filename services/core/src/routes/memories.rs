@@ -173,8 +173,9 @@ pub(crate) async fn correct(
     remember::must_fit(&state.models, &state.db, &body.embeddings).await?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
+        let owner = memories::owner(tx, *memory_id).await?.ok_or(Error::NotFound)?;
+        remember::hold_consent(tx, &owner).await?;
         let corrected = memories::lock(tx, *memory_id).await?.ok_or(Error::NotFound)?;
-        remember::hold_consent(tx, &corrected.user_id).await?;
         let new = body.of(corrected.content);
         if corrected.superseded_by.is_some() {
             let holds = memories::latest(tx, corrected.id).await?;

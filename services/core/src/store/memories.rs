@@ -106,8 +106,8 @@ pub(crate) fn from_row(row: &Row) -> Result<Memory, db::Error> {
     })
 }
 
-/// Whether a client has consented to be remembered; the consent is then held until the transaction ends. `None` where the
-/// client is not seen.
+/// Whether a client has consented to be remembered; the client and the consent are then held until the transaction ends.
+/// Before anything of theirs is locked: who erases or revokes goes the same way. `None` where the client is not seen.
 pub(crate) async fn hold_consent(tx: &Tx, user_id: &str) -> Result<Option<bool>, db::Error> {
     let row = tx
         .query_opt(
@@ -169,7 +169,19 @@ pub(crate) async fn insert(
     Ok((from_row(&row)?, row.try_get("is_new")?))
 }
 
-/// Locks a memory that has not expired, for its correction.
+/// Whose a memory is that has not expired. Nothing is held: ask for the client's consent, then look again.
+pub(crate) async fn owner(tx: &Tx, id: Uuid) -> Result<Option<String>, db::Error> {
+    let row = tx
+        .query_opt(
+            "select m.user_id from core.memories m
+             where m.id = $1 and (m.expires_at is null or m.expires_at > now())",
+            &[&id],
+        )
+        .await?;
+    row.map(|row| Ok(row.try_get("user_id")?)).transpose()
+}
+
+/// Locks a memory that has not expired, for its correction. The consent is held.
 pub(crate) async fn lock(tx: &Tx, id: Uuid) -> Result<Option<Memory>, db::Error> {
     let row = tx
         .query_opt(
@@ -185,6 +197,7 @@ pub(crate) async fn lock(tx: &Tx, id: Uuid) -> Result<Option<Memory>, db::Error>
 }
 
 /// Whose a memory is that has not expired; nobody corrects it until the transaction ends. Without one that was corrected.
+/// The consent is held.
 pub(crate) async fn hold(tx: &Tx, id: Uuid) -> Result<Option<String>, db::Error> {
     let row = tx
         .query_opt(
