@@ -127,14 +127,22 @@ pub(crate) struct Origin<'a> {
     pub(crate) request_id: &'a str,
 }
 
-/// Stores a memory of a client who is seen, or finds the one that stands under the same hash. The flag says whether it is
-/// new.
+/// Makes room for a memory under a hash where one has expired that waits to be pruned: what is acknowledged must not go
+/// with it.
+const FREE_HASH: &str = "
+    delete from core.memories m where m.user_id = $1 and m.idempotency_hash = $2 and m.expires_at <= now()";
+
+/// Stores a memory of a client who is seen, or finds the one that stands under the same hash, also one that was corrected.
+/// The flag says whether it is new.
 pub(crate) async fn insert(
     tx: &Tx,
     origin: Origin<'_>,
     content: &Content,
     idempotency_hash: Option<&str>,
 ) -> Result<(Memory, bool), db::Error> {
+    if let Some(hash) = &idempotency_hash {
+        tx.execute(FREE_HASH, &[&origin.user_id, hash]).await?;
+    }
     // The update changes nothing: it finds the row that stands, and gives it the xmax that tells it from a new one.
     let row = tx
         .query_one(

@@ -206,6 +206,41 @@ async fn what_is_forgotten_is_kept_by_no_answer_either() {
 }
 
 #[tokio::test]
+async fn a_hash_that_has_expired_is_free_again_before_it_is_pruned() {
+    let h = Harness::remembering("client-a").await;
+    let client = h.call("client-a");
+    let body = with(fact("likes tea"), "idempotency_hash", "h1");
+    let first = client.post(OF_A, &body).await;
+    h.expire(&first).await;
+    let answers = join_all((0..10).map(|_| client.post(OF_A, &body))).await;
+    let mut codes: Vec<u16> = answers.iter().map(Answer::code).collect();
+    codes.sort_unstable();
+    assert_eq!(codes, [vec![200; 9], vec![201]].concat());
+    h.app.round("prune_memories").await.unwrap();
+    assert_eq!(h.contents("").await, ["likes tea"], "what was acknowledged stays");
+    let other = h
+        .remember("client-a", &with(fact("one"), "idempotency_hash", "h2"))
+        .await;
+    h.expire(&other).await;
+    let correct = json!({"content": "likes coffee", "idempotency_hash": "h2"});
+    let corrected = patch(&client, &path_of(&answers[0]), &correct).await;
+    assert_eq!(corrected.code(), 200, "{}", corrected.json);
+}
+
+#[tokio::test]
+async fn a_hash_whose_memory_was_corrected_brings_nothing_back_and_says_what_took_its_place() {
+    let h = Harness::remembering("client-a").await;
+    let client = h.call("client-a");
+    let body = with(fact("90 days sober"), "idempotency_hash", "h1");
+    let first = client.post(OF_A, &body).await;
+    let correction = patch(&client, &path_of(&first), &json!({"content": "relapsed in May"})).await;
+    let again = client.post(OF_A, &body).await;
+    assert_eq!((again.code(), again.at("/id")), (200, first.at("/id")));
+    assert_eq!(again.at("/superseded_by"), correction.at("/id"));
+    assert_eq!(h.contents("").await, ["relapsed in May"]);
+}
+
+#[tokio::test]
 async fn relapsed_in_may_takes_the_place_of_90_days_sober_which_stays_in_the_history() {
     let h = Harness::remembering("client-a").await;
     let client = h.call("client-a");
