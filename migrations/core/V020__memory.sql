@@ -280,10 +280,15 @@ begin
     delete from core.face_embeddings f where f.user_id = new.user_id;
     return null;
 end $$;
-comment on function core.forget_faces() is 'Removes the faces of whoever took back their consent to biometrics.';
+comment on function core.forget_faces() is 'Removes the faces of whoever took back their consent to biometrics, or gives a new one.';
 
 create trigger forget_faces after update of revoked_at on core.consents
     for each row when (new.purpose = 'biometrics' and new.revoked_at is not null)
+    execute function core.forget_faces();
+
+-- There is no other consent then: faces that are there are of one that has run out, and not what was consented to now.
+create trigger forget_faces_before after insert on core.consents
+    for each row when (new.purpose = 'biometrics' and new.recipient = 'programme')
     execute function core.forget_faces();
 
 do $policies$
