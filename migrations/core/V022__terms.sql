@@ -83,4 +83,4 @@ where m.id = l.memory_entry_id;
 create index idx_transcript_chunks_created on core.transcript_chunks (created_at);
 drop index core.idx_messages_timestamp;
 create index idx_messages_timestamp on core.messages (timestamp desc) where anonymized_at is null;
-comment on column core.messages.anonymized_at is 'When its term was over: since then it is nobody''s, and its text names nobody whom we know.';
+comment on column core.messages.anonymized_at is 'When its term was over: since then it is nobody''s; its text is without numbers, addresses, links, handles and what the accounts of its client and its recipient were called.';
