@@ -39,11 +39,9 @@ alter table core.messages add column thread_pk uuid;
 comment on column core.messages.thread_pk is 'The thread it belongs to, where it is part of one.';
 alter table core.messages add column answers bigint;
 comment on column core.messages.answers is 'The message it replies to, where both came as a turn.';
--- The last turns of a thread, which short-term memory is rebuilt from; empty now, since no row has one.
-create index idx_messages_turns on core.messages (thread_pk, message_id desc) where answers is not null;
--- Every row has none yet: there is nothing to be looked up.
+-- The rows that are there are looked at by V023, while others write.
 alter table core.messages add constraint fk_messages_thread
-    foreign key (thread_pk, user_id) references core.chat_threads (id, user_id) on delete cascade;
+    foreign key (thread_pk, user_id) references core.chat_threads (id, user_id) on delete cascade not valid;
 
 create table core.message_ai_metadata (
     message_id bigint not null references core.messages (message_id) on delete cascade,

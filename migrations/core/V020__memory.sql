@@ -257,8 +257,6 @@ comment on column core.face_embeddings.created_at is 'When it was stored.';
 comment on column core.face_embeddings.source_session_id is 'The session it came from.';
 comment on column core.face_embeddings.idempotency_hash is 'The app''s hash of it: the same hash again is the same face.';
 
-create index idx_face_embeddings_embedding on core.face_embeddings using hnsw (embedding public.vector_cosine_ops);
-
 -- The consent decides here, whoever writes: it is held until the row is committed, so that a revocation waits and then
 -- finds the row it must remove.
 create function core.require_biometrics() returns trigger

@@ -350,5 +350,6 @@ pub(crate) async fn list(
     let page = Page::cut(items, query.paging.limit, |last: &MemoryView| {
         cursors.seal(&list, &caller, &query.paging, &(last.created_at, last.id))
     });
+    state.touched.note(page.items.iter().map(|shown| shown.id));
     Ok(caller.disclose(NOBODY_ELSE, &page).await?)
 }
