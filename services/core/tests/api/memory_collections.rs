@@ -170,7 +170,8 @@ async fn what_a_list_or_a_collection_shows_is_noted_as_read() {
     let h = Harness::remembering("client-a").await;
     let (kept, other) = (
         h.remember("client-a", &fact("one")).await,
-        h.remember("client-a", &with(fact("two"), "memory_type", "task")).await,
+        h.remember("client-a", &with(fact("two"), "memory_type", "task"))
+            .await,
     );
     let client = h.call("client-a");
     let goal = json!({"collection_type": "goal", "name": "a flat"});
