@@ -1,4 +1,5 @@
 drop trigger forget_faces on core.consents;
+drop trigger forget_faces_before on core.consents;
 drop function core.forget_faces();
 drop table core.face_embeddings, core.memory_collection_items, core.memory_collections, core.embedding_leases,
     core.memory_embeddings, core.memories, core.embedding_models;

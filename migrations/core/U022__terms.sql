@@ -1,5 +1,4 @@
-drop index core.idx_transcript_chunks_created, core.idx_messages_timestamp;
-create index idx_messages_timestamp on core.messages (timestamp desc);
+drop index core.idx_transcript_chunks_created;
 comment on column core.messages.anonymized_at is 'When its identifiers were removed.';
 drop trigger want_again on core.consents;
 drop trigger want_no_more on core.consents;

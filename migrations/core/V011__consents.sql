@@ -74,12 +74,14 @@ begin
 end $$;
 comment on function core.has_consent(varchar, varchar, varchar, timestamptz) is 'Whether the client has consented to the purpose for the recipient, now or as of a time.';
 
--- Security definer: to hold a row one must be allowed to change it, and only core may revoke.
+-- Security definer: to hold a row one must be allowed to change it, and only core may revoke. The client comes first, as
+-- for an erasure, which goes on to the client's rows: whoever held one of these would wait for it, and it for them.
 create function core.hold_consent(of_user varchar, for_purpose varchar, to_recipient varchar) returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     held bigint;
 begin
+    perform from core.users u where u.user_id = of_user for key share;
     select c.consent_id into held
     from core.consents c
     where c.user_id = of_user and c.purpose = for_purpose and c.recipient = to_recipient

@@ -6,6 +6,7 @@ create table core.chat_threads (
     role varchar(255) not null,
     thread_id varchar(255) not null,
     title varchar(255) not null,
+    title_from bigint,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
     last_turn_id bigint,
@@ -24,22 +25,23 @@ comment on column core.chat_threads.user_id is 'The client.';
 comment on column core.chat_threads.role is 'In which role the companion speaks, such as companion, local_guide or study_guide.';
 comment on column core.chat_threads.thread_id is 'The app''s name of the thread, unique for client and role.';
 comment on column core.chat_threads.title is 'What lists show; empty until the first turn of a thread that was made without one.';
+comment on column core.chat_threads.title_from is 'The message whose first words it is, with which it goes; null where somebody chose it.';
 comment on column core.chat_threads.created_at is 'When it was begun.';
 comment on column core.chat_threads.updated_at is 'When something was said in it last, or it was renamed.';
 comment on column core.chat_threads.last_turn_id is 'The reply of the last turn; what short-term memory must end with to be current.';
 comment on column core.chat_threads.window_from is 'Short-term memory holds turns behind this message; moved when the client has it forgotten.';
 
+-- Threads in which nothing is left go when nothing was done in them for long.
+create index idx_chat_threads_updated on core.chat_threads (updated_at);
 create index idx_chat_threads_user_activity on core.chat_threads (user_id, updated_at desc, id desc);
 
 alter table core.messages add column thread_pk uuid;
 comment on column core.messages.thread_pk is 'The thread it belongs to, where it is part of one.';
 alter table core.messages add column answers bigint;
 comment on column core.messages.answers is 'The message it replies to, where both came as a turn.';
--- The last turns of a thread, which short-term memory is rebuilt from; empty now, since no row has one.
-create index idx_messages_turns on core.messages (thread_pk, message_id desc) where answers is not null;
--- Every row has none yet: there is nothing to be looked up.
+-- The rows that are there are looked at by V023, while others write.
 alter table core.messages add constraint fk_messages_thread
-    foreign key (thread_pk, user_id) references core.chat_threads (id, user_id) on delete cascade;
+    foreign key (thread_pk, user_id) references core.chat_threads (id, user_id) on delete cascade not valid;
 
 create table core.message_ai_metadata (
     message_id bigint not null references core.messages (message_id) on delete cascade,

@@ -257,8 +257,6 @@ comment on column core.face_embeddings.created_at is 'When it was stored.';
 comment on column core.face_embeddings.source_session_id is 'The session it came from.';
 comment on column core.face_embeddings.idempotency_hash is 'The app''s hash of it: the same hash again is the same face.';
 
-create index idx_face_embeddings_embedding on core.face_embeddings using hnsw (embedding public.vector_cosine_ops);
-
 -- The consent decides here, whoever writes: it is held until the row is committed, so that a revocation waits and then
 -- finds the row it must remove.
 create function core.require_biometrics() returns trigger
@@ -280,10 +278,15 @@ begin
     delete from core.face_embeddings f where f.user_id = new.user_id;
     return null;
 end $$;
-comment on function core.forget_faces() is 'Removes the faces of whoever took back their consent to biometrics.';
+comment on function core.forget_faces() is 'Removes the faces of whoever took back their consent to biometrics, or gives a new one.';
 
 create trigger forget_faces after update of revoked_at on core.consents
     for each row when (new.purpose = 'biometrics' and new.revoked_at is not null)
+    execute function core.forget_faces();
+
+-- There is no other consent then: faces that are there are of one that has run out, and not what was consented to now.
+create trigger forget_faces_before after insert on core.consents
+    for each row when (new.purpose = 'biometrics' and new.recipient = 'programme')
     execute function core.forget_faces();
 
 do $policies$

@@ -78,9 +78,6 @@ join core.consents c on c.user_id = m.user_id and c.purpose = 'memory' and c.rec
     and c.revoked_at is null and c.expires_at > clock_timestamp()
 where m.id = l.memory_entry_id;
 
--- What goes first when its term is over. Notes are found by their ids; messages that are nobody's any more stay, and are not
--- looked at again.
+-- What goes first when its term is over. Notes are found by their ids.
 create index idx_transcript_chunks_created on core.transcript_chunks (created_at);
-drop index core.idx_messages_timestamp;
-create index idx_messages_timestamp on core.messages (timestamp desc) where anonymized_at is null;
-comment on column core.messages.anonymized_at is 'When its term was over: since then it is nobody''s, and its text names nobody whom we know.';
+comment on column core.messages.anonymized_at is 'When its term was over: since then it is nobody''s; its text is without numbers, addresses, links, handles and what the accounts of its client and its recipient were called.';

@@ -1,6 +1,7 @@
 //! Taking out of a text what names somebody directly: addresses, numbers, handles, and the names of people we know.
 
 use regex::Regex;
+use unicode_normalization::UnicodeNormalization;
 
 /// What stands in the place of each. No longer than anything it replaces, so that a text never grows beyond its column.
 const TAKEN_OUT: &str = "*";
@@ -16,8 +17,11 @@ const DIRECT: &str = r"[\p{L}\p{N}._%+\-]+@[\p{L}\p{N}.\-]+|(?:[a-z][a-z0-9+.\-]
 pub(crate) struct Redaction(Option<Regex>);
 
 impl Redaction {
-    /// By the names, addresses and ids of its people. Of a name of several words each word counts.
+    /// By the names, addresses and ids of its people, with accents in one character or in two. Of a name of several words
+    /// each word counts.
     pub(crate) fn of(names: &[String]) -> Self {
+        let written = |name: &String| [name.clone(), name.nfc().collect(), name.nfd().collect()];
+        let names: Vec<String> = names.iter().flat_map(written).collect();
         let mut words: Vec<&str> = names
             .iter()
             .flat_map(|name| {
@@ -96,6 +100,14 @@ mod tests {
             ("X marks it", "X marks it"),
         ] {
             assert_eq!(redacted(text), left);
+        }
+    }
+
+    #[test]
+    fn a_name_is_known_in_either_way_of_writing_its_accents() {
+        for (name, text) in [("Zo\u{eb}", "Zoe\u{308} here"), ("Zoe\u{308}", "Zo\u{eb} here")] {
+            let known = Redaction::of(&[name.to_owned()]);
+            assert_eq!(known.apply(text), "* here");
         }
     }
 

@@ -51,12 +51,11 @@ pub(crate) async fn store_turn(
 ) -> Result<[Stored; 2], Error> {
     let both = turns::insert(tx, (thread.id, &thread.user_id), request_id, turn).await?;
     let [said, replied] = both;
-    let title = if thread.title.is_empty() {
-        title_of(&turn.user_message)
-    } else {
-        thread.title.clone()
-    };
-    threads::advance(tx, thread.id, replied.message_id, title);
+    let called = thread
+        .title
+        .is_empty()
+        .then(|| (title_of(&turn.user_message), said.message_id));
+    threads::advance(tx, thread.id, replied.message_id, called);
     let written = |role, ai, stored| Written {
         user_id: &thread.user_id,
         conversation_type: ConversationType::Assistant,

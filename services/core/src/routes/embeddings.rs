@@ -220,8 +220,13 @@ pub(crate) async fn put(
     };
     web::write(tx, &caller, key, async |tx| {
         let leased_by = is_pipeline.then_some(&*caller.principal.id);
-        let owner = held(tx, &path, leased_by).await?.ok_or(Error::NotFound)?;
-        remember::hold_consent(tx, &owner).await?;
+        let owner = stored::owner(tx, path.memory_id).await?.ok_or(Error::NotFound)?;
+        // Asked for first, told last: who holds no lease does not learn what the client consents to.
+        let consented = remember::hold_consent(tx, &owner).await;
+        if !held(tx, &path, leased_by).await? {
+            return Err(Error::NotFound);
+        }
+        consented?;
         let of = Of {
             memory_id: path.memory_id,
             user_id: &owner,
@@ -238,13 +243,14 @@ pub(crate) async fn put(
     .await
 }
 
-/// Whose memory it is, held as it stands: one that holds, and is leased to whoever must have leased it.
-async fn held(tx: &Tx, path: &Place, leased_by: Option<&str>) -> Result<Option<String>, Error> {
-    let owner = stored::hold(tx, path.memory_id).await?;
-    if let Some(pipeline) = leased_by
-        && !memory_embeddings::is_leased(tx, path.memory_id, &path.model, pipeline).await?
-    {
-        return Ok(None);
-    }
-    Ok(owner)
+/// Holds a memory as it stands: whether it holds, and is leased to whoever must have leased it. The consent is held: a
+/// revocation takes it first, and the leases after it.
+async fn held(tx: &Tx, path: &Place, leased_by: Option<&str>) -> Result<bool, Error> {
+    let holds = stored::hold(tx, path.memory_id).await?.is_some();
+    Ok(match leased_by {
+        Some(pipeline) if holds => {
+            memory_embeddings::is_leased(tx, path.memory_id, &path.model, pipeline).await?
+        }
+        Some(_) | None => holds,
+    })
 }

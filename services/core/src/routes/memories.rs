@@ -78,19 +78,48 @@ impl From<Memory> for MemoryView {
     }
 }
 
+/// A memory that was kept; what it says is not sent back: answers are kept as well, and longer than what is forgotten.
+#[derive(Serialize, ToSchema)]
+struct KeptMemory {
+    id: Uuid,
+    user_id: String,
+    is_sensitive: bool,
+    created_at: DateTime<Utc>,
+    valid_from: Option<DateTime<Utc>>,
+    expires_at: Option<DateTime<Utc>>,
+    /// The correction that took its place; null while it holds.
+    superseded_by: Option<Uuid>,
+}
+
+impl From<Memory> for KeptMemory {
+    fn from(kept: Memory) -> Self {
+        Self {
+            id: kept.id,
+            user_id: kept.user_id,
+            is_sensitive: kept.content.is_sensitive,
+            created_at: kept.created_at,
+            valid_from: kept.content.valid_from,
+            expires_at: kept.content.expires_at,
+            superseded_by: kept.superseded_by,
+        }
+    }
+}
+
 /// Staff see no sensitive memory, nor that it is there.
 pub(super) fn sees_sensitive(caller: &Caller) -> bool {
     caller.principal.holder != Holder::Staff
 }
 
-/// Remember something. The same hash again is the same memory: nothing is changed, and what came with it is left aside.
+/// Remember something. The same hash again is the same memory: nothing is changed, and what came with it is left aside; it
+/// may have been corrected, and `superseded_by` then says by which memory. A hash is free again once its memory has expired
+/// or was forgotten. The content is not sent back.
 #[utoipa::path(
     tag = "memories",
     params(("user_id" = String, Path)),
     request_body = MemoryBody,
     responses(
-        (status = 201, body = MemoryView),
-        (status = 200, description = "It stands already", body = MemoryView),
+        (status = 201, body = KeptMemory),
+        (status = 200, description = "It is kept already", body = KeptMemory),
         (status = 403, description = "consent-required: the client has not consented to be remembered"),
         (status = 409, description = "Something else stands under the same hash")
     ),
@@ -113,22 +142,22 @@ pub(crate) async fn create(
         };
         let (memory, is_new) = remember::store(tx, origin, &body).await?;
         if !is_new {
-            return Ok(Answer::ok(&MemoryView::from(memory))?);
+            return Ok(Answer::ok(&KeptMemory::from(memory))?);
         }
         let location = format!("/v1/memories/{}", memory.id);
-        Ok(Answer::created(location, &MemoryView::from(memory))?)
+        Ok(Answer::created(location, &KeptMemory::from(memory))?)
     })
     .await
 }
 
 /// Correct a memory: a new one takes its place, also in collections, and it stays in the history. Nothing finds it any
-/// more. The same hash again is the same correction.
+/// more. The same hash again is the same correction. The content is not sent back.
 #[utoipa::path(
     tag = "memories",
     params(("memory_id" = Uuid, Path)),
     request_body = CorrectionBody,
     responses(
-        (status = 200, description = "The correction", body = MemoryView),
+        (status = 200, description = "The correction", body = KeptMemory),
         (status = 403, description = "consent-required: the client has not consented to be remembered"),
         (status = 409, description = "It was corrected before; the answer names the memory that holds")
     ),
@@ -144,14 +173,15 @@ pub(crate) async fn correct(
     remember::must_fit(&state.models, &state.db, &body.embeddings).await?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
+        let owner = memories::owner(tx, *memory_id).await?.ok_or(Error::NotFound)?;
+        remember::hold_consent(tx, &owner).await?;
         let corrected = memories::lock(tx, *memory_id).await?.ok_or(Error::NotFound)?;
-        remember::hold_consent(tx, &corrected.user_id).await?;
         let new = body.of(corrected.content);
         if corrected.superseded_by.is_some() {
             let holds = memories::latest(tx, corrected.id).await?;
             let repeats = new.idempotency_hash.is_some() && new.idempotency_hash == holds.idempotency_hash;
             if repeats && new.content.repeats(&holds.content) {
-                return Ok(Answer::ok(&MemoryView::from(holds))?.about([corrected.user_id]));
+                return Ok(Answer::ok(&KeptMemory::from(holds))?.about([corrected.user_id]));
             }
             return Err(corrected_before(holds.id).into());
         }
@@ -164,7 +194,7 @@ pub(crate) async fn correct(
             return Err(remember::differs(correction.id).into());
         }
         memories::supersede(tx, corrected.id, correction.id).await?;
-        Ok(Answer::json(StatusCode::OK, &MemoryView::from(correction))?.about([corrected.user_id]))
+        Ok(Answer::json(StatusCode::OK, &KeptMemory::from(correction))?.about([corrected.user_id]))
     })
     .await
 }
@@ -320,5 +350,6 @@ pub(crate) async fn list(
     let page = Page::cut(items, query.paging.limit, |last: &MemoryView| {
         cursors.seal(&list, &caller, &query.paging, &(last.created_at, last.id))
     });
+    state.touched.note(page.items.iter().map(|shown| shown.id));
     Ok(caller.disclose(NOBODY_ELSE, &page).await?)
 }

@@ -172,9 +172,11 @@ pub(crate) async fn create(state: Data<State>, request: Write<NewMessage>) -> Re
         key,
     } = request.allow(&WRITE)?;
     let client = message.user_id.clone();
-    let tx = state.db.begin(&caller.actor_for(&client)?).await?;
+    let actor = caller.actor_for(&client)?;
+    let given = Given::ask(&state, vec![message]).await?;
+    let tx = state.db.begin(&actor).await?;
     web::write(tx, &caller, key, async |tx| {
-        let stored = match store(&state, tx, &caller, vec![message]).await? {
+        let stored = match store(&state, tx, &caller, given).await? {
             Outcome::Stored(stored) => stored.into_iter().next().ok_or(Error::NotFound)?,
             Outcome::Refused(refusals) => return Err(refused_alone(refusals)),
         };
@@ -200,13 +202,14 @@ pub(crate) async fn create_batch(
     let messages = web::all(body.items)?;
     // An app that names nobody in the header hands on messages of many clients.
     let for_many = caller.principal.holder == Holder::App && caller.on_behalf_of.is_none();
+    let given = Given::ask(&state, messages).await?;
     let tx = if for_many {
         state.db.begin_worker().await?
     } else {
         state.db.begin(&caller.actor()?).await?
     };
     web::write(tx, &caller, key, async |tx| {
-        match store(&state, tx, &caller, messages).await? {
+        match store(&state, tx, &caller, given).await? {
             Outcome::Stored(items) => {
                 let people: Vec<String> = items.iter().map(|stored| stored.user_id.clone()).collect();
                 Ok(Answer::ok(&BatchAnswer { items })?.about(people))
@@ -223,6 +226,21 @@ enum Outcome {
     Refused(Vec<Refusal>),
 }
 
+/// Messages, and which of their recipients have an account.
+struct Given {
+    messages: Vec<NewMessage>,
+    recipients: HashSet<String>,
+}
+
+impl Given {
+    /// Asks for the recipients. Before a transaction is begun: who holds one of the worker's connections while waiting for a
+    /// second one waits for others who do the same.
+    async fn ask(state: &State, messages: Vec<NewMessage>) -> Result<Self, Error> {
+        let recipients = existing_recipients(state, &messages).await?;
+        Ok(Self { messages, recipients })
+    }
+}
+
 /// Why a message is not stored.
 struct Refusal {
     index: usize,
@@ -236,12 +254,15 @@ const NOT_OF_A_MODEL: &str = "is for messages of the assistant";
 
 /// Stores all messages with their events, or finds everything that is wrong with them. The transaction sees the
 /// clients that the caller may see.
-async fn store(state: &State, tx: &Tx, caller: &Caller, given: Vec<NewMessage>) -> Result<Outcome, Error> {
+async fn store(state: &State, tx: &Tx, caller: &Caller, given: Given) -> Result<Outcome, Error> {
+    let Given {
+        messages: given,
+        recipients,
+    } = given;
     let user_ids: HashSet<&str> = given.iter().map(|message| message.user_id.as_str()).collect();
     let clients = users::lock_clients(tx, &user_ids.into_iter().collect::<Vec<_>>()).await?;
     let named: Vec<Place<'_>> = given.iter().filter_map(place).collect();
     let mut threads = threads::hold(tx, &named).await?.into_iter();
-    let recipients = existing_recipients(state, &given).await?;
     let author = author(caller)?;
     let mut accepted = Vec::with_capacity(given.len());
     let mut refusals = Vec::new();

@@ -107,14 +107,36 @@ impl From<Thread> for ThreadView {
     }
 }
 
-/// Make a thread, or rename it.
+/// A thread that was made or renamed; its title is not sent back: answers are kept as well, and longer than what is deleted.
+#[derive(Serialize, ToSchema)]
+struct MadeThread {
+    user_id: String,
+    role: String,
+    thread_id: String,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl From<Thread> for MadeThread {
+    fn from(made: Thread) -> Self {
+        Self {
+            user_id: made.user_id,
+            role: made.role,
+            thread_id: made.thread_id,
+            created_at: made.created_at,
+            updated_at: made.updated_at,
+        }
+    }
+}
+
+/// Make a thread, or rename it. The title is not sent back.
 #[utoipa::path(
     tag = "threads",
     params(Place),
     request_body = ThreadBody,
     responses(
-        (status = 201, description = "It is made", body = ThreadView),
-        (status = 200, description = "It was there", body = ThreadView)
+        (status = 201, description = "It is made", body = MadeThread),
+        (status = 200, description = "It was there", body = MadeThread)
     ),
     extensions(("x-principals" = json!(WRITE)))
 )]
@@ -134,7 +156,7 @@ pub(crate) async fn put_thread(
         } else {
             StatusCode::OK
         };
-        Ok(Answer::json(status, &ThreadView::from(thread))?)
+        Ok(Answer::json(status, &MadeThread::from(thread))?)
     })
     .await
 }

@@ -116,14 +116,18 @@ pub(crate) async fn review(
     review: &Review,
     reviewed_by: &str,
 ) -> Result<Option<String>, db::Error> {
-    // A reply that came without metadata has a row from now on.
+    // A reply that came without metadata has a row from now on. The client is held first, as an erasure does, and then the
+    // message, so that none that ends meanwhile is reviewed.
     let row = tx
         .query_opt(
             "insert into core.message_ai_metadata as a (message_id, user_id, is_mistake, mistake_note, reviewed_by, reviewed_at)
              select m.message_id, m.user_id, $2, $3, $4, now()
              from core.messages m
-             where m.message_id = $1 and m.sender_role = 'assistant' and m.user_id is not null
+             join core.users u on u.user_id = m.user_id
+             where m.message_id = $1 and m.sender_role = 'assistant'
                and m.user_id <> all (array(select core.crisis_clients()))
+             for key share of u
+             for key share of m
              on conflict (message_id) do update set is_mistake = excluded.is_mistake,
                  mistake_note = excluded.mistake_note, reviewed_by = excluded.reviewed_by, reviewed_at = excluded.reviewed_at
              returning a.user_id",

@@ -127,9 +127,13 @@ pub(crate) async fn delete(tx: &Tx, user_id: &str, id: i64) -> Result<bool, db::
 pub(crate) async fn delete_unconsented(tx: &Tx, limit: i64) -> Result<u64, db::Error> {
     tx.execute(
         "delete from core.face_embeddings f where f.id = any (array(
-             select o.id from core.face_embeddings o
-             where not core.has_consent(o.user_id, 'biometrics', 'programme')
-             order by o.id limit $1))",
+             select o.id
+             from core.consents c
+             join core.face_embeddings o on o.user_id = c.user_id
+             where c.purpose = 'biometrics' and c.recipient = 'programme' and c.revoked_at is null
+               and c.expires_at <= clock_timestamp()
+               and not core.has_consent(o.user_id, 'biometrics', 'programme')
+             limit $1))",
         &[&limit],
     )
     .await
@@ -147,7 +151,7 @@ pub(crate) struct Found {
 
 /// The faces nearest to one, of the clients whom the actor cares for and who consent to it now: query 1 of seed 003. `$1`
 /// embedding, `$2` limit. The faces of a caseload are few: all of them are compared, so that those of other people
-/// leave no gap in what is found, as they would in the neighbours that the index of all faces knows. Which clients are
+/// leave no gap in what is found, as they would in the neighbours that an index of all faces knows. Which clients are
 /// visible is the row policy's to decide; it is said here as well so that the index on them is used.
 pub(crate) const NEAREST: &str = "
     with compared as materialized (

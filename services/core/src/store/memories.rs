@@ -106,8 +106,8 @@ pub(crate) fn from_row(row: &Row) -> Result<Memory, db::Error> {
     })
 }
 
-/// Whether a client has consented to be remembered; the consent is then held until the transaction ends. `None` where the
-/// client is not seen.
+/// Whether a client has consented to be remembered; the client and the consent are then held until the transaction ends.
+/// Before anything of theirs is locked: who erases or revokes goes the same way. `None` where the client is not seen.
 pub(crate) async fn hold_consent(tx: &Tx, user_id: &str) -> Result<Option<bool>, db::Error> {
     let row = tx
         .query_opt(
@@ -127,14 +127,22 @@ pub(crate) struct Origin<'a> {
     pub(crate) request_id: &'a str,
 }
 
-/// Stores a memory of a client who is seen, or finds the one that stands under the same hash. The flag says whether it is
-/// new.
+/// Makes room for a memory under a hash where one has expired that waits to be pruned: what is acknowledged must not go
+/// with it.
+const FREE_HASH: &str = "
+    delete from core.memories m where m.user_id = $1 and m.idempotency_hash = $2 and m.expires_at <= now()";
+
+/// Stores a memory of a client who is seen, or finds the one that stands under the same hash, also one that was corrected.
+/// The flag says whether it is new.
 pub(crate) async fn insert(
     tx: &Tx,
     origin: Origin<'_>,
     content: &Content,
     idempotency_hash: Option<&str>,
 ) -> Result<(Memory, bool), db::Error> {
+    if let Some(hash) = &idempotency_hash {
+        tx.execute(FREE_HASH, &[&origin.user_id, hash]).await?;
+    }
     // The update changes nothing: it finds the row that stands, and gives it the xmax that tells it from a new one.
     let row = tx
         .query_one(
@@ -169,7 +177,19 @@ pub(crate) async fn insert(
     Ok((from_row(&row)?, row.try_get("is_new")?))
 }
 
-/// Locks a memory that has not expired, for its correction.
+/// Whose a memory is that has not expired. Nothing is held: ask for the client's consent, then look again.
+pub(crate) async fn owner(tx: &Tx, id: Uuid) -> Result<Option<String>, db::Error> {
+    let row = tx
+        .query_opt(
+            "select m.user_id from core.memories m
+             where m.id = $1 and (m.expires_at is null or m.expires_at > now())",
+            &[&id],
+        )
+        .await?;
+    row.map(|row| Ok(row.try_get("user_id")?)).transpose()
+}
+
+/// Locks a memory that has not expired, for its correction. The consent is held.
 pub(crate) async fn lock(tx: &Tx, id: Uuid) -> Result<Option<Memory>, db::Error> {
     let row = tx
         .query_opt(
@@ -185,6 +205,7 @@ pub(crate) async fn lock(tx: &Tx, id: Uuid) -> Result<Option<Memory>, db::Error>
 }
 
 /// Whose a memory is that has not expired; nobody corrects it until the transaction ends. Without one that was corrected.
+/// The consent is held.
 pub(crate) async fn hold(tx: &Tx, id: Uuid) -> Result<Option<String>, db::Error> {
     let row = tx
         .query_opt(

@@ -192,20 +192,29 @@ pub(crate) async fn insert(
 pub(crate) struct Ended {
     pub(crate) message_id: i64,
     pub(crate) user_id: String,
-    pub(crate) thread: Option<Uuid>,
+    pub(crate) thread: Option<EndedIn>,
     pub(crate) message_text: String,
     pub(crate) names: Vec<String>,
+}
+
+/// The thread of such a message.
+#[derive(Clone, Debug)]
+pub(crate) struct EndedIn {
+    pub(crate) id: Uuid,
+    pub(crate) role: String,
+    pub(crate) thread_id: String,
 }
 
 /// Locks some whose term is over, oldest first, with their clients, as whoever writes or deletes messages locks them: what
 /// somebody works on is left for the next round. `$1` limit, `$2` days.
 pub(crate) const LOCK_ENDED: &str = "
-    select m.message_id, m.user_id, m.thread_pk, m.message_text,
+    select m.message_id, m.user_id, t.id, t.role, t.thread_id, m.message_text,
         array_remove(array[u.user_id, u.username, u.email, u.full_name, u.display_name, u.phone, u.external_id,
             r.user_id, r.username, r.email, r.full_name, r.display_name, r.phone, r.external_id], null) as names
     from core.messages m
     join core.users u on u.user_id = m.user_id
     left join core.users r on r.user_id = m.recipient_id
+    left join core.chat_threads t on t.id = m.thread_pk
     where m.anonymized_at is null and m.timestamp < now() - make_interval(days => $2)
     order by m.timestamp
     limit $1
@@ -216,10 +225,18 @@ pub(crate) const LOCK_ENDED: &str = "
 pub(crate) async fn lock_ended(tx: &Tx, limit: i64, days: i32) -> Result<Vec<Ended>, db::Error> {
     let rows = tx.query(LOCK_ENDED, &[&limit, &days]).await?;
     let ended = |row: &Row| {
+        let id: Option<Uuid> = row.try_get("id")?;
+        let thread = id.map(|id| {
+            Ok::<_, db::Error>(EndedIn {
+                id,
+                role: row.try_get("role")?,
+                thread_id: row.try_get("thread_id")?,
+            })
+        });
         Ok(Ended {
             message_id: row.try_get("message_id")?,
             user_id: row.try_get("user_id")?,
-            thread: row.try_get("thread_pk")?,
+            thread: thread.transpose()?,
             message_text: row.try_get("message_text")?,
             names: row.try_get("names")?,
         })
@@ -231,7 +248,8 @@ pub(crate) async fn lock_ended(tx: &Tx, limit: i64, days: i32) -> Result<Vec<End
 /// and reviewers said of them.
 pub(crate) async fn anonymize(tx: &Tx, message_ids: &[i64], texts: &[String]) -> Result<(), db::Error> {
     let said =
-        "update core.message_ai_metadata a set user_id = null, context_snapshot = null, mistake_note = null
+        "update core.message_ai_metadata a
+        set user_id = null, context_snapshot = null, mistake_note = null, provider_fallback_reason = null, reviewed_by = null
         where a.message_id = any ($1)";
     let messages = "update core.messages m
         set user_id = null, recipient_id = null, thread_pk = null, answers = null, request_id = null, metadata = null,

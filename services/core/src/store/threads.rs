@@ -92,6 +92,7 @@ pub(crate) async fn put(tx: &Tx, place: Place<'_>, title: Option<&str>) -> Resul
          values ($1, $2, $3, $4, coalesce($5, ''))
          on conflict (user_id, role, thread_id) do update set
              title = coalesce($5, t.title),
+             title_from = case when $5::varchar is null then t.title_from end,
              updated_at = case when coalesce($5, t.title) = t.title then t.updated_at else clock_timestamp() end
          returning {COLUMNS}, t.xmax = 0 as is_new"
     );
@@ -167,11 +168,20 @@ pub(crate) fn touch(tx: &Tx, ids: Vec<Uuid>) {
     }
 }
 
-/// Notes with the commit the last turn of a thread that is held, which is called so from now on.
-pub(crate) fn advance(tx: &Tx, id: Uuid, reply_id: i64, title: String) {
+/// Notes with the commit the last turn of a thread that is held; one without a title is called so from now on, after the
+/// message of this id.
+pub(crate) fn advance(tx: &Tx, id: Uuid, reply_id: i64, called: Option<(String, i64)>) {
+    let (title, title_from) = called.unzip();
     tx.at_commit(
-        "update core.chat_threads t set last_turn_id = $2, title = $3, updated_at = clock_timestamp() where t.id = $1",
-        vec![Box::new(id), Box::new(reply_id), Box::new(title)],
+        "update core.chat_threads t set last_turn_id = $2, title = coalesce($3, t.title),
+             title_from = coalesce($4, t.title_from), updated_at = clock_timestamp()
+         where t.id = $1",
+        vec![
+            Box::new(id),
+            Box::new(reply_id),
+            Box::new(title),
+            Box::new(title_from),
+        ],
     );
 }
 
@@ -194,17 +204,35 @@ pub(crate) async fn delete(tx: &Tx, place: Place<'_>) -> Result<Option<Vec<i64>>
     row.map(|row| Ok(row.try_get("message_ids")?)).transpose()
 }
 
-/// Deletes those of these threads in which nothing is left and nothing was done for so many days: their titles are words of
-/// the client. The clients are locked.
-pub(crate) async fn delete_left(tx: &Tx, ids: &[Uuid], days: i32) -> Result<(), db::Error> {
+/// Takes the titles from these threads that are words of these messages. The clients are locked.
+pub(crate) async fn forget_titles(tx: &Tx, ids: &[Uuid], message_ids: &[i64]) -> Result<(), db::Error> {
     tx.execute(
-        "delete from core.chat_threads t
-         where t.id = any ($1) and t.updated_at < now() - make_interval(days => $2)
-           and not exists (select from core.messages m where m.thread_pk = t.id)",
-        &[&ids, &days],
+        "update core.chat_threads t set title = '', title_from = null
+         where t.id = any ($1) and t.title_from = any ($2)",
+        &[&ids, &message_ids],
     )
     .await?;
     Ok(())
+}
+
+/// Deletes some threads in which nothing is left and nothing was done for so many days: what they are called may be words of
+/// the client. Whatever somebody works on is left for the next round.
+pub(crate) async fn delete_left(tx: &Tx, limit: i64, days: i32) -> Result<u64, db::Error> {
+    tx.execute(
+        "with left_over as (
+            select t.id
+            from core.chat_threads t
+            join core.users u on u.user_id = t.user_id
+            where t.updated_at < now() - make_interval(days => $2)
+              and not exists (select from core.messages m where m.thread_pk = t.id)
+            order by t.updated_at
+            limit $1
+            for no key update of u skip locked
+            for update of t skip locked)
+         delete from core.chat_threads t using left_over l where t.id = l.id",
+        &[&limit, &days],
+    )
+    .await
 }
 
 /// Lets short-term memory begin behind the last turn; `false` where the thread is not there.

@@ -24,6 +24,11 @@ fn looking_for(embedding: &[f64]) -> Value {
     json!({"embedding": embedding, "purpose": "arrival", "limit": 3})
 }
 
+/// Lets every consent have run out.
+const RUN_OUT: &str = "
+    set session_replication_role = replica;
+    update core.consents set granted_at = now() - interval '2 days', expires_at = now() - interval '1 day'";
+
 impl Harness {
     /// A client of the counselor who consents to biometrics; returns the consent's id.
     async fn consenting(&mut self, user_id: &str, staff: &[&str]) -> Value {
@@ -218,8 +223,7 @@ async fn a_face_whose_consent_has_run_out_is_not_found_and_goes() {
     let mut h = Harness::new().await;
     h.consenting("client-a", &["counselor"]).await;
     h.keep("client-a", "one", &numbers(1.0, 0.0)).await;
-    h.run("set session_replication_role = replica;
-           update core.consents set granted_at = now() - interval '2 days', expires_at = now() - interval '1 day'").await;
+    h.run(RUN_OUT).await;
     let found = h
         .call("counselor")
         .post(SEARCH, &looking_for(&numbers(1.0, 0.0)))
@@ -354,4 +358,24 @@ async fn the_database_takes_no_face_without_a_consent_from_its_owner_either() {
     let insert = "insert into core.face_embeddings (user_id, embedding, model_name, idempotency_hash)
         values ('client-a', array_fill(1, array[512])::public.vector, 'face-512', 'one')";
     assert!(h.owner_is_refused(insert, "ck_face_embeddings_consent").await);
+}
+
+#[tokio::test]
+async fn a_new_consent_brings_back_no_face_of_one_that_has_run_out() {
+    let mut h = Harness::new().await;
+    h.consenting("client-a", &["counselor"]).await;
+    assert_eq!(h.keep("client-a", "one", &numbers(1.0, 0.0)).await, 201);
+    h.run(RUN_OUT).await;
+    let again = json!({"purpose": "biometrics"});
+    let given = h
+        .call("client-a")
+        .post("/v1/users/client-a/consents", &again)
+        .await;
+    assert_eq!((given.code(), h.faces().await), (201, 0));
+    assert_eq!(h.keep("client-a", "two", &numbers(1.0, 0.0)).await, 201);
+    assert_eq!(
+        h.app.round("forget_faces").await.unwrap(),
+        0,
+        "what the new one covers stays"
+    );
 }

@@ -22,9 +22,12 @@ pub(crate) struct Harness {
 /// A broker's URL that leads nowhere.
 const NO_BROKER: &str = "amqp://127.0.0.1:1/none";
 
-fn start(database: &TestDb, amqp_url: SecretString, config: Config) -> Service {
-    let settings = Settings::for_testing("core", database.url("core"), amqp_url);
-    core_service::start(&settings, config, Metrics::isolated("core").unwrap()).unwrap()
+fn settings(database: &TestDb, amqp_url: SecretString) -> Settings {
+    Settings::for_testing("core", database.url("core"), amqp_url)
+}
+
+fn start(settings: &Settings, config: Config) -> Service {
+    core_service::start(settings, config, Metrics::isolated("core").unwrap()).unwrap()
 }
 
 /// A message of a client to a peer.
@@ -72,7 +75,8 @@ impl Harness {
         let database = TestDb::new().await;
         let principals = Principals::plant(&database).await;
         let anchor = std::env::temp_dir().join(format!("recoverly-anchor-{}", uuid::Uuid::now_v7()));
-        let app = start(&database, amqp_url, change(Config::for_testing(anchor.clone())));
+        let config = change(Config::for_testing(anchor.clone()));
+        let app = start(&settings(&database, amqp_url), config);
         Self {
             database,
             principals,
@@ -89,7 +93,14 @@ impl Harness {
     /// Another process with other settings.
     pub(crate) fn replica_with(&self, change: impl FnOnce(Config) -> Config) -> Service {
         let config = Config::for_testing(self.anchor.clone());
-        start(&self.database, NO_BROKER.into(), change(config))
+        start(&settings(&self.database, NO_BROKER.into()), change(config))
+    }
+
+    /// Another process with so few connections for pipelines and jobs.
+    pub(crate) fn replica_with_workers(&self, worker_connections_max: usize) -> Service {
+        let mut settings = settings(&self.database, NO_BROKER.into());
+        settings.database.worker_connections_max = worker_connections_max;
+        start(&settings, Config::for_testing(self.anchor.clone()))
     }
 
     /// Plants a client in the caseload of these staff.

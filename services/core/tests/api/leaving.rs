@@ -6,6 +6,7 @@ use testkit::{Answer, Client, TestBus};
 use uuid::Uuid;
 
 use crate::harness::{Harness, message};
+use crate::memories::{fact, path_of};
 
 /// Who is gone.
 const GONE: (u16, &str) = (410, "/problems/gone");
@@ -462,6 +463,67 @@ async fn what_somebody_was_writing_when_the_erasure_began_is_found_by_it() {
     assert_eq!(h.traces_in_short("client-a").await, ["core.outbox 1"]);
 }
 
+/// What a companion keeps of a client: a memory, a collection, and a reply.
+struct Companion {
+    memory: String,
+    collection: String,
+    reply: i64,
+}
+
+impl Companion {
+    async fn of(h: &Harness, id: &str) -> Self {
+        h.run(&format!(
+            "insert into core.consents (user_id, purpose) values ('{id}', 'memory'), ('{id}', 'biometrics');
+             insert into core.messages (user_id, message_text, conversation_type, sender_role)
+             values ('{id}', 'reply', 'assistant', 'assistant')"
+        ))
+        .await;
+        let memory = h.remember(id, &fact("one")).await;
+        let goal = json!({"collection_type": "goal", "name": "a flat"});
+        let collections = format!("/v1/users/{id}/collections");
+        let made = h.app_for(id).post(&collections, &goal).await;
+        let reply = format!(
+            "select message_id from core.messages where user_id = '{id}' and sender_role = 'assistant'"
+        );
+        let rows = h.database.query(&reply).await;
+        Self {
+            memory: path_of(&memory),
+            collection: format!(
+                "{collections}/{}/items/{}",
+                made.at("/id").as_str().unwrap(),
+                memory.at("/id").as_str().unwrap()
+            ),
+            reply: rows[0].get("message_id"),
+        }
+    }
+
+    /// All that is done with it, and by whom; each with a key of its own.
+    fn writes(self, h: &Harness, id: &str) -> Vec<(Client, Method, String, Value)> {
+        let (app, counselor) = (h.app_for(id), h.call("counselor"));
+        let mut face = vec![0; 512];
+        face[0] = 1;
+        let face = json!({"model_name": "face-512", "idempotency_hash": "one", "embedding": face});
+        let embedding = json!({"embedding": vec![1; 1_536]});
+        let verdict = json!({"is_mistake": true});
+        let of = |noun: &str| format!("/v1/users/{id}/{noun}");
+        let embed = format!("{}/embeddings/text-1536", self.memory);
+        let review = format!("/v1/messages/{}/review", self.reply);
+        vec![
+            (keyed(&app), Method::POST, of("memories"), fact("two")),
+            (keyed(&app), Method::PUT, embed, embedding),
+            (
+                keyed(&app),
+                Method::PATCH,
+                self.memory,
+                json!({"content": "other"}),
+            ),
+            (keyed(&app), Method::PUT, self.collection, json!({})),
+            (keyed(&app), Method::POST, of("face-embeddings"), face),
+            (keyed(&counselor), Method::POST, review, verdict),
+        ]
+    }
+}
+
 /// Everything that anybody does with a client at once, and two who erase them.
 async fn round(core: &Harness, social: &service::Service, number: usize) {
     let id = format!("round-{number}");
@@ -497,6 +559,7 @@ async fn round(core: &Harness, social: &service::Service, number: usize) {
     );
     let (empty, path) = (json!({}), opt_out(&id));
     let (app, admin) = (core.call("app"), core.call("admin"));
+    let companion = Companion::of(core, &id).await.writes(core, &id);
     let writes = async {
         let mut answers: Vec<std::pin::Pin<Box<dyn Future<Output = Answer>>>> = vec![
             Box::pin(writing.post("/v1/messages", &text)),
@@ -507,6 +570,10 @@ async fn round(core: &Harness, social: &service::Service, number: usize) {
             Box::pin(app.delete(&path)),
             Box::pin(admin.delete(&path)),
         ];
+        for (caller, method, path, body) in &companion {
+            let body = Some(body.to_string().into_bytes());
+            answers.push(Box::pin(caller.send(method.clone(), path, body)));
+        }
         let all = answers.len();
         answers.rotate_left(number % all);
         futures::future::join_all(answers).await
@@ -517,7 +584,7 @@ async fn round(core: &Harness, social: &service::Service, number: usize) {
         .iter()
         .filter(|answer| answer.at("/counts") != &Value::Null);
     assert_eq!(erased.count(), 1, "{codes:?}");
-    let known = [200, 201, 401, 404, 410];
+    let known = [200, 201, 204, 401, 403, 404, 410];
     assert!(
         codes.iter().all(|code| known.contains(code)),
         "round {number}: {codes:?}"

@@ -98,16 +98,21 @@ async fn a_memory_is_kept_with_where_it_comes_from_and_read_by_who_cares() {
     });
     let stored = h.call("client-a").post(OF_A, &body).await;
     assert_eq!(stored.code(), 201);
+    let kept = h.call("client-a").get(&path_of(&stored)).await;
     for (field, value) in body.as_object().unwrap() {
-        assert_eq!(&stored.json[field], value, "{field}");
+        assert_eq!(&kept.json[field], value, "{field}");
     }
+    for (field, value) in stored.json.as_object().unwrap() {
+        assert_eq!(&kept.json[field], value, "{field}");
+    }
+    assert!(stored.at("/content").is_null(), "it is not sent back");
     assert_eq!(
         (stored.at("/superseded_by"), stored.at("/user_id")),
         (&Value::Null, &json!("client-a"))
     );
-    for caller in [h.call("client-a"), h.app_for("client-a"), h.call("counselor")] {
-        assert_eq!(caller.get(&path_of(&stored)).await.json, stored.json);
-        assert_eq!(caller.get(OF_A).await.items(), std::slice::from_ref(&stored.json));
+    for caller in [h.app_for("client-a"), h.call("counselor")] {
+        assert_eq!(caller.get(&path_of(&stored)).await.json, kept.json);
+        assert_eq!(caller.get(OF_A).await.items(), std::slice::from_ref(&kept.json));
     }
     let audited = h
         .audited("e.action = 'POST /v1/users/{user_id}/memories' and e.decision = 'allow'")
@@ -180,6 +185,62 @@ async fn the_same_hash_is_the_same_memory_and_another_content_is_refused() {
 }
 
 #[tokio::test]
+async fn what_is_forgotten_is_kept_by_no_answer_either() {
+    let h = Harness::remembering("client-a").await;
+    let keyed = |key: &str| h.call("client-a").with_header("idempotency-key", key);
+    let body = with(fact("marker"), "metadata", json!({"of": "marker"}));
+    let stored = keyed("one").post(OF_A, &body).await;
+    let correct = json!({"content": "marker again"});
+    let corrected = patch(&keyed("two"), &path_of(&stored), &correct).await;
+    let thread = "/v1/threads/client-a/companion/main";
+    let title = json!({"title": "marker"});
+    let made = keyed("three").put(thread, &title).await;
+    assert_eq!((stored.code(), corrected.code(), made.code()), (201, 200, 201));
+    assert_eq!(h.call("client-a").delete(&path_of(&corrected)).await.code(), 204);
+    assert_eq!(h.call("client-a").delete(thread).await.code(), 204);
+    let traces =
+        "select count(*) from core.idempotency_keys k where encode(k.body, 'escape') like '%marker%'";
+    assert_eq!(h.database.count(traces).await, 0);
+    let again = keyed("one").post(OF_A, &body).await;
+    assert_eq!((again.code(), &again.json), (201, &stored.json));
+}
+
+#[tokio::test]
+async fn a_hash_that_has_expired_is_free_again_before_it_is_pruned() {
+    let h = Harness::remembering("client-a").await;
+    let client = h.call("client-a");
+    let body = with(fact("likes tea"), "idempotency_hash", "h1");
+    let first = client.post(OF_A, &body).await;
+    h.expire(&first).await;
+    let answers = join_all((0..10).map(|_| client.post(OF_A, &body))).await;
+    let mut codes: Vec<u16> = answers.iter().map(Answer::code).collect();
+    codes.sort_unstable();
+    assert_eq!(codes, [vec![200; 9], vec![201]].concat());
+    h.app.round("prune_memories").await.unwrap();
+    assert_eq!(h.contents("").await, ["likes tea"], "what was acknowledged stays");
+    let other = h
+        .remember("client-a", &with(fact("one"), "idempotency_hash", "h2"))
+        .await;
+    h.expire(&other).await;
+    let correct = json!({"content": "likes coffee", "idempotency_hash": "h2"});
+    let corrected = patch(&client, &path_of(&answers[0]), &correct).await;
+    assert_eq!(corrected.code(), 200, "{}", corrected.json);
+}
+
+#[tokio::test]
+async fn a_hash_whose_memory_was_corrected_brings_nothing_back_and_says_what_took_its_place() {
+    let h = Harness::remembering("client-a").await;
+    let client = h.call("client-a");
+    let body = with(fact("90 days sober"), "idempotency_hash", "h1");
+    let first = client.post(OF_A, &body).await;
+    let correction = patch(&client, &path_of(&first), &json!({"content": "relapsed in May"})).await;
+    let again = client.post(OF_A, &body).await;
+    assert_eq!((again.code(), again.at("/id")), (200, first.at("/id")));
+    assert_eq!(again.at("/superseded_by"), correction.at("/id"));
+    assert_eq!(h.contents("").await, ["relapsed in May"]);
+}
+
+#[tokio::test]
 async fn relapsed_in_may_takes_the_place_of_90_days_sober_which_stays_in_the_history() {
     let h = Harness::remembering("client-a").await;
     let client = h.call("client-a");
@@ -189,8 +250,9 @@ async fn relapsed_in_may_takes_the_place_of_90_days_sober_which_stays_in_the_his
     let relapsed = json!({"content": "relapsed in May", "write_reason": "said so", "valid_from": "2026-05-04T00:00:00Z"});
     let correction = patch(&client, &path_of(&sober), &relapsed).await;
     assert_eq!(correction.code(), 200);
+    let now = client.get(&path_of(&correction)).await;
     assert_eq!(
-        (correction.at("/role"), correction.at("/valid_from")),
+        (now.at("/role"), now.at("/valid_from")),
         (&json!("companion"), &json!("2026-05-04T00:00:00Z"))
     );
     assert_eq!(h.contents("").await, ["relapsed in May"]);

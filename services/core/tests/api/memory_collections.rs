@@ -164,3 +164,30 @@ async fn without_a_consent_a_collection_can_be_read_and_removed_but_not_made_or_
     assert_eq!(client.get(&path(&made)).await.code(), 200);
     assert_eq!(client.delete(&path(&made)).await.code(), 204);
 }
+
+#[tokio::test]
+async fn what_a_list_or_a_collection_shows_is_noted_as_read() {
+    let h = Harness::remembering("client-a").await;
+    let (kept, other) = (
+        h.remember("client-a", &fact("one")).await,
+        h.remember("client-a", &with(fact("two"), "memory_type", "task"))
+            .await,
+    );
+    let client = h.call("client-a");
+    let goal = json!({"collection_type": "goal", "name": "a flat"});
+    let made = client.post("/v1/users/client-a/collections", &goal).await;
+    let items = format!(
+        "/v1/users/client-a/collections/{}/items",
+        made.at("/id").as_str().unwrap()
+    );
+    let item = format!("{items}/{}", kept.at("/id").as_str().unwrap());
+    assert_eq!(client.put(&item, &json!({})).await.code(), 204);
+    let noted = "select count(*) from core.memories where accessed_at > now() - interval '1 minute'";
+    for path in [items.as_str(), "/v1/users/client-a/memories?memory_type=task"] {
+        h.run("update core.memories set accessed_at = '2020-01-01'").await;
+        assert_eq!(client.get(path).await.items().len(), 1);
+        h.app.round("touch_memories").await.unwrap();
+        assert_eq!(h.database.count(noted).await, 1, "{path}");
+    }
+    assert_eq!(client.delete(&path_of(&other)).await.code(), 204);
+}

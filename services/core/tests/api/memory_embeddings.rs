@@ -316,6 +316,36 @@ async fn a_pipeline_stores_an_embedding_while_the_memory_is_leased_to_it_and_no_
 }
 
 #[tokio::test]
+async fn a_consent_that_is_taken_back_while_embeddings_come_in_waits_for_none_that_waits_for_it() {
+    const ROUNDS: usize = 5;
+    let mut h = Harness::new().await;
+    h.with_tiny_model().await;
+    let (pipeline, vector) = (h.call("pipeline"), json!([1, 2, 3]));
+    for number in 0..ROUNDS {
+        let id = format!("round-{number}");
+        h.remembered(&id, &[]).await;
+        let mut memories = Vec::new();
+        for n in 0..10 {
+            memories.push(h.remember(&id, &fact(&format!("fact {n}"))).await);
+        }
+        assert_eq!(h.to_embed(TINY, 10).await.len(), 10);
+        let client = h.call(&id);
+        let consents = client.get(&format!("/v1/users/{id}/consents")).await;
+        let consent = format!("/v1/consents/{}", consents.items()[0]["consent_id"]);
+        let embedded = join_all(
+            memories
+                .iter()
+                .map(|memory| embed(&pipeline, memory, TINY, &vector)),
+        );
+        let (embedded, revoked) = futures::join!(embedded, client.delete(&consent));
+        assert_eq!(revoked.code(), 204, "{}", revoked.json);
+        let codes: Vec<u16> = embedded.iter().map(Answer::code).collect();
+        let known = codes.iter().all(|code| matches!(code, 204 | 403 | 404));
+        assert!(known, "round {number}: {codes:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_corrected_or_of_whom_the_consent_is_over_gets_no_embedding() {
     let h = Harness::remembering("client-a").await;
     h.with_tiny_model().await;

@@ -1,6 +1,8 @@
 //! Writing messages.
 
+use futures::future::join_all;
 use serde_json::{Value, json};
+use testkit::{Answer, Client};
 
 use crate::harness::{Harness, column, message, pointers};
 
@@ -144,6 +146,20 @@ async fn a_recipient_without_an_account_is_left_out_and_nobody_learns_of_it() {
     assert_eq!(unknown.code(), 201);
     let kept = "select count(*) from core.messages where recipient_id is not null";
     assert_eq!(h.database.count(kept).await, 1);
+}
+
+#[tokio::test]
+async fn many_batches_at_once_do_not_wait_for_each_other_s_connections() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &[]).await;
+    let small = h.replica_with_workers(3);
+    let app = Client::new(&small.base_url()).with_token(h.principals.token("app"));
+    let mut sent = message("client-a", "text");
+    sent["recipient_id"] = json!("client-a");
+    let batch = json!({"items": [sent]});
+    let answers = join_all((0..30).map(|_| app.post("/v1/messages:batch", &batch))).await;
+    let codes: Vec<u16> = answers.iter().map(Answer::code).collect();
+    assert_eq!(codes, [200; 30]);
 }
 
 #[tokio::test]

@@ -60,8 +60,9 @@ const CONVERSATION: &str = "
     from core.chat_threads t
     join (values ('old', interval '731 days 1 minute'), ('both', interval '731 days 1 minute'),
         ('both', interval '730 days')) as m (thread, age) on m.thread = t.thread_id;
-    insert into core.message_ai_metadata (message_id, user_id, model_name, context_snapshot, is_mistake, mistake_note)
-    select message_id, 'client-a', 'm1', '{}', 1, 'note' from core.messages";
+    insert into core.message_ai_metadata (message_id, user_id, model_name, context_snapshot, is_mistake, mistake_note,
+        provider_fallback_reason, reviewed_by)
+    select message_id, 'client-a', 'm1', '{}', 1, 'note', 'why', 'staff-counselor' from core.messages";
 
 #[tokio::test]
 async fn after_two_years_a_message_is_nobody_s_and_names_nobody_and_social_hears_of_it() {
@@ -76,7 +77,11 @@ async fn after_two_years_a_message_is_nobody_s_and_names_nobody_and_social_hears
     assert!(h.app.round("end_terms").await.is_err());
     assert_eq!(h.database.count(young).await, 3);
     h.run("alter table core.outbox drop constraint ck_none").await;
-    assert_eq!(h.app.round("end_terms").await.unwrap(), 2);
+    assert_eq!(
+        h.app.round("end_terms").await.unwrap(),
+        3,
+        "two messages and a thread"
+    );
     assert_eq!(h.database.count(young).await, 1);
     let ended = "select count(*) from core.messages where anonymized_at is not null
         and num_nonnulls(user_id, recipient_id, thread_pk, answers, request_id, metadata) = 0
@@ -84,7 +89,7 @@ async fn after_two_years_a_message_is_nobody_s_and_names_nobody_and_social_hears
     assert_eq!(h.database.count(ended).await, 2);
     let said = "select count(*) from core.message_ai_metadata a join core.messages m using (message_id)
         where a.model_name = 'm1' and a.is_mistake = 1 and m.anonymized_at is not null
-          and num_nonnulls(a.user_id, a.context_snapshot, a.mistake_note) = 0";
+          and num_nonnulls(a.user_id, a.context_snapshot, a.mistake_note, a.provider_fallback_reason, a.reviewed_by) = 0";
     assert_eq!(h.database.count(said).await, 2, "what models are judged by stays");
     let threads = "select count(*) from core.chat_threads where thread_id = 'both'";
     assert_eq!(h.database.count(threads).await, 1);
@@ -114,7 +119,7 @@ async fn a_message_of_somebody_who_is_worked_on_ends_with_the_next_round() {
     .unwrap();
     assert_eq!(h.app.round("end_terms").await.unwrap(), 0, "it waits for nobody");
     tx.rollback().await.unwrap();
-    assert_eq!(h.app.round("end_terms").await.unwrap(), 2);
+    assert_eq!(h.app.round("end_terms").await.unwrap(), 3);
 }
 
 #[tokio::test]

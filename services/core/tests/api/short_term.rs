@@ -439,3 +439,32 @@ async fn what_an_erasure_left_behind_is_found_and_nothing_else() {
         let _: i64 = w.redis.del(key).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn of_a_turn_whose_term_is_over_neither_the_title_nor_the_window_stays() {
+    let mut w = World::new().await;
+    w.say(MAIN, 1).await;
+    let other = "/v1/threads/client-a/companion/other";
+    w.client().put(other, &json!({"title": "Sleep"})).await;
+    w.say(other, 2).await;
+    assert_eq!(w.keys().await.len(), 2);
+    w.h.run("update core.messages set timestamp = now() - interval '731 days 1 minute'")
+        .await;
+    assert_eq!(w.h.app.round("end_terms").await.unwrap(), 4);
+    assert_eq!(w.keys().await, Vec::<String>::new());
+    assert_eq!(w.window(MAIN).await, Vec::<usize>::new());
+    assert_eq!(w.client().get(MAIN).await.at("/title"), &json!(""));
+    assert_eq!(
+        w.client().get(other).await.at("/title"),
+        &json!("Sleep"),
+        "chosen, not said"
+    );
+    w.h.run("update core.chat_threads set updated_at = now() - interval '731 days'")
+        .await;
+    assert_eq!(
+        w.h.app.round("end_terms").await.unwrap(),
+        2,
+        "nothing is left in them"
+    );
+    assert_eq!(w.client().get(other).await.code(), 404);
+}

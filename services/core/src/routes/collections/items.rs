@@ -167,5 +167,6 @@ pub(crate) async fn list_items(
     let page = Page::cut(items, paging.limit, |last: &ItemView| {
         cursors.seal(&list, &caller, &paging, &last.memory.id)
     });
+    state.touched.note(page.items.iter().map(|shown| shown.memory.id));
     Ok(caller.disclose(NOBODY_ELSE, &page).await?)
 }

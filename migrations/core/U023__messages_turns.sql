@@ -1,0 +1,2 @@
+-- Undoes V023.
+drop index core.idx_messages_turns;
