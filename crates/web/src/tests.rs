@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod bodies;
+mod connections;
 mod lists;
 mod server;
 mod site;
