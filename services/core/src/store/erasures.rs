@@ -6,9 +6,8 @@ use db::{Db, Json, Params, Row, Tx};
 use super::credentials;
 use crate::domain::erasure::{Counts, Requester};
 
-/// Before that, whoever opens, renews or ends a sign-in of the person is waited for, and finds nobody afterwards: see
-/// [`credentials::HOLD`]. The first pass, over the schemas that refer to core: it waits for whoever works on the client in the order in which
-/// they lock. Was the account locked first, they would wait for us, and we for them.
+/// The first pass, over the schemas that refer to core, behind [`credentials::HOLD`]: it waits for whoever works on the
+/// client in the order in which they lock. Was the account locked first, they would wait for us, and we for them.
 const FIRST_PASS: &str = "
     select f.counts
     from (values (social.erase_user($1)), (risk.erase_user($1)), (reco.erase_user($1)), (causal.erase_user($1)))
