@@ -43,6 +43,9 @@ pub struct Term {
 }
 
 impl Term {
+    /// No term that somebody sets is longer: ten years.
+    pub const MAX_DAYS: i32 = 3_652;
+
     /// Rows go so many days after the time in a column that an index begins with; `only` says which of them do, of the row
     /// `o`.
     #[must_use]

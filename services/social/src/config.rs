@@ -12,9 +12,6 @@ pub(crate) const VARIABLES: Variables = Variables {
     port: 8082,
 };
 
-/// No term is longer: ten years.
-const MAX_DAYS: i32 = 3_652;
-
 /// For how many days the social service keeps what.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -22,6 +19,8 @@ pub struct Config {
     pub prediction_days: i32,
     /// Actions and nudges, after they were made. What limits nudges counts those of days.
     pub action_days: i32,
+    /// What checks of messages found and answers to the screener, after they were made.
+    pub safety_days: i32,
     /// Escalations, after they were closed.
     pub escalation_days: i32,
     /// Who was told of an escalation, after it was done; while the escalation is open that stays.
@@ -33,6 +32,7 @@ impl Default for Config {
         Self {
             prediction_days: 365,
             action_days: 183,
+            safety_days: 365,
             escalation_days: 731,
             delivery_days: 365,
         }
@@ -47,25 +47,31 @@ impl Config {
             prediction_days: env.within(
                 "RECOVERLY_PREDICTIONS_DAYS",
                 default.prediction_days,
-                60..=MAX_DAYS,
+                60..=Term::MAX_DAYS,
                 "days for which predictions are kept",
             ),
             action_days: env.within(
                 "RECOVERLY_ACTIONS_DAYS",
                 default.action_days,
-                31..=MAX_DAYS,
+                31..=Term::MAX_DAYS,
                 "days for which actions and nudges are kept",
+            ),
+            safety_days: env.within(
+                "RECOVERLY_SAFETY_DAYS",
+                default.safety_days,
+                90..=Term::MAX_DAYS,
+                "days for which findings of safety checks and screener answers are kept",
             ),
             escalation_days: env.within(
                 "RECOVERLY_ESCALATIONS_DAYS",
                 default.escalation_days,
-                365..=MAX_DAYS,
+                365..=Term::MAX_DAYS,
                 "days for which escalations are kept once they are closed",
             ),
             delivery_days: env.within(
                 "RECOVERLY_DELIVERIES_DAYS",
                 default.delivery_days,
-                90..=MAX_DAYS,
+                90..=Term::MAX_DAYS,
                 "days for which it is kept who was told of an escalation that is closed",
             ),
         }
@@ -85,6 +91,8 @@ impl Config {
             ),
             Term::of_oldest("social.actions", "action_id", "o.timestamp", self.action_days),
             Term::of_oldest("social.nudges", "nudge_id", "o.timestamp", self.action_days),
+            Term::of_oldest("social.safety_events", "id", "o.created_at", self.safety_days),
+            Term::of_oldest("social.screener_answers", "id", "o.answered_at", self.safety_days),
             Term::since(
                 "social.notification_deliveries",
                 "created_at",
@@ -105,6 +113,7 @@ mod tests {
         for (name, least) in [
             ("RECOVERLY_PREDICTIONS_DAYS", 60),
             ("RECOVERLY_ACTIONS_DAYS", 31),
+            ("RECOVERLY_SAFETY_DAYS", 90),
             ("RECOVERLY_ESCALATIONS_DAYS", 365),
             ("RECOVERLY_DELIVERIES_DAYS", 90),
         ] {

@@ -3,9 +3,6 @@
 use ::config::Env;
 use service::Term;
 
-/// No term is longer: ten years.
-const MAX_DAYS: i32 = 3_652;
-
 /// For how many days the core service keeps what.
 #[derive(Clone, Debug)]
 pub struct TermConfig {
@@ -35,19 +32,19 @@ impl TermConfig {
             message_days: env.within(
                 "RECOVERLY_MESSAGES_DAYS",
                 default.message_days,
-                60..=MAX_DAYS,
+                60..=Term::MAX_DAYS,
                 "days after which messages are anonymised",
             ),
             transcript_days: env.within(
                 "RECOVERLY_TRANSCRIPTS_DAYS",
                 default.transcript_days,
-                31..=MAX_DAYS,
+                31..=Term::MAX_DAYS,
                 "days for which transcripts and coaching notes are kept",
             ),
             event_days: env.within(
                 "RECOVERLY_EVENTS_DAYS",
                 default.event_days,
-                31..=MAX_DAYS,
+                31..=Term::MAX_DAYS,
                 "days for which events of providers and voices are kept",
             ),
         }

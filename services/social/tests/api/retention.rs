@@ -31,6 +31,14 @@ const OLD_AND_YOUNG: &str = "
     insert into social.nudges (user_id, timestamp, nudge_type, nudge_message, risk_level, expires_at)
     select 'client-a', now() - n.age, 'check_in', '', n.name, now()
     from (values ('over', interval '183 days 1 minute'), ('kept', interval '182 days')) as n (name, age);
+    insert into social.safety_events (message_id, user_id, created_at, risk_level, show_crisis_banner, policy_action)
+    select m.message_id, 'client-a', now() - s.age, 'low', false, s.name
+    from (values (1, 'over', interval '365 days 1 minute'), (2, 'kept', interval '364 days')) as s (place, name, age)
+    join (select message_id, row_number() over () as place from core.messages) as m using (place);
+    insert into social.screener_answers (user_id, answered_at, wish_to_be_dead, suicidal_thoughts, thoughts_of_method, intent,
+        plan_with_intent, behaviour, urgency)
+    select 'client-a', now() - a.age, true, false, false, false, false, 'never', a.urgency
+    from (values ('low', interval '365 days 1 minute'), ('medium', interval '364 days')) as a (urgency, age);
     insert into social.escalations (user_id, timestamp, escalation_type, urgency, risk_level, status, resolved_at)
     select 'client-a', now() - interval '5 years', 'manual', 'high', e.name, e.status, now() - e.age
     from (values ('over', 'resolved', interval '731 days 1 minute'), ('kept', 'cancelled', interval '730 days'),
@@ -47,6 +55,8 @@ const THERE: &str = "
     select 'prediction ' || model_version as line from social.message_predictions
     union all select 'action ' || risk_level from social.actions
     union all select 'nudge ' || risk_level from social.nudges
+    union all select 'finding ' || policy_action from social.safety_events
+    union all select 'answers ' || urgency from social.screener_answers
     union all select 'escalation ' || risk_level from social.escalations
     union all select 'delivery ' || d.error || ' of ' || e.risk_level
         from social.notification_deliveries d join social.escalations e using (escalation_id)
@@ -65,12 +75,14 @@ async fn predictions_actions_nudges_and_what_was_closed_go_when_their_term_is_ov
         there,
         [
             "action kept",
+            "answers medium",
             "contact of none",
             "delivery kept of kept",
             "delivery kept of open",
             "delivery over of open",
             "escalation kept",
             "escalation open",
+            "finding kept",
             "nudge kept",
             "prediction kept",
             "prediction kept",
