@@ -115,6 +115,18 @@ impl Answer {
         })
     }
 
+    /// 201 for what was stored now, as [`Self::created`]; 200 for what stood already.
+    ///
+    /// # Errors
+    /// As [`Self::json`].
+    pub fn stands(is_new: bool, location: impl Into<String>, body: &impl Serialize) -> Result<Self, Problem> {
+        if is_new {
+            Self::created(location, body)
+        } else {
+            Self::ok(body)
+        }
+    }
+
     /// 204 without a body.
     pub fn no_content() -> Self {
         Self {

@@ -3,6 +3,7 @@
 mod crisis_resources;
 mod escalations;
 mod nudges;
+mod of_client;
 mod predictions;
 mod profiles;
 mod safety_events;

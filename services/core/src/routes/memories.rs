@@ -141,11 +141,8 @@ pub(crate) async fn create(
             request_id: caller.request_id.as_str(),
         };
         let (memory, is_new) = remember::store(tx, origin, &body).await?;
-        if !is_new {
-            return Ok(Answer::ok(&KeptMemory::from(memory))?);
-        }
         let location = format!("/v1/memories/{}", memory.id);
-        Ok(Answer::created(location, &KeptMemory::from(memory))?)
+        Ok(Answer::stands(is_new, location, &KeptMemory::from(memory))?)
     })
     .await
 }

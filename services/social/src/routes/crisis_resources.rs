@@ -180,9 +180,7 @@ pub(crate) async fn create(state: Data<State>, request: Write<Resource>) -> Resu
     let Granted { caller, body, key } = request.allow(&KEEP)?;
     let tx = state.db.begin_worker().await?;
     web::write(tx, &caller, key, async |tx| {
-        let kept = crisis_resources::save(tx, None, &body)
-            .await?
-            .ok_or(Error::NotFound)?;
+        let kept = crisis_resources::insert(tx, &body).await?;
         let place = format!("/v1/crisis-resources/{}", kept.resource_id);
         Ok::<_, Error>(Answer::created(place, &ResourceView::from(kept))?)
     })
@@ -205,7 +203,7 @@ pub(crate) async fn replace(
     let Granted { caller, body, key } = request.allow(&KEEP)?;
     let tx = state.db.begin_worker().await?;
     web::write(tx, &caller, key, async |tx| {
-        let kept = crisis_resources::save(tx, Some(**resource_id), &body).await?;
+        let kept = crisis_resources::replace(tx, **resource_id, &body).await?;
         Ok::<_, Error>(Answer::ok(&ResourceView::from(kept.ok_or(Error::NotFound)?))?)
     })
     .await

@@ -12,6 +12,7 @@ use web::{
     Query, Read, Write, read,
 };
 
+use super::of_client::OfClient;
 use crate::domain::quiet;
 use crate::error::Error;
 use crate::state::State;
@@ -213,25 +214,25 @@ pub(crate) async fn list(
     caller: Caller,
 ) -> Result<HttpResponse, Error> {
     caller.allow(&READ)?;
-    let listed = format!("nudges of {}", *user_id);
-    let Newest(at, id) = cursors.open(&listed, &caller, &paging)?.unwrap_or_default();
     let actor = caller.actor_for(&user_id)?;
     super::profiles::must_care_for(&state, &actor, &user_id).await?;
-    let limit = paging.limit + 1;
-    let rows = state
-        .db
-        .read(
-            &actor,
-            nudges::LIST,
-            &[&&**user_id, &at, &id, &limit, &is_staff(&caller)],
-        )
+    let asked = OfClient {
+        what: "nudges",
+        user_id: &user_id,
+        caller: &caller,
+        actor: &actor,
+        cursors: &cursors,
+        paging: &paging,
+    };
+    let statement: (&str, db::Params<'_>) = (nudges::LIST, &[&is_staff(&caller)]);
+    let page = asked
+        .page(&state, statement, nudges::from_row, |last| {
+            Newest(last.timestamp, last.nudge_id)
+        })
         .await?;
-    let found = rows.iter().map(nudges::from_row).collect::<Result<Vec<_>, _>>()?;
-    let page = Page::cut(found, paging.limit, |last| {
-        cursors.seal(&listed, &caller, &paging, &Newest(last.timestamp, last.nudge_id))
-    });
-    let page = page.map(|found| NudgeView::new(found, &caller));
-    Ok(caller.disclose(NOBODY_ELSE, &page).await?)
+    Ok(caller
+        .disclose(NOBODY_ELSE, &page.map(|found| NudgeView::new(found, &caller)))
+        .await?)
 }
 
 /// One nudge.

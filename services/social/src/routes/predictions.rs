@@ -15,6 +15,7 @@ use web::{
 };
 
 use self::body::{PredictionBody, RecordedBody, Scored};
+use super::of_client::OfClient;
 use crate::domain::prediction::NewPrediction;
 use crate::error::Error;
 use crate::ops::record::{Opening, Outcome, record as record_all};
@@ -73,12 +74,7 @@ fn answer_one(message_id: i64, outcome: Outcome) -> Result<Answer, Error> {
     let client = recorded.profile.user_id.clone();
     let location = format!("/v1/users/{client}/risk-profile");
     let body = RecordedBody::new(message_id, recorded);
-    let answer = if is_new {
-        Answer::created(location, &body)?
-    } else {
-        Answer::ok(&body)?
-    };
-    Ok(answer.about([client]))
+    Ok(Answer::stands(is_new, location, &body)?.about([client]))
 }
 
 /// A prediction as counselors read it.
@@ -143,21 +139,23 @@ pub(crate) async fn list(
     caller: Caller,
 ) -> Result<HttpResponse, Error> {
     caller.allow(&READ)?;
-    let listed = format!("predictions of {}", *user_id);
-    let Newest(at, id) = cursors.open(&listed, &caller, &paging)?.unwrap_or_default();
     let actor = caller.actor_for(&user_id)?;
     super::profiles::must_care_for(&state, &actor, &user_id).await?;
-    let limit = paging.limit + 1;
-    let rows = state
-        .db
-        .read(&actor, predictions::LIST, &[&&**user_id, &at, &id, &limit])
+    let asked = OfClient {
+        what: "predictions",
+        user_id: &user_id,
+        caller: &caller,
+        actor: &actor,
+        cursors: &cursors,
+        paging: &paging,
+    };
+    let statement: (&str, db::Params<'_>) = (predictions::LIST, &[]);
+    let page = asked
+        .page(&state, statement, predictions::from_row, |last| {
+            Newest(last.timestamp, last.id)
+        })
         .await?;
-    let items = rows
-        .iter()
-        .map(|row| Ok(predictions::from_row(row)?.into()))
-        .collect::<Result<Vec<PredictionView>, db::Error>>()?;
-    let page = Page::cut(items, paging.limit, |last| {
-        cursors.seal(&listed, &caller, &paging, &Newest(last.timestamp, last.id))
-    });
-    Ok(caller.disclose(NOBODY_ELSE, &page).await?)
+    Ok(caller
+        .disclose(NOBODY_ELSE, &page.map(PredictionView::from))
+        .await?)
 }

@@ -4,13 +4,14 @@ use actix_web::web::{Data, Path, ThinData};
 use actix_web::{HttpResponse, get};
 use chrono::{DateTime, Utc};
 use common::{ModelRiskLevel, PrincipalKind, RiskLabel, Trend};
-use db::{Actor, Json};
+use db::{Actor, Json, Row};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use web::{
     Allowed, Caller, CursorKey, Identifier, NOBODY_ELSE, Newest, Page, Paging, Params, Query, ReadQuery, read,
 };
 
+use super::of_client::OfClient;
 use crate::domain::label::Reason;
 use crate::error::Error;
 use crate::state::State;
@@ -166,6 +167,18 @@ struct LabelChange {
     policy_version: String,
 }
 
+fn label_change(row: &Row) -> Result<LabelChange, db::Error> {
+    let Json(reasons): Json<Vec<Reason>> = row.try_get("reasons")?;
+    Ok(LabelChange {
+        id: row.try_get("id")?,
+        from_label: word(row, "from_label")?,
+        to_label: word(row, "to_label")?,
+        changed_at: row.try_get("changed_at")?,
+        reasons,
+        policy_version: row.try_get("policy_version")?,
+    })
+}
+
 /// How a client's label changed, newest first.
 #[utoipa::path(
     tag = "profiles",
@@ -186,32 +199,22 @@ pub(crate) async fn history(
     caller: Caller,
 ) -> Result<HttpResponse, Error> {
     caller.allow(&READ)?;
-    let listed = format!("label changes of {}", *user_id);
-    let Newest(at, id) = cursors.open(&listed, &caller, &paging)?.unwrap_or_default();
     let actor = caller.actor_for(&user_id)?;
     must_see(&state, &actor, &user_id).await?;
-    let limit = paging.limit + 1;
-    let rows = state
-        .db
-        .read(&actor, caseload::HISTORY, &[&&**user_id, &at, &id, &limit])
-        .await?;
-    let changes = rows
-        .iter()
-        .map(|row| {
-            let Json(reasons): Json<Vec<Reason>> = row.try_get("reasons")?;
-            Ok(LabelChange {
-                id: row.try_get("id")?,
-                from_label: word(row, "from_label")?,
-                to_label: word(row, "to_label")?,
-                changed_at: row.try_get("changed_at")?,
-                reasons,
-                policy_version: row.try_get("policy_version")?,
-            })
+    let asked = OfClient {
+        what: "label changes",
+        user_id: &user_id,
+        caller: &caller,
+        actor: &actor,
+        cursors: &cursors,
+        paging: &paging,
+    };
+    let statement: (&str, db::Params<'_>) = (caseload::HISTORY, &[]);
+    let page = asked
+        .page(&state, statement, label_change, |last| {
+            Newest(last.changed_at, last.id)
         })
-        .collect::<Result<Vec<_>, db::Error>>()?;
-    let page = Page::cut(changes, paging.limit, |last| {
-        cursors.seal(&listed, &caller, &paging, &Newest(last.changed_at, last.id))
-    });
+        .await?;
     Ok(caller.disclose(NOBODY_ELSE, &page).await?)
 }
 

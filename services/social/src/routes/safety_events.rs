@@ -156,12 +156,8 @@ pub(crate) async fn create(
             found: event.into(),
             crisis_resources: resources.into_iter().map(ResourceView::from).collect(),
         };
-        let answer = if is_new {
-            Answer::created(format!("/v1/messages/{}/safety-event", **message_id), &body)?
-        } else {
-            Answer::ok(&body)?
-        };
-        Ok(answer.about([client]))
+        let place = format!("/v1/messages/{}/safety-event", **message_id);
+        Ok(Answer::stands(is_new, place, &body)?.about([client]))
     })
     .await
 }

@@ -11,6 +11,7 @@ use web::{
     Query, Read, Write, read,
 };
 
+use super::of_client::OfClient;
 use crate::domain::safety::{BEHAVIOURS, Screener};
 use crate::error::Error;
 use crate::ops::flag::screen;
@@ -129,12 +130,8 @@ pub(crate) async fn create(
     web::write(tx, &caller, key, async |tx| {
         let (answered, is_new) = screen(tx, &state.outbox, state.clock.fixed(), &user_id, &body).await?;
         let view = ScreenerView::from(answered);
-        let answer = if is_new {
-            Answer::created(format!("/v1/users/{}/screener-answers", *user_id), &view)?
-        } else {
-            Answer::ok(&view)?
-        };
-        Ok(answer.about([user_id.to_string()]))
+        let place = format!("/v1/users/{}/screener-answers", *user_id);
+        Ok::<_, Error>(Answer::stands(is_new, place, &view)?)
     })
     .await
 }
@@ -159,25 +156,23 @@ pub(crate) async fn list(
     caller: Caller,
 ) -> Result<HttpResponse, Error> {
     caller.allow(&READ)?;
-    let listed = format!("screener answers of {}", *user_id);
-    let Newest(at, id) = cursors.open(&listed, &caller, &paging)?.unwrap_or_default();
     let actor = caller.actor_for(&user_id)?;
     super::profiles::must_care_for(&state, &actor, &user_id).await?;
-    let limit = paging.limit + 1;
-    let rows = state
-        .db
-        .read(
-            &actor,
-            &screener_answers::list_sql(),
-            &[&&**user_id, &at, &id, &limit],
-        )
+    let asked = OfClient {
+        what: "screener answers",
+        user_id: &user_id,
+        caller: &caller,
+        actor: &actor,
+        cursors: &cursors,
+        paging: &paging,
+    };
+    let statement: (&str, db::Params<'_>) = (&screener_answers::list_sql(), &[]);
+    let page = asked
+        .page(&state, statement, screener_answers::from_row, |last| {
+            Newest(last.screener.answered_at, last.id)
+        })
         .await?;
-    let items = rows
-        .iter()
-        .map(|row| Ok(screener_answers::from_row(row)?.into()))
-        .collect::<Result<Vec<ScreenerView>, db::Error>>()?;
-    let page = Page::cut(items, paging.limit, |last| {
-        cursors.seal(&listed, &caller, &paging, &Newest(last.answered_at, last.id))
-    });
-    Ok(caller.disclose(NOBODY_ELSE, &page).await?)
+    Ok(caller
+        .disclose(NOBODY_ELSE, &page.map(ScreenerView::from))
+        .await?)
 }

@@ -1,7 +1,7 @@
 //! `social.crisis_resources`.
 
 use chrono::{DateTime, Utc};
-use db::{Row, Tx};
+use db::{Row, ToSql, Tx};
 
 /// Where help is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,27 +52,11 @@ pub(crate) fn list_sql() -> String {
     )
 }
 
-/// Keeps a new one, or changes the one of that id; `None` where there is none to change.
-pub(crate) async fn save(
-    tx: &Tx,
-    resource_id: Option<i64>,
-    new: &Resource,
-) -> Result<Option<Kept>, db::Error> {
-    let names = "region, name, description, phone, text_to, url, hours, position";
-    let values = "$2, $3, $4, $5, $6, $7, $8, $9::int4";
-    let sql = if resource_id.is_some() {
-        format!(
-            "update social.crisis_resources r set ({names}, updated_at) = ({values}, now())
-             where r.resource_id = $1 returning {COLUMNS}"
-        )
-    } else {
-        format!(
-            "insert into social.crisis_resources as r ({names})
-             select {values} where $1::int8 is null returning {COLUMNS}"
-        )
-    };
-    let params: db::Params<'_> = &[
-        &resource_id,
+const WRITTEN: &str = "region, name, description, phone, text_to, url, hours, position";
+
+/// What is written of one, in the order of [`WRITTEN`].
+fn written(new: &Resource) -> [&(dyn ToSql + Sync); 8] {
+    [
         &new.region,
         &new.name,
         &new.description,
@@ -81,8 +65,25 @@ pub(crate) async fn save(
         &new.url,
         &new.hours,
         &new.position,
-    ];
-    tx.query_opt(&sql, params)
+    ]
+}
+
+/// Keeps another one.
+pub(crate) async fn insert(tx: &Tx, new: &Resource) -> Result<Kept, db::Error> {
+    let sql = format!(
+        "insert into social.crisis_resources as r ({WRITTEN}) values ($1, $2, $3, $4, $5, $6, $7, $8) returning {COLUMNS}"
+    );
+    from_row(&tx.query_one(&sql, &written(new)).await?)
+}
+
+/// Says of one how it is now; `None` where there is none.
+pub(crate) async fn replace(tx: &Tx, resource_id: i64, new: &Resource) -> Result<Option<Kept>, db::Error> {
+    let sql = format!(
+        "update social.crisis_resources r set ({WRITTEN}, updated_at) = ($1, $2, $3, $4, $5, $6, $7, $8, now())
+         where r.resource_id = $9 returning {COLUMNS}"
+    );
+    let params = [written(new).as_slice(), &[&resource_id]].concat();
+    tx.query_opt(&sql, &params)
         .await?
         .as_ref()
         .map(from_row)
