@@ -104,6 +104,9 @@ comment on column social.crisis_resources.updated_at is 'When it was last said t
 
 create index idx_crisis_resources_region on social.crisis_resources (region, position, resource_id);
 
+-- Of the programme: written by the worker for those who keep the list, and read by everybody.
+revoke insert, update, delete on social.crisis_resources from recoverly_social;
+
 do $policies$
 declare
     place text;

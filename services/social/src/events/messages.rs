@@ -36,6 +36,7 @@ pub(super) async fn deleted(state: &Arc<State>, tx: &Tx, events: &[Event]) -> Re
     let ids = deleted.iter().flat_map(|deleted| &deleted.message_ids);
     let ids: Vec<i64> = ids.copied().collect();
     predictions::delete(tx, &clients, &ids).await?;
+    // Behind the lock of the profiles, which the predictions took.
     safety_events::delete(tx, &clients, &ids).await?;
     let what = Recompute::lock(tx, &clients, state.clock.fixed()).await?;
     recompute(tx, &state.outbox, what, Vec::new())

@@ -31,7 +31,7 @@ pub(crate) async fn flag(
         return Err(Error::NotOwnMessage);
     }
     let user_id: String = author.try_get("user_id").map_err(db::Error::from)?;
-    lock(tx, &user_id).await?;
+    profiles::lock(tx, &[&user_id]).await?;
     let Some(mut event) = safety_events::insert(tx, message_id, &user_id, finding, now).await? else {
         return standing(tx, message_id, finding).await;
     };
@@ -70,7 +70,7 @@ pub(crate) async fn screen(
     user_id: &str,
     screener: &Screener,
 ) -> Result<Standing<Answered>, Error> {
-    lock(tx, user_id).await?;
+    profiles::lock(tx, &[user_id]).await?;
     let Some(mut answered) = screener_answers::insert(tx, user_id, screener).await? else {
         let stands = screener_answers::find(tx, user_id, screener.answered_at).await?;
         let stands = stands.ok_or(Error::NotFound)?;
@@ -87,12 +87,6 @@ pub(crate) async fn screen(
         outbox.enqueue(tx, events);
     }
     Ok((answered, true))
-}
-
-/// Everybody who works on a client locks the profile first, also whoever erases the client.
-async fn lock(tx: &Tx, user_id: &str) -> Result<(), db::Error> {
-    tx.query(profiles::LOCK, &[&[user_id].as_slice()]).await?;
-    Ok(())
 }
 
 /// The episode that a trigger opened or joined, and what the others must be told.

@@ -35,6 +35,13 @@ const LOCK_DUE: &str = "
     limit $2
     for update of p skip locked";
 
+/// Locks the profiles of clients and reads nothing of them: everybody who works on a client does so before anything else of
+/// theirs, also whoever erases them.
+pub(crate) async fn lock(tx: &Tx, user_ids: &[&str]) -> Result<(), db::Error> {
+    tx.query(LOCK, &[&user_ids]).await?;
+    Ok(())
+}
+
 pub(crate) fn standing_from_row(row: &Row) -> Result<Standing, db::Error> {
     Ok(Standing {
         user_id: row.try_get("user_id")?,

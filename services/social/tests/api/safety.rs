@@ -227,6 +227,36 @@ async fn what_was_found_goes_with_its_message() {
     assert_eq!(left, [stays]);
 }
 
+/// Whoever erases a client goes from the profile to the rest: who held the rest already would wait for the profile, and they
+/// for us.
+#[tokio::test]
+async fn what_hears_of_deleted_messages_touches_nothing_before_it_holds_the_profile() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    let message = h.said("client-a").await;
+    h.flag(message, &danger()).await;
+    let db = h.database.pools("social");
+    let erasing = db.begin_worker().await.unwrap();
+    let profile = "select from social.user_risk_profiles where user_id = 'client-a' for update";
+    erasing.query(profile, &[]).await.unwrap();
+    let consumer = h.app.consumer();
+    let deleted = event_of(
+        "core.message.deleted",
+        json!({"user_id": "client-a", "message_ids": [message]}),
+    );
+    let events = [deleted];
+    let erases = async {
+        let waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        while h.database.count(waits).await == 0 {}
+        let found = "select from social.safety_events for update nowait";
+        let found = erasing.query(found, &[]).await.unwrap().len();
+        erasing.rollback().await.unwrap();
+        found
+    };
+    let (heard, found) = tokio::join!(consumer.apply_events(&events), erases);
+    assert_eq!((heard.unwrap(), found), (1, 1));
+}
+
 #[tokio::test]
 async fn answers_to_the_screener_escalate_by_what_was_answered() {
     let mut h = Harness::new().await;
@@ -353,6 +383,11 @@ async fn whoever_is_in_danger_is_shown_where_help_is_in_their_region() {
         .delete(&format!("/v1/crisis-resources/{}", made[0]))
         .await;
     assert_eq!(gone.code(), 204);
+    let unknown = h
+        .call("client-a")
+        .get("/v1/crisis-resources?region=austria")
+        .await;
+    assert_eq!((unknown.code(), pointers(&unknown)), (422, vec!["?region"]));
     let all = h.call("client-a").get("/v1/crisis-resources").await;
     assert_eq!(names(&all, "/items"), ["Here", "Everywhere"]);
 }
@@ -393,4 +428,25 @@ async fn help_that_cannot_be_reached_is_not_kept() {
             .code(),
         404
     );
+}
+
+#[tokio::test]
+async fn the_database_lets_no_person_write_where_help_is() {
+    let h = Harness::new().await;
+    let db = h.database.pools("social");
+    for sql in [
+        "insert into social.crisis_resources (name, phone, hours) values ('Line', '142', 'always')",
+        "update social.crisis_resources set phone = '143'",
+        "delete from social.crisis_resources",
+    ] {
+        let tx = db
+            .begin(&Actor::Staff("staff-supervisor".to_owned()))
+            .await
+            .unwrap();
+        let refused = tx.execute(sql, &[]).await.expect_err(sql);
+        assert!(
+            matches!(&refused, db::Error::Refused { sqlstate, .. } if sqlstate == "42501"),
+            "{refused}"
+        );
+    }
 }
