@@ -541,44 +541,38 @@ async fn round(core: &Harness, social: &service::Service, number: usize) {
         "model_version": "m1",
     });
     let nudge = json!({"nudge_type": "check_in", "nudge_message": "text"});
+    let finding = json!({"risk_level": "high", "rationale": id});
+    let answers = json!({
+        "answered_at": "2026-06-15T08:00:00Z", "wish_to_be_dead": false, "suicidal_thoughts": false,
+        "thoughts_of_method": false, "intent": true, "plan_with_intent": false, "behaviour": "never",
+    });
+    let post = |caller: &Client, path: String, body: Value| (keyed(caller), Method::POST, path, body);
+    let of_message = |noun: &str| format!("/v1/messages/{message_id}/{noun}");
     let assign = format!("/v1/caseload/staff-counselor_other/{id}");
-    let (writing, scoring, viewing, nudging, assigning) = (
-        keyed(&core.call("counselor")),
-        keyed(&calls("pipeline")),
-        keyed(&calls(&id)),
-        keyed(&calls("counselor")),
-        keyed(&core.call("admin")),
-    );
-    let (text, paths) = (
-        message(&id, "text"),
-        (
-            format!("/v1/messages/{message_id}/predictions"),
-            format!("/v1/nudges/{nudge_id}/viewed"),
-            format!("/v1/users/{id}/nudges"),
+    let mut writes = vec![
+        post(
+            &core.call("counselor"),
+            "/v1/messages".to_owned(),
+            message(&id, "text"),
         ),
-    );
-    let (empty, path) = (json!({}), opt_out(&id));
-    let (app, admin) = (core.call("app"), core.call("admin"));
-    let companion = Companion::of(core, &id).await.writes(core, &id);
-    let writes = async {
-        let mut answers: Vec<std::pin::Pin<Box<dyn Future<Output = Answer>>>> = vec![
-            Box::pin(writing.post("/v1/messages", &text)),
-            Box::pin(scoring.post(&paths.0, &scores)),
-            Box::pin(viewing.post(&paths.1, &empty)),
-            Box::pin(nudging.post(&paths.2, &nudge)),
-            Box::pin(assigning.put(&assign, &empty)),
-            Box::pin(app.delete(&path)),
-            Box::pin(admin.delete(&path)),
-        ];
-        for (caller, method, path, body) in &companion {
-            let body = Some(body.to_string().into_bytes());
-            answers.push(Box::pin(caller.send(method.clone(), path, body)));
-        }
-        let all = answers.len();
-        answers.rotate_left(number % all);
-        futures::future::join_all(answers).await
-    };
-    let answers = writes.await;
+        post(&calls("pipeline"), of_message("predictions"), scores),
+        post(&calls("pipeline"), of_message("safety-event"), finding),
+        post(&calls(&id), format!("/v1/users/{id}/screener-answers"), answers),
+        post(&calls(&id), format!("/v1/nudges/{nudge_id}/viewed"), json!({})),
+        post(&calls("counselor"), format!("/v1/users/{id}/nudges"), nudge),
+        (keyed(&core.call("admin")), Method::PUT, assign, json!({})),
+    ];
+    writes.extend(Companion::of(core, &id).await.writes(core, &id));
+    for eraser in ["app", "admin"] {
+        writes.push((core.call(eraser), Method::DELETE, opt_out(&id), Value::Null));
+    }
+    let count = writes.len();
+    writes.rotate_left(number % count);
+    let sent = writes.iter().map(|(caller, method, path, body)| {
+        let body = (!body.is_null()).then(|| body.to_string().into_bytes());
+        caller.send(method.clone(), path, body)
+    });
+    let answers = futures::future::join_all(sent).await;
     let codes: Vec<u16> = answers.iter().map(Answer::code).collect();
     let erased = answers
         .iter()
