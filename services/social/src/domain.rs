@@ -8,4 +8,5 @@ pub(crate) mod prediction;
 pub(crate) mod profile;
 pub(crate) mod quiet;
 pub(crate) mod readings;
+pub(crate) mod rotation;
 pub(crate) mod windows;
