@@ -232,7 +232,7 @@ begin
         from social.escalations e join social.notification_deliveries d on d.escalation_id = e.escalation_id
         where e.status in ('pending', 'notified', 'acknowledged') and e.acknowledged_by is distinct from d.staff_id
         group by d.staff_id, d.escalation_id
-        having bool_and(d.relation = 'oncall')) as t
+        having bool_and(d.relation not in ('counselor', 'staff'))) as t
     where t.staff_id not in (select o from social.on_duty(moment) o);
     return changed + ended;
 end $$;

@@ -1,5 +1,6 @@
 //! What the social service decides, as pure functions: time is an argument, nothing waits, nothing is written.
 
+pub(crate) mod calendar;
 pub(crate) mod duty;
 pub(crate) mod escalation;
 pub(crate) mod intervention;

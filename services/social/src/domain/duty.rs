@@ -23,10 +23,15 @@ pub(crate) fn with_stand_ins(shifts: Vec<Duty>, stand_ins: &[StandIn]) -> Vec<Du
 }
 
 fn with_stand_in(duties: Vec<Duty>, stand_in: &StandIn) -> Vec<Duty> {
-    let StandIn { duty: cover, replaces } = stand_in;
+    let StandIn {
+        duty: cover,
+        replaces,
+    } = stand_in;
     let mut changed = Vec::new();
     for duty in duties {
-        let is_replaced = replaces.as_ref().is_none_or(|replaced| *replaced == duty.staff_id);
+        let is_replaced = replaces
+            .as_ref()
+            .is_none_or(|replaced| *replaced == duty.staff_id);
         let (from, until) = (
             duty.starts_at.max(cover.starts_at),
             duty.ends_at.min(cover.ends_at),

@@ -111,7 +111,9 @@ impl Rotation {
     /// When a turn begins and ends; `None` behind the last one.
     fn turn(&self, turn: u64) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
         let days = u64::try_from(self.shift_days.max(1)).ok()?;
-        let first = self.starts_on.checked_add_days(Days::new(turn.checked_mul(days)?))?;
+        let first = self
+            .starts_on
+            .checked_add_days(Days::new(turn.checked_mul(days)?))?;
         let next = first.checked_add_days(Days::new(days))?;
         let last = self.ends_on.unwrap_or(NaiveDate::MAX);
         let handover = |day: NaiveDate| moment(self.zone, day.and_time(self.handover_time));
@@ -215,14 +217,26 @@ mod tests {
             (Tz::Europe__Berlin, "2026-06-15T09:00:00", "2026-06-15T07:00:00Z"),
             (Tz::Europe__Berlin, "2026-03-29T02:30:00", "2026-03-29T01:00:00Z"),
             (Tz::Europe__Berlin, "2026-10-25T02:30:00", "2026-10-25T00:30:00Z"),
-            (Tz::America__New_York, "2026-03-08T02:00:00", "2026-03-08T07:00:00Z"),
-            (Tz::America__New_York, "2026-11-01T01:59:59", "2026-11-01T05:59:59Z"),
+            (
+                Tz::America__New_York,
+                "2026-03-08T02:00:00",
+                "2026-03-08T07:00:00Z",
+            ),
+            (
+                Tz::America__New_York,
+                "2026-11-01T01:59:59",
+                "2026-11-01T05:59:59Z",
+            ),
             (
                 Tz::Australia__Lord_Howe,
                 "2026-10-04T02:15:00",
                 "2026-10-03T15:30:00Z",
             ),
-            (Tz::America__Santiago, "2026-09-06T00:00:00", "2026-09-06T04:00:00Z"),
+            (
+                Tz::America__Santiago,
+                "2026-09-06T00:00:00",
+                "2026-09-06T04:00:00Z",
+            ),
             // The day that Samoa left out.
             (Tz::Pacific__Apia, "2011-12-30T08:00:00", "2011-12-30T10:00:00Z"),
         ] {
@@ -338,14 +352,17 @@ mod tests {
     }
 
     fn rotations() -> impl Strategy<Value = Rotation> {
-        let times = || (0..24_u32, prop::sample::select(vec![0_u32, 15, 30, 59])).prop_map(|(h, m)| time(h, m));
+        let times =
+            || (0..24_u32, prop::sample::select(vec![0_u32, 15, 30, 59])).prop_map(|(h, m)| time(h, m));
         (zones(), 1..=28_i32, times(), 0..6_000_u64, 1..5_usize).prop_map(
             |(zone, shift_days, handover_time, days, members)| Rotation {
                 zone,
                 shift_days,
                 handover_time,
                 // From 2010 on: the year in which Samoa left out a day is among them.
-                starts_on: day("2010-06-01").checked_add_days(Days::new(days)).unwrap_or_default(),
+                starts_on: day("2010-06-01")
+                    .checked_add_days(Days::new(days))
+                    .unwrap_or_default(),
                 ends_on: None,
                 weekdays: Vec::new(),
                 hours: None,
