@@ -81,10 +81,10 @@ create table social.oncall_shifts (
     starts_at timestamptz not null,
     ends_at timestamptz not null,
     source varchar(20) not null,
-    rotation_id bigint references social.oncall_rotations (rotation_id) on delete cascade,
+    rotation_id bigint references social.oncall_rotations (rotation_id) on delete set null,
     constraint pk_oncall_shifts primary key (shift_id),
     constraint ck_oncall_shifts_source check (source in ('manual', 'rotation')),
-    constraint ck_oncall_shifts_rotation check ((source = 'rotation') = (rotation_id is not null)),
+    constraint ck_oncall_shifts_rotation check (source = 'rotation' or rotation_id is null),
     -- 28 days, in the longest of which clocks are put back; social.oncall_at looks no further back for a beginning.
     constraint ck_oncall_shifts_times check (ends_at > starts_at and ends_at - starts_at <= interval '700 hours'),
     constraint ex_oncall_shifts_rotation exclude using gist (
@@ -98,7 +98,7 @@ comment on column social.oncall_shifts.staff_id is 'Who is on duty.';
 comment on column social.oncall_shifts.starts_at is 'From when.';
 comment on column social.oncall_shifts.ends_at is 'Until when.';
 comment on column social.oncall_shifts.source is 'rotation, or manual where staff wrote it.';
-comment on column social.oncall_shifts.rotation_id is 'The rotation it is a turn of.';
+comment on column social.oncall_shifts.rotation_id is 'The rotation it is a turn of; null where that is no more.';
 
 create index idx_oncall_shifts_time on social.oncall_shifts (schedule_id, starts_at);
 create index idx_oncall_shifts_ends on social.oncall_shifts (schedule_id, ends_at);

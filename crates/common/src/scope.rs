@@ -2,7 +2,7 @@
 
 /// What the routes of all services are about. A new noun of a path stands here too; `crates/common/tests` hold the list
 /// against the OpenAPI documents.
-const NOUNS: [&str; 36] = [
+const NOUNS: [&str; 37] = [
     "access-log",
     "api-clients",
     "audit-events",
@@ -25,6 +25,7 @@ const NOUNS: [&str; 36] = [
     "metrics",
     "mistakes",
     "nudges",
+    "oncall-schedules",
     "opt-out",
     "predictions",
     "preferences",

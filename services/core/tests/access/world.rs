@@ -76,7 +76,7 @@ pub(crate) const OF_A_CLIENT: [&str; 13] = [
     "{collection_id}",
 ];
 /// Parameters that lead to nobody in particular.
-const OTHERS: [(&str, &str); 9] = [
+const OTHERS: [(&str, &str); 13] = [
     ("{staff_id}", "staff-suspended"),
     ("{code}", "invalid"),
     ("{id}", "1"),
@@ -86,6 +86,10 @@ const OTHERS: [(&str, &str); 9] = [
     ("{thread_id}", "main"),
     ("{team_id}", "1"),
     ("{program_id}", "program-spare"),
+    ("{schedule_id}", "1"),
+    ("{rotation_id}", "1"),
+    ("{shift_id}", "999999999"),
+    ("{override_id}", "999999999"),
 ];
 
 /// The client whom only strangers care for.
@@ -360,6 +364,8 @@ fn belongings() -> String {
      insert into core.break_glass_grants (staff_id, client_id, reason, created_at, expires_at)
      select 'staff-suspended', user_id, 'reason-of-' || user_id, now() - interval '2 hours', now() - interval '1 hour'
      from planted_clients;
+     insert into social.oncall_schedules (name, timezone) values ('first line', 'UTC');
+     insert into social.oncall_rotations (schedule_id, name, kind, shift_days, starts_on) values (1, 'weekly', 'weekly', 7, '2026-01-05');
      insert into core.consents (user_id, purpose, recipient) select user_id, 'family_share', 'contact-1' from planted_clients;
      insert into core.user_preferences (user_id, theme) select user_id, 'dark' from planted_clients;
      insert into core.user_profiles (user_id, profile_key, profile_value)

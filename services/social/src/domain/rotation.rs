@@ -185,6 +185,7 @@ impl Rotation {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     fn utc(text: &str) -> DateTime<Utc> {
         text.parse().unwrap_or_default()
@@ -385,12 +386,16 @@ mod tests {
             for (one, next) in filled.shifts.iter().zip(filled.shifts.iter().skip(1)) {
                 prop_assert_eq!(one.ends_at, next.starts_at);
             }
-            for shift in &filled.shifts {
-                prop_assert!(shift.starts_at < shift.ends_at);
-                let local = shift.starts_at.with_timezone(&rotation.zone).naive_local();
-                let due = local.date().and_time(rotation.handover_time);
-                let exists = rotation.zone.from_local_datetime(&due).earliest().is_some();
-                prop_assert!(local.time() == rotation.handover_time || !exists || local > due, "{local}");
+            prop_assert!(filled.shifts.iter().all(|shift| shift.starts_at < shift.ends_at));
+            // Wherever the local time of a handover exists, somebody takes over then.
+            let days = u64::try_from(rotation.shift_days).unwrap_or(1);
+            let turns = (0..400 / days).filter_map(|turn| rotation.starts_on.checked_add_days(Days::new(turn * days)));
+            let due = turns
+                .map(|day| day.and_time(rotation.handover_time))
+                .filter_map(|local| rotation.zone.from_local_datetime(&local).earliest());
+            let taken_over: BTreeSet<DateTime<Utc>> = filled.shifts.iter().map(|shift| shift.starts_at).collect();
+            for due in due.skip(1) {
+                prop_assert!(taken_over.contains(&due.with_timezone(&Utc)), "{}", due);
             }
         }
 

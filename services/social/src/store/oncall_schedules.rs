@@ -53,6 +53,11 @@ pub(crate) fn find_sql() -> String {
 pub(crate) const EXISTS: &str =
     "select s.schedule_id from social.oncall_schedules s where s.schedule_id = $1";
 
+/// Whether there is a schedule of this id, for who may not lock it.
+pub(crate) async fn exists(tx: &Tx, schedule_id: i64) -> Result<bool, db::Error> {
+    Ok(tx.query_opt(EXISTS, &[&schedule_id]).await?.is_some())
+}
+
 /// As [`find_sql`], in a transaction.
 pub(crate) async fn find(tx: &Tx, schedule_id: i64) -> Result<Option<Schedule>, db::Error> {
     let row = tx.query_opt(&find_sql(), &[&schedule_id]).await?;

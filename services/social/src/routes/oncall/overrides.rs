@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use web::{Allowed, Answer, Caller, CursorKey, Fields, Granted, Id, Page, Problem, Query, Read, Write, read};
 
-use super::{READ, Soonest, SpanQuery, is_over, must_be, must_be_on_call, must_hold, read_span};
+use super::{READ, Soonest, SpanQuery, is_over, must_be, must_be_on_call, read_span};
 use crate::domain::duty::StandIn;
 use crate::domain::rotation::Duty;
 use crate::error::Error;
@@ -201,7 +201,9 @@ pub(crate) async fn create(
     let stand_in = body.stand_in(&caller)?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
-        must_hold(tx, **schedule_id).await?;
+        if !oncall_schedules::exists(tx, **schedule_id).await? {
+            return Err(Error::NotFound);
+        }
         let mut named = vec![(stand_in.duty.staff_id.as_str(), "/staff_id".to_owned())];
         let others = stand_in
             .replaces

@@ -8,7 +8,9 @@ use db::Tx;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
-use web::{Answer, Caller, CursorKey, Fields, Granted, Id, Page, Paging, Problem, Query, Read, Write, read};
+use web::{
+    Answer, Caller, Code, CursorKey, Fields, Granted, Id, Page, Paging, Problem, Query, Read, Write, read,
+};
 
 use super::{MANAGE, MAX_NAME_BYTES, MAX_ROTATIONS, READ, must_hold, taken};
 use crate::error::Error;
@@ -236,11 +238,20 @@ pub(crate) async fn change(
     .await
 }
 
+/// What pages by a schedule refers to it.
+fn in_use(error: db::Error) -> Error {
+    if !matches!(error, db::Error::ForeignKey { .. }) {
+        return error.into();
+    }
+    let detail = "The schedule is in use. Change what pages by it first.";
+    Problem::conflict(Code::WrongState, detail).into()
+}
+
 /// Remove a schedule with its rotations, shifts and overrides. Nobody is on duty on it from then on.
 #[utoipa::path(
     tag = "on-call",
     params(("schedule_id" = i64, Path)),
-    responses((status = 204, description = "It is removed")),
+    responses((status = 204, description = "It is removed"), (status = 409, description = "It is in use")),
     extensions(("x-principals" = json!(MANAGE)))
 )]
 #[delete("/v1/oncall-schedules/{schedule_id}")]
@@ -252,7 +263,10 @@ pub(crate) async fn remove(
     let Granted { caller, key, .. } = request.allow(&MANAGE)?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
-        if !oncall_schedules::delete(tx, **schedule_id).await? {
+        let is_there = oncall_schedules::delete(tx, **schedule_id)
+            .await
+            .map_err(in_use)?;
+        if !is_there {
             return Err(Error::NotFound);
         }
         oncall_schedules::settle(tx, state.clock.fixed()).await?;

@@ -11,7 +11,7 @@ use web::{
     Allowed, Answer, Caller, Code, CursorKey, Fields, Granted, Id, Page, Problem, Query, Read, Write, read,
 };
 
-use super::{READ, Soonest, SpanQuery, is_over, must_be, must_be_on_call, must_hold, read_span};
+use super::{READ, Soonest, SpanQuery, is_over, must_be, must_be_on_call, read_span};
 use crate::domain::rotation::Duty;
 use crate::error::Error;
 use crate::state::State;
@@ -137,7 +137,9 @@ pub(crate) async fn create(
     let Granted { caller, body, key } = request.allow(&WRITE)?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
-        must_hold(tx, **schedule_id).await?;
+        if !oncall_schedules::exists(tx, **schedule_id).await? {
+            return Err(Error::NotFound);
+        }
         must_be_on_call(tx, &[(&body.staff_id, "/staff_id".to_owned())]).await?;
         let now = state.clock.fixed();
         let shift = oncall_shifts::insert(tx, **schedule_id, &body, now)
