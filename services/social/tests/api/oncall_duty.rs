@@ -46,6 +46,22 @@ async fn a_shift_shows_the_clients_of_open_escalations_from_its_beginning_to_its
 }
 
 #[tokio::test]
+async fn an_escalation_tells_who_is_on_duty_and_then_who_comes_on_duty() {
+    let mut h = Harness::new().await;
+    h.on_call_too(&["counselor_other"]).await;
+    let schedule = h.schedule("UTC").await;
+    h.shift(&schedule, "oncall", 0, 1).await;
+    h.shift(&schedule, "counselor_other", 1, 2).await;
+    crisis(&mut h).await;
+    let told = "select count(*) from social.notification_deliveries where relation = 'oncall'";
+    assert_eq!(h.database.count(told).await, 1);
+    assert_eq!(h.app.round("notify").await.unwrap(), 0);
+    h.clock.advance(TimeDelta::hours(1));
+    assert_eq!(h.app.round("notify").await.unwrap(), 1);
+    assert_eq!(h.database.count(told).await, 2);
+}
+
+#[tokio::test]
 async fn a_change_of_shifts_changes_who_sees_the_client_at_once() {
     let mut h = Harness::new().await;
     h.on_call_too(&["counselor_other"]).await;
