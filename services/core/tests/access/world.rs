@@ -364,6 +364,7 @@ fn belongings() -> String {
      insert into core.break_glass_grants (staff_id, client_id, reason, created_at, expires_at)
      select 'staff-suspended', user_id, 'reason-of-' || user_id, now() - interval '2 hours', now() - interval '1 hour'
      from planted_clients;
+     insert into core.staff_roles (user_id, role) values ('staff-stranger', 'oncall');
      insert into social.oncall_schedules (name, timezone) values ('first line', 'UTC');
      insert into social.oncall_rotations (schedule_id, name, kind, shift_days, starts_on) values (1, 'weekly', 'weekly', 7, '2026-01-05');
      insert into core.consents (user_id, purpose, recipient) select user_id, 'family_share', 'contact-1' from planted_clients;
