@@ -85,7 +85,7 @@ create table social.oncall_shifts (
     constraint pk_oncall_shifts primary key (shift_id),
     constraint ck_oncall_shifts_source check (source in ('manual', 'rotation')),
     constraint ck_oncall_shifts_rotation check (source = 'rotation' or rotation_id is null),
-    -- 28 days, in the longest of which clocks are put back; social.oncall_at looks no further back for a beginning.
+    -- 28 days, in the longest of which clocks are put back; what looks for the shifts of a moment looks no further back.
     constraint ck_oncall_shifts_times check (ends_at > starts_at and ends_at - starts_at <= interval '700 hours'),
     constraint ex_oncall_shifts_rotation exclude using gist (
         int8range(rotation_id, rotation_id, '[]') with &&, tstzrange(starts_at, ends_at) with &&) where (rotation_id is not null)
@@ -101,7 +101,8 @@ comment on column social.oncall_shifts.source is 'rotation, or manual where staf
 comment on column social.oncall_shifts.rotation_id is 'The rotation it is a turn of; null where that is no more.';
 
 create index idx_oncall_shifts_time on social.oncall_shifts (schedule_id, starts_at);
-create index idx_oncall_shifts_ends on social.oncall_shifts (schedule_id, ends_at);
+-- What goes first when its term is over.
+create index idx_oncall_shifts_over on social.oncall_shifts (ends_at);
 create index idx_oncall_shifts_staff on social.oncall_shifts (staff_id);
 create index idx_oncall_shifts_rotation on social.oncall_shifts (rotation_id, starts_at) where rotation_id is not null;
 
@@ -130,6 +131,7 @@ comment on column social.oncall_overrides.created_at is 'When it was made.';
 comment on column social.oncall_overrides.created_by is 'By whom.';
 
 create index idx_oncall_overrides_time on social.oncall_overrides (schedule_id, starts_at);
+create index idx_oncall_overrides_over on social.oncall_overrides (ends_at);
 create index idx_oncall_overrides_staff on social.oncall_overrides (staff_id);
 create index idx_oncall_overrides_replaces on social.oncall_overrides (replaces_staff_id) where replaces_staff_id is not null;
 create index idx_oncall_overrides_created_by on social.oncall_overrides (created_by) where created_by is not null;
@@ -219,8 +221,10 @@ begin
             select min(t.at) as changes_at from (
                 select h.ends_at from social.oncall_shifts h
                 where h.schedule_id = s.schedule_id and h.starts_at <= moment and h.ends_at > moment
+                  and h.starts_at > moment - interval '700 hours'
                 union all select v.ends_at from social.oncall_overrides v
                 where v.schedule_id = s.schedule_id and v.starts_at <= moment and v.ends_at > moment
+                  and v.starts_at > moment - interval '700 hours'
                 union all select v.starts_at from social.oncall_overrides v
                 where v.schedule_id = s.schedule_id and v.starts_at > moment) as t (at)) as b
         join social.escalations e on e.status in ('pending', 'notified', 'acknowledged') and e.user_id is not null) as d;

@@ -53,12 +53,14 @@ pub(crate) async fn read(
             (
                 "select s.staff_id, s.starts_at, s.ends_at from social.oncall_shifts s
                  where s.schedule_id = $1 and s.ends_at > $2 and s.starts_at < $3
+                    and s.starts_at > $2 - interval '700 hours'
                  order by s.starts_at, s.shift_id limit 20000",
                 span,
             ),
             (
                 "select o.staff_id, o.replaces_staff_id, o.starts_at, o.ends_at from social.oncall_overrides o
                  where o.schedule_id = $1 and o.ends_at > $2 and o.starts_at < $3
+                    and o.starts_at > $2 - interval '700 hours'
                     and exists (select from social.staff_on_call(array[o.staff_id]))
                  order by o.override_id limit 5000",
                 span,

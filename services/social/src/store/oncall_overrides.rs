@@ -21,6 +21,7 @@ pub(crate) const LIST: &str = "
     select o.override_id, o.staff_id, o.replaces_staff_id, o.starts_at, o.ends_at, o.created_at, o.created_by
     from social.oncall_overrides o
     where o.schedule_id = $1 and o.ends_at > coalesce($2::timestamptz, $3::timestamptz, now())
+        and o.starts_at > coalesce($2::timestamptz, $3::timestamptz, now()) - interval '700 hours'
         and o.starts_at < coalesce($4::timestamptz, 'infinity')
         and (o.starts_at, o.override_id) > ($5, $6)
     order by o.starts_at, o.override_id

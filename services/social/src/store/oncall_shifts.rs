@@ -20,6 +20,7 @@ pub(crate) const LIST: &str = "
     select s.shift_id, s.staff_id, s.starts_at, s.ends_at, s.source, s.rotation_id
     from social.oncall_shifts s
     where s.schedule_id = $1 and s.ends_at > coalesce($2::timestamptz, $3::timestamptz, now())
+        and s.starts_at > coalesce($2::timestamptz, $3::timestamptz, now()) - interval '700 hours'
         and s.starts_at < coalesce($4::timestamptz, 'infinity')
         and (s.starts_at, s.shift_id) > ($5, $6)
     order by s.starts_at, s.shift_id

@@ -400,6 +400,39 @@ async fn only_a_shift_written_by_hand_that_is_not_over_is_taken_back() {
     assert_eq!(supervisor.delete(&written).await.code(), 409);
 }
 
+#[tokio::test]
+async fn who_is_on_duty_is_found_by_an_index_among_years_of_shifts() {
+    let h = Harness::new().await;
+    h.database
+        .superuser()
+        .await
+        .run(
+            "insert into social.oncall_schedules (name, timezone) select 'schedule ' || n, 'UTC' from generate_series(1, 20) n;
+             insert into social.oncall_shifts (schedule_id, staff_id, starts_at, ends_at, source)
+             select s.schedule_id, 'staff-oncall', d, d + interval '1 day', 'manual'
+             from social.oncall_schedules s,
+                generate_series('2024-01-01'::timestamptz, '2026-12-31'::timestamptz, interval '1 day') d;
+             analyze social.oncall_shifts",
+        )
+        .await;
+    let tx = h.database.pools("social").begin_worker().await.unwrap();
+    let found = tx
+        .query("select o from social.oncall_at(7, $1) o", &[&noon()])
+        .await
+        .unwrap();
+    assert_eq!(found.len(), 1);
+    let read = tx
+        .query_one(
+            "select s.seq_scan, s.idx_tup_fetch from pg_stat_xact_user_tables s where s.relname = 'oncall_shifts'",
+            &[],
+        )
+        .await
+        .unwrap();
+    let (scans, rows): (i64, i64) = (read.get("seq_scan"), read.get("idx_tup_fetch"));
+    // A beginning is looked for as far back as the longest shift.
+    assert!(scans == 0 && rows <= 31, "{scans} scans, {rows} rows");
+}
+
 /// Where the faults of a refused body are.
 fn pointers(answer: &Answer) -> Vec<String> {
     assert_eq!(answer.code(), 422, "{}", answer.json);

@@ -186,3 +186,49 @@ async fn a_calendar_says_nothing_of_a_client() {
     let seen: Value = h.call("auditor").get(&schedule).await.json;
     assert_eq!(seen["status"], 403);
 }
+
+/// Shifts and overrides of three people, of different lengths, that cross each other in many ways.
+const CROSSING: &str = "
+    insert into social.oncall_shifts (schedule_id, staff_id, starts_at, ends_at, source)
+    select 1, staff[1 + n % 3], at, at + make_interval(hours => 3 + n % 7), 'manual' from numbered;
+    insert into social.oncall_overrides (schedule_id, staff_id, replaces_staff_id, starts_at, ends_at)
+    select 1, staff[1 + n * 7 % 3], nullif(staff[1 + (n * 7 + n % 4) % 3], staff[1 + n * 7 % 3]),
+        at + make_interval(mins => 40), at + make_interval(hours => 1 + n % 5) from numbered;";
+
+#[tokio::test]
+async fn the_calendar_says_of_every_half_hour_what_postgres_says() {
+    let h = Harness::new().await;
+    h.on_call_too(&["counselor", "counselor_other"]).await;
+    let schedule = h.schedule("UTC").await;
+    h.database
+        .superuser()
+        .await
+        .run(&format!(
+            "create temp table numbered as
+             select n, '{}'::timestamptz + make_interval(hours => 2 * n) as at,
+                array['staff-oncall', 'staff-counselor', 'staff-counselor_other'] as staff
+             from generate_series(0, 40) n; {CROSSING}",
+            h.in_hours(0).to_rfc3339()
+        ))
+        .await;
+    let link = h.link(&schedule).await;
+    let lines = read(&h, &link).await;
+    let events: Vec<Vec<&str>> = lines[1..]
+        .iter()
+        .map(|line| line.split(" | ").collect())
+        .collect();
+    let sql = format!(
+        "select to_char(m at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') as at,
+            array(select replace(o, 'staff-', '') from social.oncall_at(1, m) o order by 1) as on_duty
+         from generate_series('{}'::timestamptz, '{}'::timestamptz, interval '30 minutes') m",
+        h.in_hours(0).to_rfc3339(),
+        h.in_hours(90).to_rfc3339()
+    );
+    for row in h.database.query(&sql).await {
+        let (at, expected): (String, Vec<String>) = (row.get("at"), row.get("on_duty"));
+        let holds = |event: &&Vec<&str>| event[0] <= &*at && &*at < event[1];
+        let mut found: Vec<&str> = events.iter().filter(holds).map(|event| event[2]).collect();
+        found.sort_unstable();
+        assert_eq!(found, expected, "{at}");
+    }
+}
