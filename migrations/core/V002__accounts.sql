@@ -149,7 +149,7 @@ comment on table core.temporary_access is 'Access beyond the caseload while a sh
 comment on column core.temporary_access.staff_id is 'Who may see.';
 comment on column core.temporary_access.client_id is 'Whom.';
 comment on column core.temporary_access.cause is 'shift or escalation.';
-comment on column core.temporary_access.reference is 'The shift or escalation.';
+comment on column core.temporary_access.reference is 'The escalation, or the schedule of the shift.';
 comment on column core.temporary_access.until is 'When it ends at the latest.';
 
 create index idx_temporary_access_reference on core.temporary_access (cause, reference);
@@ -268,13 +268,49 @@ language sql security definer set search_path = pg_catalog, pg_temp as $$
 $$;
 comment on function core.end_temporary_access(varchar, bigint[]) is 'Ends the access that these shifts or escalations gave.';
 
+create function core.end_temporary_access(cause varchar, staff varchar[], refs bigint[]) returns bigint
+language sql security definer set search_path = pg_catalog, pg_temp as $$
+    with gone as (
+        delete from core.temporary_access t using unnest(staff, refs) g (staff_id, reference)
+        where t.cause = end_temporary_access.cause and t.staff_id = g.staff_id and t.reference = g.reference
+        returning t.client_id)
+    select count(*) from gone
+$$;
+comment on function core.end_temporary_access(varchar, varchar[], bigint[]) is 'Ends the access of each staff user that the shift or escalation beside it gave; how much there was.';
+
+create function core.settle_temporary_access(cause varchar, staff varchar[], clients varchar[], refs bigint[], until timestamptz[])
+returns bigint
+language sql security definer set search_path = pg_catalog, pg_temp as $$
+    with wanted as (
+        select w.staff_id, w.client_id, w.reference, w.until
+        from unnest(staff, clients, refs, until) w (staff_id, client_id, reference, until)),
+    gone as (
+        delete from core.temporary_access t
+        where t.cause = settle_temporary_access.cause and not exists (select from wanted w
+            where w.staff_id = t.staff_id and w.client_id = t.client_id and w.reference = t.reference)
+        returning t.client_id),
+    given as (
+        -- What stands as it is wanted is not touched.
+        insert into core.temporary_access as g (staff_id, client_id, cause, reference, until)
+        select w.staff_id, w.client_id, settle_temporary_access.cause, w.reference, w.until from wanted w
+        where not exists (select from core.temporary_access t
+            where t.staff_id = w.staff_id and t.client_id = w.client_id and t.cause = settle_temporary_access.cause
+              and t.reference = w.reference and t.until = w.until)
+        on conflict (staff_id, client_id, cause, reference) do update set until = excluded.until
+        returning g.xmax = 0 as is_new)
+    select (select count(*) from gone) + (select count(*) from given where is_new)
+$$;
+comment on function core.settle_temporary_access(varchar, varchar[], varchar[], bigint[], timestamptz[]) is 'Makes the access of this cause be this and no other; how much came and went.';
+
 grant execute on function core.visible_clients(), core.authenticate(bytea) to
     recoverly_core, recoverly_core_worker, recoverly_social, recoverly_social_worker, recoverly_risk, recoverly_risk_worker,
     recoverly_reco, recoverly_reco_worker, recoverly_causal, recoverly_causal_worker;
 grant execute on function core.crisis_clients() to
     recoverly_core, recoverly_core_worker, recoverly_social, recoverly_social_worker;
 grant execute on function core.crisis_staff(varchar[]),
-    core.grant_temporary_access(varchar[], varchar[], varchar, bigint[]), core.end_temporary_access(varchar, bigint[])
+    core.grant_temporary_access(varchar[], varchar[], varchar, bigint[]), core.end_temporary_access(varchar, bigint[]),
+    core.end_temporary_access(varchar, varchar[], bigint[]),
+    core.settle_temporary_access(varchar, varchar[], varchar[], bigint[], timestamptz[])
     to recoverly_social, recoverly_social_worker;
 
 -- Every row of a person is behind this policy. Postgres makes a hash of the visible clients once a statement and

@@ -2,7 +2,7 @@
 
 /// What the routes of all services are about. A new noun of a path stands here too; `crates/common/tests` hold the list
 /// against the OpenAPI documents.
-const NOUNS: [&str; 39] = [
+const NOUNS: &[&str] = &[
     "access-log",
     "api-clients",
     "audit-events",
@@ -26,6 +26,7 @@ const NOUNS: [&str; 39] = [
     "metrics",
     "mistakes",
     "nudges",
+    "oncall-schedules",
     "opt-out",
     "predictions",
     "preferences",

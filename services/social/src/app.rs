@@ -36,6 +36,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 const RELEASE_EVERY: Duration = Duration::from_secs(5);
 const NOTIFY_EVERY: Duration = Duration::from_secs(5);
 const LEASES_EVERY: Duration = Duration::from_secs(2);
+const ROTATIONS_EVERY: Duration = Duration::from_secs(30);
+const DUTY_EVERY: Duration = Duration::from_secs(2);
 
 /// Starts the service.
 ///
@@ -84,6 +86,12 @@ fn jobs(state: &Arc<State>) -> Vec<Job> {
         }),
         job("leases", LEASES_EVERY, state, |state| {
             Box::pin(async move { jobs::leases::round(&state).await })
+        }),
+        job("rotations", ROTATIONS_EVERY, state, |state| {
+            Box::pin(async move { jobs::rotations::round(&state).await })
+        }),
+        job("duty", DUTY_EVERY, state, |state| {
+            Box::pin(async move { jobs::duty::round(&state).await })
         }),
     ]
 }

@@ -21,7 +21,7 @@ pub struct Config {
     pub action_days: i32,
     /// What checks of messages found and answers to the screener, after they were made.
     pub safety_days: i32,
-    /// Escalations, after they were closed.
+    /// Escalations, after they were closed; shifts and overrides, after they were over.
     pub escalation_days: i32,
     /// Who was told of an escalation, after it was done; while the escalation is open that stays.
     pub delivery_days: i32,
@@ -100,6 +100,9 @@ impl Config {
                 self.delivery_days,
             ),
             Term::since("social.escalations", "resolved_at", "true", self.escalation_days),
+            // Who was on duty tells who could have answered.
+            Term::since("social.oncall_shifts", "ends_at", "true", self.escalation_days),
+            Term::since("social.oncall_overrides", "ends_at", "true", self.escalation_days),
         ]
     }
 }

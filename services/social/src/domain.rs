@@ -1,5 +1,7 @@
 //! What the social service decides, as pure functions: time is an argument, nothing waits, nothing is written.
 
+pub(crate) mod calendar;
+pub(crate) mod duty;
 pub(crate) mod escalation;
 pub(crate) mod intervention;
 pub(crate) mod label;
@@ -8,5 +10,6 @@ pub(crate) mod prediction;
 pub(crate) mod profile;
 pub(crate) mod quiet;
 pub(crate) mod readings;
+pub(crate) mod rotation;
 pub(crate) mod safety;
 pub(crate) mod windows;

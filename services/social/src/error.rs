@@ -49,6 +49,9 @@ pub(crate) enum Error {
 /// Seconds after which a caller whom we had to turn away should come back.
 const RETRY_AFTER_SECONDS: u64 = 1;
 
+/// What refuses an acknowledgement by somebody on call who is off duty.
+const OFF_DUTY: &str = "ck_escalations_duty";
+
 impl Error {
     /// Whether the same transaction may succeed when run again.
     pub(crate) fn is_lost_race(&self) -> bool {
@@ -59,6 +62,9 @@ impl Error {
     pub(crate) fn problem(&self) -> Problem {
         match self {
             Self::Problem(problem) => problem.clone(),
+            Self::Db(error) if error.constraint() == Some(OFF_DUTY) => {
+                Problem::forbidden("You are not on duty: who is on call acknowledges during the own shift.")
+            }
             Self::Db(error) => Problem::from(error),
             Self::Encode(error) => Problem::internal(error),
             Self::NotFound => Problem::not_found(),

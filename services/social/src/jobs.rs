@@ -1,6 +1,8 @@
 //! Periodic work, one bounded round at a time.
 
+pub(crate) mod duty;
 pub(crate) mod leases;
 pub(crate) mod notify;
 pub(crate) mod release;
+pub(crate) mod rotations;
 pub(crate) mod sweep;

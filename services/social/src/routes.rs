@@ -4,6 +4,7 @@ mod crisis_resources;
 mod escalations;
 mod nudges;
 mod of_client;
+mod oncall;
 mod predictions;
 mod profiles;
 mod safety_events;
@@ -43,6 +44,25 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(escalations::find)
         .service(escalations::acknowledge)
         .service(escalations::resolve)
+        // who is on call
+        .service(oncall::schedules::create)
+        .service(oncall::schedules::list)
+        .service(oncall::schedules::find)
+        .service(oncall::schedules::change)
+        .service(oncall::schedules::remove)
+        .service(oncall::on_duty::show)
+        .service(oncall::rotations::create)
+        .service(oncall::rotations::replace)
+        .service(oncall::rotations::remove)
+        .service(oncall::shifts::list)
+        .service(oncall::shifts::create)
+        .service(oncall::shifts::remove)
+        .service(oncall::overrides::list)
+        .service(oncall::overrides::create)
+        .service(oncall::overrides::remove)
+        .service(oncall::calendar::renew_link)
+        .service(oncall::calendar::end_link)
+        .service(oncall::calendar::show)
         // clients and their app
         .service(nudges::create)
         .service(nudges::list)

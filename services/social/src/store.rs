@@ -7,6 +7,11 @@ pub(crate) mod crisis_resources;
 pub(crate) mod escalations;
 pub(crate) mod meetings;
 pub(crate) mod nudges;
+pub(crate) mod oncall_calendar;
+pub(crate) mod oncall_overrides;
+pub(crate) mod oncall_rotations;
+pub(crate) mod oncall_schedules;
+pub(crate) mod oncall_shifts;
 #[cfg(test)]
 mod plans;
 pub(crate) mod policies;

@@ -60,7 +60,7 @@ const fn caller(name: &'static str, letter: char, reach: Reach) -> Caller {
 }
 
 /// Parameters of paths and bodies that lead to a client.
-pub(crate) const OF_A_CLIENT: [&str; 13] = [
+pub(crate) const OF_A_CLIENT: &[&str] = &[
     "{user_id}",
     "{client_id}",
     "{message_id}",
@@ -76,7 +76,7 @@ pub(crate) const OF_A_CLIENT: [&str; 13] = [
     "{collection_id}",
 ];
 /// Parameters that lead to nobody in particular.
-const OTHERS: [(&str, &str); 10] = [
+const OTHERS: &[(&str, &str)] = &[
     ("{staff_id}", "staff-suspended"),
     ("{code}", "invalid"),
     ("{id}", "1"),
@@ -87,6 +87,10 @@ const OTHERS: [(&str, &str); 10] = [
     ("{team_id}", "1"),
     ("{program_id}", "program-spare"),
     ("{resource_id}", "1"),
+    ("{schedule_id}", "1"),
+    ("{rotation_id}", "1"),
+    ("{shift_id}", "999999999"),
+    ("{override_id}", "999999999"),
 ];
 
 /// The client whom only strangers care for.
@@ -367,6 +371,9 @@ fn belongings() -> String {
      insert into core.break_glass_grants (staff_id, client_id, reason, created_at, expires_at)
      select 'staff-suspended', user_id, 'reason-of-' || user_id, now() - interval '2 hours', now() - interval '1 hour'
      from planted_clients;
+     insert into core.staff_roles (user_id, role) values ('staff-stranger', 'oncall');
+     insert into social.oncall_schedules (name, timezone) values ('first line', 'UTC');
+     insert into social.oncall_rotations (schedule_id, name, kind, shift_days, starts_on) values (1, 'weekly', 'weekly', 7, '2026-01-05');
      insert into core.consents (user_id, purpose, recipient) select user_id, 'family_share', 'contact-1' from planted_clients;
      insert into core.user_preferences (user_id, theme) select user_id, 'dark' from planted_clients;
      insert into core.user_profiles (user_id, profile_key, profile_value)

@@ -15,7 +15,7 @@ pub(crate) const WHO: &str = "client-mrk";
 const OTHER: &str = "client-other";
 
 /// Tables that hold nothing of a person.
-const OF_NOBODY: [&str; 13] = [
+const OF_NOBODY: &[&str] = &[
     "core.api_clients",
     "core.api_client_secrets",
     // What Clerk said, by hashes and by its own ids of webhooks.
@@ -30,6 +30,8 @@ const OF_NOBODY: [&str; 13] = [
     "core.scoring_models",
     "core.teams",
     "social.crisis_resources",
+    "social.oncall_rotations",
+    "social.oncall_schedules",
     "social.risk_policies",
 ];
 /// Tables of every schema that hold nothing of a person.
@@ -41,7 +43,7 @@ const NAMED_IN: [(&str, &str, &str); 3] = [
     ("idempotency_keys", "people", "array['client-mrk']"),
 ];
 /// Columns that stay although their row loses its person, since they say nothing of that person.
-const STAYING: [(&str, &str, &str); 7] = [
+const STAYING: &[(&str, &str, &str)] = &[
     ("core.disclosures", "notice", "'the same for everybody'"),
     (
         "core.break_glass_grants",
@@ -56,9 +58,13 @@ const STAYING: [(&str, &str, &str); 7] = [
 ];
 
 /// Columns that take few values only, in another way than as one of a list of words.
-const FIXED: [(&str, &str, &str); 2] = [
+const FIXED: [(&str, &str, &str); 5] = [
     ("core.message_ai_metadata", "ai_core_version", "'2.1'"),
     ("core.memory_embeddings", "distance_metric", "'cosine'"),
+    ("social.oncall_shifts", "ends_at", "now() + interval '1 hour'"),
+    ("social.oncall_overrides", "ends_at", "now() + interval '1 hour'"),
+    // Nobody stands in for themselves.
+    ("social.oncall_overrides", "replaces_staff_id", "null"),
 ];
 
 /// Every column of every table: its type, whether it must be filled, the first word it may hold, and what it refers to.
@@ -237,7 +243,10 @@ impl Harness {
     pub(crate) async fn plant(&self) -> Planted {
         let mut planted = Planted::default();
         self.run(&format!(
-            "insert into core.users (user_id) values ('{OTHER}'); insert into core.teams (name) values ('a team')"
+            "insert into core.users (user_id) values ('{OTHER}'); insert into core.teams (name) values ('a team');
+             insert into social.oncall_schedules (name, timezone) values ('a schedule', 'UTC');
+             insert into social.oncall_rotations (schedule_id, name, kind, shift_days, starts_on)
+             values (1, 'a rotation', 'daily', 1, '2026-06-15')"
         ))
         .await;
         let mut tables = self.tables().await;

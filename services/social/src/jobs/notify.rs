@@ -12,8 +12,9 @@ const MAX_ESCALATIONS: i64 = 200;
 /// Tells staff of what waits for an answer and they do not know of; returns how many people were told.
 pub(crate) async fn round(state: &State) -> Result<u64, Error> {
     let tx = state.db.begin_worker().await?;
-    let untold = escalations::lock_untold(&tx, MAX_ESCALATIONS).await?;
-    let told = tell(&tx, &untold.iter().collect::<Vec<_>>()).await?;
+    let now = state.clock.fixed();
+    let untold = escalations::lock_untold(&tx, MAX_ESCALATIONS, now).await?;
+    let told = tell(&tx, &untold.iter().collect::<Vec<_>>(), now).await?;
     state.outbox.enqueue(&tx, told.events);
     tx.commit().await?;
     Ok(told.deliveries)

@@ -42,7 +42,7 @@ pub(crate) async fn raise(
     for episode in &opened {
         events.push(changed(escalation::RAISED, episode)?);
     }
-    events.extend(tell(tx, &opened).await?.events);
+    events.extend(tell(tx, &opened, now).await?.events);
     Ok(Raised { episodes, events })
 }
 
@@ -57,11 +57,11 @@ pub(crate) struct Told {
 
 /// Tells the staff of each episode who do not know of it. One that has nobody to tell stays pending, and a job keeps
 /// looking.
-pub(crate) async fn tell(tx: &Tx, untold: &[&Escalation]) -> Result<Told, Error> {
+pub(crate) async fn tell(tx: &Tx, untold: &[&Escalation], now: Option<DateTime<Utc>>) -> Result<Told, Error> {
     if untold.is_empty() {
         return Ok(Told::default());
     }
-    let recipients = escalations::recipients(tx, untold).await?;
+    let recipients = escalations::recipients(tx, untold, now).await?;
     for episode in untold {
         if !recipients
             .iter()
@@ -69,7 +69,7 @@ pub(crate) async fn tell(tx: &Tx, untold: &[&Escalation]) -> Result<Told, Error>
         {
             tracing::error!(
                 escalation_id = episode.escalation_id,
-                "an escalation has nobody to tell: the client has no counselor and nobody is on call"
+                "an escalation has nobody to tell: the client has no counselor and nobody is on duty"
             );
         }
     }

@@ -119,18 +119,26 @@ pub(crate) async fn open_or_join(
 
 /// Locks open episodes that wait for an answer and of which somebody was not told: nobody could be when it was raised,
 /// or somebody has come on call, or to the client, since.
-pub(crate) async fn lock_untold(tx: &Tx, limit: i64) -> Result<Vec<Escalation>, db::Error> {
+pub(crate) async fn lock_untold(
+    tx: &Tx,
+    limit: i64,
+    now: Option<DateTime<Utc>>,
+) -> Result<Vec<Escalation>, db::Error> {
     let sql = format!(
         "select {COLUMNS} from social.escalations e
          where e.status in ('pending', 'notified') and e.user_id is not null
             and exists (
-                select from core.crisis_staff(array[e.user_id]) s
+                select from social.crisis_staff(array[e.user_id], coalesce($2::timestamptz, now())) s
                 where not exists (
                     select from social.notification_deliveries d
                     where d.escalation_id = e.escalation_id and d.tier = e.tier and d.staff_id = s.staff_id))
          order by e.timestamp limit $1 for update of e skip locked"
     );
-    tx.query(&sql, &[&limit]).await?.iter().map(from_row).collect()
+    tx.query(&sql, &[&limit, &now])
+        .await?
+        .iter()
+        .map(from_row)
+        .collect()
 }
 
 /// The relation of those who are told because they are on call.
@@ -145,19 +153,24 @@ pub(crate) struct Recipient {
     pub(crate) relation: String,
 }
 
-/// Who is told of these episodes: each client's counselors, and everybody on call.
-pub(crate) async fn recipients(tx: &Tx, escalations: &[&Escalation]) -> Result<Vec<Recipient>, db::Error> {
+/// Who is told of these episodes: each client's counselors, and everybody on call who is on duty.
+pub(crate) async fn recipients(
+    tx: &Tx,
+    escalations: &[&Escalation],
+    now: Option<DateTime<Utc>>,
+) -> Result<Vec<Recipient>, db::Error> {
     let clients: Vec<&str> = escalations.iter().filter_map(|e| e.user_id.as_deref()).collect();
     let rows = tx
         .query(
             "select e.escalation_id, s.client_id, s.staff_id, s.relation
              from social.escalations e
-             join core.crisis_staff($2) s on s.client_id = e.user_id
+             join social.crisis_staff($2, coalesce($3::timestamptz, now())) s on s.client_id = e.user_id
              where e.escalation_id = any ($1)
              order by e.escalation_id, s.relation, s.staff_id",
             &[
                 &escalations.iter().map(|e| e.escalation_id).collect::<Vec<_>>(),
                 &clients,
+                &now,
             ],
         )
         .await?;

@@ -90,3 +90,29 @@ async fn predictions_actions_nudges_and_what_was_closed_go_when_their_term_is_ov
     );
     assert_eq!(h.app.round("retention").await.unwrap(), 0, "again does nothing");
 }
+
+#[tokio::test]
+async fn who_was_on_duty_is_known_as_long_as_the_escalations_of_that_time() {
+    let h = Harness::new().await;
+    h.database
+        .superuser()
+        .await
+        .run(
+            "insert into social.oncall_schedules (name, timezone) values ('one', 'UTC');
+             create temp table span (until timestamptz);
+             insert into span values (now() - interval '731 days 1 minute'), (now() - interval '730 days'), (now());
+             insert into social.oncall_shifts (schedule_id, staff_id, starts_at, ends_at, source)
+             select 1, 'staff-oncall', until - interval '1 day', until, 'manual' from span;
+             insert into social.oncall_overrides (schedule_id, staff_id, starts_at, ends_at)
+             select 1, 'staff-oncall', until - interval '1 day', until from span",
+        )
+        .await;
+    assert_eq!(h.app.round("retention").await.unwrap(), 2);
+    for table in ["oncall_shifts", "oncall_overrides"] {
+        let left = h
+            .database
+            .count(&format!("select count(*) from social.{table}"))
+            .await;
+        assert_eq!(left, 2, "{table}");
+    }
+}
