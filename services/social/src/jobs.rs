@@ -1,6 +1,5 @@
 //! Periodic work, one bounded round at a time.
 
-pub(crate) mod leases;
-pub(crate) mod notify;
+pub(crate) mod advance;
 pub(crate) mod release;
 pub(crate) mod sweep;

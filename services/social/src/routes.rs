@@ -1,5 +1,7 @@
 //! Every path of the social service.
 
+mod contacts;
+mod escalation_policies;
 mod escalations;
 mod nudges;
 mod predictions;
@@ -29,7 +31,22 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(escalations::list)
         .service(escalations::find)
         .service(escalations::acknowledge)
-        .service(escalations::resolve)
+        .service(escalations::ending::resolve)
+        .service(escalations::ending::cancel)
+        .service(escalations::moving::advance)
+        .service(escalations::moving::reassign)
+        .service(escalations::raising::create)
+        .service(escalations::comments::create)
+        .service(escalations::comments::list)
+        .service(contacts::create)
+        .service(contacts::list)
+        // whom escalations go to
+        .service(escalation_policies::create)
+        .service(escalation_policies::list)
+        .service(escalation_policies::find)
+        .service(escalation_policies::replace)
+        .service(escalation_policies::activate)
+        .service(escalation_policies::remove)
         // clients and their app
         .service(nudges::create)
         .service(nudges::list)

@@ -3,6 +3,9 @@
 
 pub(crate) mod actions;
 pub(crate) mod caseload;
+pub(crate) mod comments;
+pub(crate) mod contacts;
+pub(crate) mod escalation_policies;
 pub(crate) mod escalations;
 pub(crate) mod meetings;
 pub(crate) mod nudges;
@@ -11,6 +14,7 @@ mod plans;
 pub(crate) mod policies;
 pub(crate) mod predictions;
 pub(crate) mod profiles;
+pub(crate) mod tiers;
 pub(crate) mod windows;
 
 use std::str::FromStr;
