@@ -76,7 +76,7 @@ pub(crate) const OF_A_CLIENT: [&str; 13] = [
     "{collection_id}",
 ];
 /// Parameters that lead to nobody in particular.
-const OTHERS: [(&str, &str); 9] = [
+const OTHERS: [(&str, &str); 10] = [
     ("{staff_id}", "staff-suspended"),
     ("{code}", "invalid"),
     ("{id}", "1"),
@@ -85,6 +85,7 @@ const OTHERS: [(&str, &str); 9] = [
     ("{role}", "counselor"),
     ("{thread_id}", "main"),
     ("{team_id}", "1"),
+    ("{policy_id}", "1"),
     ("{program_id}", "program-spare"),
 ];
 

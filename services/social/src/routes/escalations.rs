@@ -14,8 +14,8 @@ use db::{Actor, Tx};
 use serde::Serialize;
 use utoipa::ToSchema;
 use web::{
-    Allowed, Answer, Caller, CursorKey, Fields, Granted, Id, Newest, Page, Paging, Params, Problem, Query,
-    Read, ReadQuery, Write, read,
+    Allowed, Answer, Caller, Code, CursorKey, Fields, Granted, Id, Newest, Page, Paging, Params, Problem,
+    Query, Read, ReadQuery, Write, read,
 };
 
 use crate::domain::escalation::ACK_LEASE_MAX_MINUTES;
@@ -274,7 +274,7 @@ impl Read for Acknowledge {
     }
 }
 
-/// Take an escalation. Of two who try at the same time one wins; the other is told 409.
+/// Take an escalation. Of two who try at the same time one wins; the other is told 409, and the audit of both.
 #[utoipa::path(
     tag = "escalations",
     request_body = Acknowledge,
@@ -290,7 +290,7 @@ pub(crate) async fn acknowledge(
     let Granted { caller, body, key } = request.allow(&ANSWER)?;
     let staff_id = caller.principal.id.as_str();
     let tx = state.db.begin(&caller.actor()?).await?;
-    web::write(tx, &caller, key, async |tx| {
+    let answered = web::write(tx, &caller, key, async |tx| {
         let found = lock_open(tx, **escalation_id).await?;
         // Acknowledging again renews the lease: the page is still being worked on.
         if found.acknowledged_by.as_deref().is_some_and(|by| by != staff_id) {
@@ -303,7 +303,11 @@ pub(crate) async fn acknowledge(
             .enqueue(tx, vec![changed(escalation::ACKNOWLEDGED, &taken)?]);
         answer(taken, &caller)
     })
-    .await
+    .await;
+    if matches!(answered, Err(Error::EscalationTaken)) {
+        caller.refused(Code::WrongState).await?;
+    }
+    answered
 }
 
 /// Locks an open episode; 404 where the caller does not see it, 409 where it has ended.

@@ -50,9 +50,9 @@ pub(crate) async fn insert(
     let row = tx
         .query_opt(
             "insert into social.contacts (client_id, staff_id, escalation_id, method, outcome, at, notes)
-             select $1, $2, $3::int8, $4, $5, coalesce($7::timestamptz, now()), $6
+             select $1::varchar, $2, $3::int8, $4, $5, coalesce($7::timestamptz, now()), $6
              where $3::int8 is null
-                or exists (select from social.escalations e where e.escalation_id = $3 and e.user_id = $1)
+                or exists (select from social.escalations e where e.escalation_id = $3 and e.user_id = $1::varchar)
              returning contact_id, client_id, staff_id, escalation_id, method, outcome, at, notes",
             &[
                 &client_id,

@@ -19,3 +19,4 @@ mod published;
 mod reference;
 mod retention;
 mod rules;
+mod tiers;

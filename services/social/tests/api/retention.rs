@@ -31,8 +31,8 @@ const OLD_AND_YOUNG: &str = "
     insert into social.nudges (user_id, timestamp, nudge_type, nudge_message, risk_level, expires_at)
     select 'client-a', now() - n.age, 'check_in', '', n.name, now()
     from (values ('over', interval '183 days 1 minute'), ('kept', interval '182 days')) as n (name, age);
-    insert into social.escalations (user_id, timestamp, escalation_type, urgency, risk_level, status, resolved_at)
-    select 'client-a', now() - interval '5 years', 'manual', 'high', e.name, e.status, now() - e.age
+    insert into social.escalations (user_id, timestamp, escalation_type, urgency, risk_level, status, outcome, resolved_at)
+    select 'client-a', now() - interval '5 years', 'manual', 'high', e.name, e.status, 'spoke', now() - e.age
     from (values ('over', 'resolved', interval '731 days 1 minute'), ('kept', 'cancelled', interval '730 days'),
         ('open', 'notified', null)) as e (name, status, age);
     insert into social.notification_deliveries (delivery_id, escalation_id, staff_id, relation, tier, method, error, created_at)
