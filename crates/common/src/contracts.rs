@@ -258,6 +258,8 @@ pub mod escalation {
     pub const NOTIFIED: &str = "social.escalation.notified";
     /// Somebody took it.
     pub const ACKNOWLEDGED: &str = "social.escalation.acknowledged";
+    /// It went on to the next tier.
+    pub const ADVANCED: &str = "social.escalation.advanced";
     /// It ended with an outcome.
     pub const RESOLVED: &str = "social.escalation.resolved";
     /// It ended without one.

@@ -3,6 +3,7 @@
 /// What the routes of all services are about. A new noun of a path stands here too; `crates/common/tests` hold the list
 /// against the OpenAPI documents.
 const NOUNS: &[&str] = &[
+const NOUNS: &[&str] = &[
     "access-log",
     "api-clients",
     "audit-events",
@@ -11,11 +12,13 @@ const NOUNS: &[&str] = &[
     "caseload",
     "collections",
     "consents",
+    "contacts",
     "context",
     "crisis-resources",
     "dead-letters",
     "disclosures",
     "embedding-models",
+    "escalation-policies",
     "escalations",
     "export",
     "face-embeddings",

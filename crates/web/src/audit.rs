@@ -249,8 +249,11 @@ impl Caller {
         self.auditor.record(Entry::allowed(self, people)).await
     }
 
-    /// Records that the request was refused.
-    pub(crate) async fn refused(&self, code: Code) -> Result<(), Problem> {
+    /// Records that the request was refused; 403, 404 and 410 are by themselves.
+    ///
+    /// # Errors
+    /// 503 when it cannot be recorded.
+    pub async fn refused(&self, code: Code) -> Result<(), Problem> {
         self.auditor.record(Entry::denied(self, code)).await
     }
 

@@ -34,10 +34,9 @@ pub const PROGRAM: Program<NoCommand, Config> = Program {
 /// How often each job looks for work when it found none.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 const RELEASE_EVERY: Duration = Duration::from_secs(5);
-const NOTIFY_EVERY: Duration = Duration::from_secs(5);
-const LEASES_EVERY: Duration = Duration::from_secs(2);
 const ROTATIONS_EVERY: Duration = Duration::from_secs(30);
 const DUTY_EVERY: Duration = Duration::from_secs(2);
+const ADVANCE_EVERY: Duration = Duration::from_secs(2);
 
 /// Starts the service.
 ///
@@ -81,11 +80,8 @@ fn jobs(state: &Arc<State>) -> Vec<Job> {
         job("release", RELEASE_EVERY, state, |state| {
             Box::pin(async move { jobs::release::round(&state).await })
         }),
-        job("notify", NOTIFY_EVERY, state, |state| {
-            Box::pin(async move { jobs::notify::round(&state).await })
-        }),
-        job("leases", LEASES_EVERY, state, |state| {
-            Box::pin(async move { jobs::leases::round(&state).await })
+        job("advance", ADVANCE_EVERY, state, |state| {
+            Box::pin(async move { jobs::advance::round(&state).await })
         }),
         job("rotations", ROTATIONS_EVERY, state, |state| {
             Box::pin(async move { jobs::rotations::round(&state).await })

@@ -1,8 +1,7 @@
 //! Periodic work, one bounded round at a time.
 
+pub(crate) mod advance;
 pub(crate) mod duty;
-pub(crate) mod leases;
-pub(crate) mod notify;
 pub(crate) mod release;
 pub(crate) mod rotations;
 pub(crate) mod sweep;

@@ -1,6 +1,8 @@
 //! Every path of the social service.
 
+mod contacts;
 mod crisis_resources;
+mod escalation_policies;
 mod escalations;
 mod nudges;
 mod of_client;
@@ -43,7 +45,6 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(escalations::list)
         .service(escalations::find)
         .service(escalations::acknowledge)
-        .service(escalations::resolve)
         // who is on call
         .service(oncall::schedules::create)
         .service(oncall::schedules::list)
@@ -63,6 +64,22 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(oncall::calendar::renew_link)
         .service(oncall::calendar::end_link)
         .service(oncall::calendar::show)
+        .service(escalations::ending::resolve)
+        .service(escalations::ending::cancel)
+        .service(escalations::moving::advance)
+        .service(escalations::moving::reassign)
+        .service(escalations::raising::create)
+        .service(escalations::comments::create)
+        .service(escalations::comments::list)
+        .service(contacts::create)
+        .service(contacts::list)
+        // whom escalations go to
+        .service(escalation_policies::create)
+        .service(escalation_policies::list)
+        .service(escalation_policies::find)
+        .service(escalation_policies::replace)
+        .service(escalation_policies::activate)
+        .service(escalation_policies::remove)
         // clients and their app
         .service(nudges::create)
         .service(nudges::list)

@@ -3,7 +3,10 @@
 
 pub(crate) mod actions;
 pub(crate) mod caseload;
+pub(crate) mod comments;
+pub(crate) mod contacts;
 pub(crate) mod crisis_resources;
+pub(crate) mod escalation_policies;
 pub(crate) mod escalations;
 pub(crate) mod meetings;
 pub(crate) mod nudges;
@@ -19,6 +22,7 @@ pub(crate) mod predictions;
 pub(crate) mod profiles;
 pub(crate) mod safety_events;
 pub(crate) mod screener_answers;
+pub(crate) mod tiers;
 pub(crate) mod windows;
 
 use std::str::FromStr;

@@ -77,6 +77,7 @@ pub(crate) const OF_A_CLIENT: &[&str] = &[
 ];
 /// Parameters that lead to nobody in particular.
 const OTHERS: &[(&str, &str)] = &[
+const OTHERS: &[(&str, &str)] = &[
     ("{staff_id}", "staff-suspended"),
     ("{code}", "invalid"),
     ("{id}", "1"),
@@ -85,6 +86,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("{role}", "counselor"),
     ("{thread_id}", "main"),
     ("{team_id}", "1"),
+    ("{policy_id}", "1"),
     ("{program_id}", "program-spare"),
     ("{resource_id}", "1"),
     ("{schedule_id}", "1"),

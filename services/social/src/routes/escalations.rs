@@ -1,24 +1,29 @@
 //! Escalations: the queue of staff, and what a client sees of it: that help is coming.
 
+pub(crate) mod comments;
+pub(crate) mod ending;
+pub(crate) mod moving;
+pub(crate) mod raising;
+
 use actix_web::web::{Data, Path, ThinData};
 use actix_web::{HttpResponse, get, post};
 use chrono::{DateTime, Utc};
 use common::contracts::escalation;
 use common::{ContactOutcome, EscalationStatus, EscalationType, PrincipalKind, Urgency};
-use db::Actor;
+use db::{Actor, Tx};
 use serde::Serialize;
 use utoipa::ToSchema;
 use web::{
-    Allowed, Answer, Caller, CursorKey, Fields, Granted, Id, Newest, Page, Paging, Params, Problem, Query,
-    Read, ReadQuery, Write, read,
+    Allowed, Answer, Caller, Code, CursorKey, Fields, Granted, Id, Newest, Page, Paging, Params, Problem,
+    Query, Read, ReadQuery, Write, read,
 };
 
-use crate::domain::escalation::{ACK_LEASE_DEFAULT_MINUTES, ACK_LEASE_MAX_MINUTES};
+use crate::domain::escalation::ACK_LEASE_MAX_MINUTES;
 use crate::error::Error;
 use crate::ops::raise::changed;
 use crate::state::State;
 use crate::store::caseload;
-use crate::store::escalations::{self, Escalation, Resolution};
+use crate::store::escalations::{self, Escalation};
 
 const READ: Allowed = Allowed(&[
     PrincipalKind::Client,
@@ -33,7 +38,8 @@ const ANSWER: Allowed = Allowed(&[
     PrincipalKind::Supervisor,
 ]);
 
-const MAX_NOTES_BYTES: usize = 8 * 1024;
+/// As much as staff write on an escalation or a contact.
+pub(super) const MAX_NOTES_BYTES: usize = 8 * 1024;
 
 /// An escalation, as far as the caller may read it: clients and their app see the first four fields.
 #[derive(Serialize, ToSchema)]
@@ -60,8 +66,14 @@ struct Details {
     trigger_data: Option<serde_json::Value>,
     trigger_count: i32,
     last_triggered_at: DateTime<Utc>,
+    policy_id: Option<i64>,
+    /// Which tier of the policy was told last; the one behind its tiers is the last resort.
     tier: i32,
-    /// Who was told first.
+    /// How often a tier was told anew.
+    round: i32,
+    /// When the next tier is told, unless somebody acknowledges.
+    next_tier_at: Option<DateTime<Utc>>,
+    /// Who was told first, or was handed it last.
     escalated_to: Option<String>,
     notification_method: Option<String>,
     acknowledged_at: Option<DateTime<Utc>>,
@@ -90,6 +102,10 @@ impl EscalationView {
 
 impl From<Escalation> for Details {
     fn from(found: Escalation) -> Self {
+        let waits = matches!(
+            found.status,
+            EscalationStatus::Pending | EscalationStatus::Notified
+        );
         Self {
             escalation_type: found.escalation_type,
             urgency: found.urgency,
@@ -99,7 +115,11 @@ impl From<Escalation> for Details {
             trigger_data: found.trigger_data,
             trigger_count: found.trigger_count,
             last_triggered_at: found.last_triggered_at,
+            policy_id: found.policy_id,
             tier: found.tier,
+            round: found.round,
+            // An acknowledgement that runs out sets it anew.
+            next_tier_at: found.next_tier_at.filter(|_| waits),
             escalated_to: found.escalated_to,
             notification_method: found.notification_method,
             acknowledged_at: found.acknowledged_at,
@@ -238,9 +258,8 @@ pub(crate) async fn find(
 /// How long the caller takes the escalation for.
 #[derive(ToSchema)]
 struct Acknowledge {
-    /// Minutes within which contact is promised, 1 to 1,440; 30 by default.
-    #[schema(value_type = Option<i64>)]
-    lease_minutes: i64,
+    /// Minutes within which contact is promised, 1 to 1,440; by default what the policy says, 30 unless that was changed.
+    lease_minutes: Option<i64>,
 }
 
 impl Read for Acknowledge {
@@ -250,12 +269,12 @@ impl Read for Acknowledge {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let minutes = fields.optional("lease_minutes", read::integer(1..=ACK_LEASE_MAX_MINUTES));
         Some(Self {
-            lease_minutes: minutes?.unwrap_or(ACK_LEASE_DEFAULT_MINUTES),
+            lease_minutes: minutes?,
         })
     }
 }
 
-/// Take an escalation. Of two who try at the same time one wins; the other is told 409.
+/// Take an escalation. Of two who try at the same time one wins; the other is told 409, and the audit of both.
 #[utoipa::path(
     tag = "escalations",
     request_body = Acknowledge,
@@ -271,19 +290,11 @@ pub(crate) async fn acknowledge(
     let Granted { caller, body, key } = request.allow(&ANSWER)?;
     let staff_id = caller.principal.id.as_str();
     let tx = state.db.begin(&caller.actor()?).await?;
-    web::write(tx, &caller, key, async |tx| {
-        let found = escalations::lock(tx, **escalation_id)
-            .await?
-            .ok_or(Error::NotFound)?;
-        let mine = found.acknowledged_by.as_deref() == Some(staff_id);
-        match found.status {
-            EscalationStatus::Pending | EscalationStatus::Notified => {}
-            // Acknowledging again renews the lease: the page is still being worked on.
-            EscalationStatus::Acknowledged if mine => {}
-            EscalationStatus::Acknowledged => return Err(Error::EscalationTaken),
-            EscalationStatus::Resolved | EscalationStatus::Cancelled => {
-                return Err(Error::EscalationClosed(found.status));
-            }
+    let answered = web::write(tx, &caller, key, async |tx| {
+        let found = lock_open(tx, **escalation_id).await?;
+        // Acknowledging again renews the lease: the page is still being worked on.
+        if found.acknowledged_by.as_deref().is_some_and(|by| by != staff_id) {
+            return Err(Error::EscalationTaken);
         }
         let now = state.clock.fixed();
         let taken = escalations::acknowledge(tx, **escalation_id, staff_id, body.lease_minutes, now).await?;
@@ -292,79 +303,27 @@ pub(crate) async fn acknowledge(
             .enqueue(tx, vec![changed(escalation::ACKNOWLEDGED, &taken)?]);
         answer(taken, &caller)
     })
-    .await
+    .await;
+    if matches!(answered, Err(Error::EscalationTaken)) {
+        caller.refused(Code::WrongState).await?;
+    }
+    answered
+}
+
+/// Locks an open episode; 404 where the caller does not see it, 409 where it has ended.
+async fn lock_open(tx: &Tx, escalation_id: i64) -> Result<Escalation, Error> {
+    let found = escalations::lock(tx, escalation_id)
+        .await?
+        .ok_or(Error::NotFound)?;
+    match found.status {
+        EscalationStatus::Pending | EscalationStatus::Notified | EscalationStatus::Acknowledged => Ok(found),
+        EscalationStatus::Resolved | EscalationStatus::Cancelled => {
+            Err(Error::EscalationClosed(found.status))
+        }
+    }
 }
 
 fn answer(found: Escalation, caller: &Caller) -> Result<Answer, Error> {
     let client = found.user_id.clone();
     Ok(Answer::ok(&EscalationView::new(found, caller))?.about(client))
-}
-
-/// What came of an escalation.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the body; Resolution is what it is read into")]
-struct ResolveBody {
-    /// spoke, left_message, unreachable, emergency_services or false_alarm.
-    outcome: String,
-    /// For the record, up to 8 KiB.
-    notes: Option<String>,
-    /// When the client is contacted next.
-    next_contact_at: Option<DateTime<Utc>>,
-}
-
-impl Read for Resolution {
-    const MAX_BODY_BYTES: usize = 16 * 1024;
-
-    fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let outcome = fields.required(
-            "outcome",
-            read::parsed(
-                |word| word.parse().ok(),
-                "one of spoke, left_message, unreachable, emergency_services, false_alarm",
-            ),
-        );
-        let notes = fields.optional("notes", read::text(1..=MAX_NOTES_BYTES));
-        let next_contact_at = fields.optional("next_contact_at", read::moment);
-        Some(Self {
-            outcome: outcome?,
-            notes: notes?,
-            next_contact_at: next_contact_at?,
-        })
-    }
-}
-
-/// End an escalation with its outcome, which is recorded as a contact with the client.
-#[utoipa::path(
-    tag = "escalations",
-    request_body = ResolveBody,
-    responses((status = 200, body = EscalationView)),
-    extensions(("x-principals" = json!(ANSWER)))
-)]
-#[post("/v1/escalations/{escalation_id}/resolve")]
-pub(crate) async fn resolve(
-    state: Data<State>,
-    escalation_id: Path<Id>,
-    request: Write<Resolution>,
-) -> Result<HttpResponse, Error> {
-    let Granted { caller, body, key } = request.allow(&ANSWER)?;
-    let staff_id = caller.principal.id.as_str();
-    let tx = state.db.begin(&caller.actor()?).await?;
-    web::write(tx, &caller, key, async |tx| {
-        let found = escalations::lock(tx, **escalation_id)
-            .await?
-            .ok_or(Error::NotFound)?;
-        match found.status {
-            EscalationStatus::Pending | EscalationStatus::Notified | EscalationStatus::Acknowledged => {}
-            EscalationStatus::Resolved | EscalationStatus::Cancelled => {
-                return Err(Error::EscalationClosed(found.status));
-            }
-        }
-        let resolved =
-            escalations::resolve(tx, **escalation_id, staff_id, &body, state.clock.fixed()).await?;
-        state
-            .outbox
-            .enqueue(tx, vec![changed(escalation::RESOLVED, &resolved)?]);
-        answer(resolved, &caller)
-    })
-    .await
 }

@@ -3,10 +3,12 @@
 use chrono::{DateTime, Utc};
 use common::{ContactOutcome, EscalationStatus, EscalationType, Urgency};
 use db::{Row, Tx};
-use uuid::Uuid;
 
 use super::word;
 use crate::domain::escalation::Trigger;
+
+/// How long a follow-up takes, until who made it says otherwise.
+const FOLLOW_UP_MINUTES: i64 = 30;
 
 /// An episode as lists, answers and events tell of it.
 #[derive(Clone, Debug)]
@@ -23,7 +25,10 @@ pub(crate) struct Escalation {
     pub(crate) trigger_count: i32,
     pub(crate) last_triggered_at: DateTime<Utc>,
     pub(crate) status: EscalationStatus,
+    pub(crate) policy_id: Option<i64>,
     pub(crate) tier: i32,
+    pub(crate) round: i32,
+    pub(crate) next_tier_at: Option<DateTime<Utc>>,
     pub(crate) escalated_to: Option<String>,
     pub(crate) notification_method: Option<String>,
     pub(crate) acknowledged_at: Option<DateTime<Utc>>,
@@ -36,9 +41,9 @@ pub(crate) struct Escalation {
 }
 
 /// The columns of [`Escalation`], for every statement that yields one under the alias `e`.
-const COLUMNS: &str = "e.escalation_id, e.user_id, e.timestamp, e.escalation_type, e.urgency, e.risk_score,
-    e.risk_level, e.trigger_reason, e.trigger_data, e.trigger_count, e.last_triggered_at, e.status, e.tier,
-    e.escalated_to, e.notification_method, e.acknowledged_at, e.acknowledged_by, e.ack_expires_at, e.resolved_at,
+pub(super) const COLUMNS: &str = "e.escalation_id, e.user_id, e.timestamp, e.escalation_type, e.urgency, e.risk_score,
+    e.risk_level, e.trigger_reason, e.trigger_data, e.trigger_count, e.last_triggered_at, e.status,
+    e.policy_id, e.tier, e.round, e.next_tier_at, e.escalated_to, e.notification_method, e.acknowledged_at, e.acknowledged_by, e.ack_expires_at, e.resolved_at,
     e.outcome, e.resolution_notes, e.next_contact_at";
 
 pub(crate) fn from_row(row: &Row) -> Result<Escalation, db::Error> {
@@ -56,7 +61,10 @@ pub(crate) fn from_row(row: &Row) -> Result<Escalation, db::Error> {
         trigger_count: row.try_get("trigger_count")?,
         last_triggered_at: row.try_get("last_triggered_at")?,
         status: word(row, "status")?,
+        policy_id: row.try_get("policy_id")?,
         tier: row.try_get("tier")?,
+        round: row.try_get("round")?,
+        next_tier_at: row.try_get("next_tier_at")?,
         escalated_to: row.try_get("escalated_to")?,
         notification_method: row.try_get("notification_method")?,
         acknowledged_at: row.try_get("acknowledged_at")?,
@@ -70,7 +78,8 @@ pub(crate) fn from_row(row: &Row) -> Result<Escalation, db::Error> {
 }
 
 /// Opens an episode per trigger, or joins the open one of its client and type: counts the trigger, keeps its
-/// score and reasons, and raises the urgency where it is higher. One trigger per client and type.
+/// score and reasons, and raises the urgency where it is higher. One trigger per client and type. An episode that is new
+/// stands before the first tier of its policy.
 pub(crate) async fn open_or_join(
     tx: &Tx,
     triggers: &[Trigger],
@@ -81,8 +90,9 @@ pub(crate) async fn open_or_join(
     }
     let sql = format!(
         "insert into social.escalations as e (user_id, escalation_type, urgency, risk_score, risk_level,
-            trigger_reason, trigger_data, timestamp, last_triggered_at)
-         select n.user_id, n.escalation_type, n.urgency, n.risk_score, n.risk_level, n.reason, n.data, clock.now, clock.now
+            trigger_reason, trigger_data, timestamp, last_triggered_at, tier, policy_id)
+         select n.user_id, n.escalation_type, n.urgency, n.risk_score, n.risk_level, n.reason, n.data, clock.now, clock.now,
+            0, social.policy_for(n.escalation_type)
          from unnest($1::varchar[], $2::varchar[], $3::varchar[], $4::float8[], $5::varchar[], $6::text[], $7::jsonb[])
             as n (user_id, escalation_type, urgency, risk_score, risk_level, reason, data),
             (select coalesce($8::timestamptz, now()) as now) as clock
@@ -117,129 +127,6 @@ pub(crate) async fn open_or_join(
     rows.iter().map(from_row).collect()
 }
 
-/// Locks open episodes that wait for an answer and of which somebody was not told: nobody could be when it was raised,
-/// or somebody has come on call, or to the client, since.
-pub(crate) async fn lock_untold(
-    tx: &Tx,
-    limit: i64,
-    now: Option<DateTime<Utc>>,
-) -> Result<Vec<Escalation>, db::Error> {
-    let sql = format!(
-        "select {COLUMNS} from social.escalations e
-         where e.status in ('pending', 'notified') and e.user_id is not null
-            and exists (
-                select from social.crisis_staff(array[e.user_id], coalesce($2::timestamptz, now())) s
-                where not exists (
-                    select from social.notification_deliveries d
-                    where d.escalation_id = e.escalation_id and d.tier = e.tier and d.staff_id = s.staff_id))
-         order by e.timestamp limit $1 for update of e skip locked"
-    );
-    tx.query(&sql, &[&limit, &now])
-        .await?
-        .iter()
-        .map(from_row)
-        .collect()
-}
-
-/// The relation of those who are told because they are on call.
-const ON_CALL: &str = "oncall";
-
-/// Somebody to tell.
-#[derive(Clone, Debug)]
-pub(crate) struct Recipient {
-    pub(crate) escalation_id: i64,
-    pub(crate) client_id: String,
-    pub(crate) staff_id: String,
-    pub(crate) relation: String,
-}
-
-/// Who is told of these episodes: each client's counselors, and everybody on call who is on duty.
-pub(crate) async fn recipients(
-    tx: &Tx,
-    escalations: &[&Escalation],
-    now: Option<DateTime<Utc>>,
-) -> Result<Vec<Recipient>, db::Error> {
-    let clients: Vec<&str> = escalations.iter().filter_map(|e| e.user_id.as_deref()).collect();
-    let rows = tx
-        .query(
-            "select e.escalation_id, s.client_id, s.staff_id, s.relation
-             from social.escalations e
-             join social.crisis_staff($2, coalesce($3::timestamptz, now())) s on s.client_id = e.user_id
-             where e.escalation_id = any ($1)
-             order by e.escalation_id, s.relation, s.staff_id",
-            &[
-                &escalations.iter().map(|e| e.escalation_id).collect::<Vec<_>>(),
-                &clients,
-                &now,
-            ],
-        )
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Recipient {
-                escalation_id: row.try_get("escalation_id")?,
-                client_id: row.try_get("client_id")?,
-                staff_id: row.try_get("staff_id")?,
-                relation: row.try_get("relation")?,
-            })
-        })
-        .collect()
-}
-
-/// Who was told just now, and which episodes that moved.
-pub(crate) struct Told {
-    /// People told; somebody who knew of the tier already is none.
-    pub(crate) deliveries: u64,
-    /// Episodes that nobody knew of before.
-    pub(crate) notified: Vec<Escalation>,
-}
-
-/// Records who is told in the app, and lets those on call see the client for as long as the episode is open: the
-/// client's counselors see the client anyway, for as long as they are. Telling the same person of the same tier again
-/// changes nothing.
-pub(crate) async fn tell(tx: &Tx, recipients: &[Recipient]) -> Result<Told, db::Error> {
-    let ids: Vec<i64> = recipients.iter().map(|r| r.escalation_id).collect();
-    let staff: Vec<&str> = recipients.iter().map(|r| r.staff_id.as_str()).collect();
-    let relations: Vec<&str> = recipients.iter().map(|r| r.relation.as_str()).collect();
-    let delivery_ids: Vec<Uuid> = recipients.iter().map(|_| Uuid::now_v7()).collect();
-    let deliveries = tx
-        .execute(
-            "insert into social.notification_deliveries (delivery_id, escalation_id, staff_id, relation, tier)
-             select n.delivery_id, n.escalation_id, n.staff_id, n.relation, e.tier
-             from unnest($1::uuid[], $2::int8[], $3::varchar[], $4::varchar[])
-                as n (delivery_id, escalation_id, staff_id, relation)
-             join social.escalations e on e.escalation_id = n.escalation_id
-             on conflict (escalation_id, tier, staff_id, method) do nothing",
-            &[&delivery_ids, &ids, &staff, &relations],
-        )
-        .await?;
-    let on_call: Vec<&Recipient> = recipients.iter().filter(|r| r.relation == ON_CALL).collect();
-    tx.query(
-        "select core.grant_temporary_access($1, $2, 'escalation', $3)",
-        &[
-            &on_call.iter().map(|r| r.staff_id.as_str()).collect::<Vec<_>>(),
-            &on_call.iter().map(|r| r.client_id.as_str()).collect::<Vec<_>>(),
-            &on_call.iter().map(|r| r.escalation_id).collect::<Vec<_>>(),
-        ],
-    )
-    .await?;
-    let sql = format!(
-        "update social.escalations e
-         set status = 'notified', notification_method = 'in_app', escalated_to = n.staff_id
-         from (select distinct on (escalation_id) escalation_id, staff_id
-               from unnest($1::int8[], $2::varchar[]) as told (escalation_id, staff_id)) as n
-         where e.escalation_id = n.escalation_id and e.status = 'pending'
-         returning {COLUMNS}"
-    );
-    let notified = tx
-        .query(&sql, &[&ids, &staff])
-        .await?
-        .iter()
-        .map(from_row)
-        .collect::<Result<_, _>>()?;
-    Ok(Told { deliveries, notified })
-}
-
 /// Locks one episode, as far as the caller sees it.
 pub(crate) async fn lock(tx: &Tx, escalation_id: i64) -> Result<Option<Escalation>, db::Error> {
     let sql =
@@ -251,19 +138,20 @@ pub(crate) async fn lock(tx: &Tx, escalation_id: i64) -> Result<Option<Escalatio
         .transpose()
 }
 
-/// Somebody takes a locked, open episode for so many minutes.
+/// Somebody takes a locked, open episode for so many minutes, or for as long as its policy says.
 pub(crate) async fn acknowledge(
     tx: &Tx,
     escalation_id: i64,
     staff_id: &str,
-    lease_minutes: i64,
+    lease_minutes: Option<i64>,
     now: Option<DateTime<Utc>>,
 ) -> Result<Escalation, db::Error> {
     let sql = format!(
         "update social.escalations e
          set status = 'acknowledged', acknowledged_by = $2, acknowledged_at = case when e.status = 'acknowledged' then e.acknowledged_at
                 else coalesce($4::timestamptz, now()) end,
-            ack_expires_at = coalesce($4::timestamptz, now()) + $3::int8 * interval '1 minute'
+            ack_expires_at = coalesce($4::timestamptz, now()) + interval '1 minute'
+                * coalesce($3::int8, social.ack_minutes(coalesce(e.policy_id, social.policy_for(e.escalation_type))))
          where e.escalation_id = $1
          returning {COLUMNS}"
     );
@@ -280,7 +168,7 @@ pub(crate) struct Resolution {
     pub(crate) next_contact_at: Option<DateTime<Utc>>,
 }
 
-/// Ends a locked, open episode, records the contact and ends the access it gave.
+/// Ends a locked, open episode, records the contact, proposes the next one as a meeting, and ends the access it gave.
 pub(crate) async fn resolve(
     tx: &Tx,
     escalation_id: i64,
@@ -289,13 +177,20 @@ pub(crate) async fn resolve(
     now: Option<DateTime<Utc>>,
 ) -> Result<Escalation, db::Error> {
     let sql = format!(
-        "with contact as (
+        "with clock as (select coalesce($6::timestamptz, now()) as now),
+         contact as (
             insert into social.contacts (client_id, staff_id, escalation_id, method, outcome, at, notes)
-            select c.user_id, $2, c.escalation_id, 'other', $3, coalesce($6::timestamptz, now()), $4
-            from social.escalations c where c.escalation_id = $1)
+            select c.user_id, $2, c.escalation_id, 'other', $3, clock.now, $4
+            from social.escalations c cross join clock where c.escalation_id = $1),
+         follow_up as (
+            insert into social.meetings (user_id, created_at, meeting_type, status, counselor_id, scheduled_time,
+                duration_minutes, ends_at)
+            select c.user_id, clock.now, 'follow_up', 'proposed', $2, $5::timestamptz, {FOLLOW_UP_MINUTES},
+                $5::timestamptz + interval '{FOLLOW_UP_MINUTES} minutes'
+            from social.escalations c cross join clock where c.escalation_id = $1 and $5::timestamptz is not null)
          update social.escalations e
          set status = 'resolved', outcome = $3, resolution_notes = $4, next_contact_at = $5,
-            resolved_at = coalesce($6::timestamptz, now())
+            resolved_at = (select clock.now from clock)
          where e.escalation_id = $1
          returning {COLUMNS}"
     );
@@ -308,39 +203,36 @@ pub(crate) async fn resolve(
         &now,
     ];
     let resolved = from_row(&tx.query_one(&sql, params).await?)?;
-    // Last: for on-call staff the row is out of sight from here on.
+    end_access(tx, escalation_id).await?;
+    Ok(resolved)
+}
+
+/// Ends a locked, open episode that needs no answer, and the access it gave.
+pub(crate) async fn cancel(
+    tx: &Tx,
+    escalation_id: i64,
+    reason: &str,
+    now: Option<DateTime<Utc>>,
+) -> Result<Escalation, db::Error> {
+    let sql = format!(
+        "update social.escalations e
+         set status = 'cancelled', resolution_notes = $2, resolved_at = coalesce($3::timestamptz, now())
+         where e.escalation_id = $1
+         returning {COLUMNS}"
+    );
+    let cancelled = from_row(&tx.query_one(&sql, &[&escalation_id, &reason, &now]).await?)?;
+    end_access(tx, escalation_id).await?;
+    Ok(cancelled)
+}
+
+/// Last in its transaction: for on-call staff the episode is out of sight from here on.
+async fn end_access(tx: &Tx, escalation_id: i64) -> Result<(), db::Error> {
     tx.query(
         "select core.end_temporary_access('escalation', $1)",
         &[&vec![escalation_id]],
     )
     .await?;
-    Ok(resolved)
-}
-
-/// Takes back acknowledgements that ran out without a contact: the episode wants an answer again.
-pub(crate) async fn expire_leases(
-    tx: &Tx,
-    now: Option<DateTime<Utc>>,
-    limit: i64,
-) -> Result<Vec<Escalation>, db::Error> {
-    let sql = format!(
-        "with clock as (select coalesce($1::timestamptz, now()) as now), over as (
-            select a.escalation_id from social.escalations a, clock
-            where a.status = 'acknowledged' and a.ack_expires_at <= clock.now
-                and not exists (select from social.contacts c
-                    where c.escalation_id = a.escalation_id and c.at >= a.acknowledged_at)
-            order by a.ack_expires_at limit $2 for update of a skip locked)
-         update social.escalations e
-         set status = 'notified', acknowledged_at = null, acknowledged_by = null, ack_expires_at = null
-         from over
-         where e.escalation_id = over.escalation_id
-         returning {COLUMNS}"
-    );
-    tx.query(&sql, &[&now, &limit])
-        .await?
-        .iter()
-        .map(from_row)
-        .collect()
+    Ok(())
 }
 
 /// Newest first. `$1` status, `$2` urgency and `$3` acknowledged by, each or null; `$4` and `$5` the row to go on

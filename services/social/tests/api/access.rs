@@ -183,7 +183,7 @@ async fn a_counselor_on_call_sees_of_a_crisis_what_on_call_sees_and_no_caseload(
     admin
         .run("insert into core.staff_roles (user_id, role) values ('staff-counselor_other', 'oncall')")
         .await;
-    h.app.round("notify").await.unwrap();
+    h.app.round("advance").await.unwrap();
     let both = h.call("counselor_other");
     assert_eq!(both.get(&format!("/v1/escalations/{a}")).await.code(), 200);
     assert_eq!(both.get("/v1/users/client-a/risk-profile").await.code(), 200);

@@ -91,9 +91,11 @@ async fn an_acknowledgement_without_contact_runs_out() {
         .await;
     assert_eq!(taken.at("/ack_expires_at"), &json!("2026-06-15T12:10:00Z"));
     h.clock.advance(TimeDelta::minutes(9));
-    assert_eq!(h.app.round("leases").await.unwrap(), 0);
+    assert_eq!(h.app.round("advance").await.unwrap(), 0);
     h.clock.advance(TimeDelta::minutes(1));
-    assert_eq!(h.app.round("leases").await.unwrap(), 1);
+    // It is taken back, and both who were told of the tier are told again.
+    assert_eq!(h.app.round("advance").await.unwrap(), 3);
+    assert_eq!(h.app.round("advance").await.unwrap(), 0);
     let seen = h.call("counselor").get(&format!("/v1/escalations/{id}")).await;
     assert_eq!(
         (seen.at("/status"), seen.at("/acknowledged_by")),
@@ -175,17 +177,17 @@ async fn an_escalation_that_nobody_can_be_told_of_stays_pending_until_somebody_c
     h.client("client-a", &[]).await;
     let admin = h.database.superuser().await;
     admin
-        .run("delete from core.staff_roles where role = 'oncall'")
+        .run("delete from core.staff_roles where role in ('oncall', 'supervisor')")
         .await;
     let id = crisis(&mut h, "client-a").await;
-    assert_eq!(h.app.round("notify").await.unwrap(), 0);
+    assert_eq!(h.app.round("advance").await.unwrap(), 0);
     let status =
         format!("select count(*) from social.escalations where escalation_id = {id} and status = 'pending'");
     assert_eq!(h.database.count(&status).await, 1);
     admin
         .run("insert into core.staff_roles (user_id, role) values ('staff-oncall', 'oncall')")
         .await;
-    assert_eq!(h.app.round("notify").await.unwrap(), 1);
+    assert_eq!(h.app.round("advance").await.unwrap(), 1);
     assert_eq!(
         h.call("oncall")
             .get(&format!("/v1/escalations/{id}"))
@@ -268,8 +270,8 @@ async fn who_comes_on_call_later_is_told_and_sees_the_client() {
             .code(),
         404
     );
-    assert_eq!(h.app.round("notify").await.unwrap(), 1);
-    assert_eq!(h.app.round("notify").await.unwrap(), 0);
+    assert_eq!(h.app.round("advance").await.unwrap(), 1);
+    assert_eq!(h.app.round("advance").await.unwrap(), 0);
     assert_eq!(
         h.call("supervisor")
             .get(&format!("/v1/escalations/{id}"))

@@ -23,3 +23,4 @@ mod reference;
 mod retention;
 mod rules;
 mod safety;
+mod tiers;

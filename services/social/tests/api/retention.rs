@@ -39,8 +39,8 @@ const OLD_AND_YOUNG: &str = "
         plan_with_intent, behaviour, urgency)
     select 'client-a', now() - a.age, true, false, false, false, false, 'never', a.urgency
     from (values ('low', interval '365 days 1 minute'), ('medium', interval '364 days')) as a (urgency, age);
-    insert into social.escalations (user_id, timestamp, escalation_type, urgency, risk_level, status, resolved_at)
-    select 'client-a', now() - interval '5 years', 'manual', 'high', e.name, e.status, now() - e.age
+    insert into social.escalations (user_id, timestamp, escalation_type, urgency, risk_level, status, outcome, resolved_at)
+    select 'client-a', now() - interval '5 years', 'manual', 'high', e.name, e.status, 'spoke', now() - e.age
     from (values ('over', 'resolved', interval '731 days 1 minute'), ('kept', 'cancelled', interval '730 days'),
         ('open', 'notified', null)) as e (name, status, age);
     insert into social.notification_deliveries (delivery_id, escalation_id, staff_id, relation, tier, method, error, created_at)
