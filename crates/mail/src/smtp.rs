@@ -19,6 +19,7 @@ use super::{Mail, MailError, Mailer};
 const SMTP_TIMEOUT_SECONDS: u64 = 10;
 
 /// The URL of a mail server, to which nothing is said in clear but on this machine.
+#[derive(Clone, Debug)]
 pub struct SmtpUrl(SecretString);
 
 impl FromStr for SmtpUrl {

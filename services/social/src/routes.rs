@@ -1,5 +1,7 @@
 //! Every path of the social service.
 
+mod contact_methods;
+mod deliveries;
 mod escalations;
 mod nudges;
 mod predictions;
@@ -30,6 +32,12 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(escalations::find)
         .service(escalations::acknowledge)
         .service(escalations::resolve)
+        // how staff are reached
+        .service(contact_methods::create)
+        .service(contact_methods::list)
+        .service(contact_methods::verify)
+        .service(contact_methods::remove)
+        .service(deliveries::list)
         // clients and their app
         .service(nudges::create)
         .service(nudges::list)

@@ -3,6 +3,8 @@
 
 pub(crate) mod actions;
 pub(crate) mod caseload;
+pub(crate) mod contact_methods;
+pub(crate) mod deliveries;
 pub(crate) mod escalations;
 pub(crate) mod meetings;
 pub(crate) mod nudges;
