@@ -8,6 +8,8 @@
 )]
 
 mod access;
+mod contact_methods;
+mod deliveries;
 mod escalations;
 mod events;
 mod harness;
@@ -16,6 +18,7 @@ mod nudges;
 mod predictions;
 mod profiles;
 mod published;
+mod receiver;
 mod reference;
 mod retention;
 mod rules;
