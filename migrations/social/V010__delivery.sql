@@ -63,6 +63,7 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
         where 'staff:' || r.user_id = current_setting('recoverly.actor', true) and r.role = 'admin')
 $$;
 comment on function social.is_admin() is 'Whether the actor is an admin.';
+grant execute on function social.is_admin(), social.methods_of(varchar) to recoverly_social, recoverly_social_worker;
 
 -- No address and no code: an admin sees who cannot be reached, not where the others are.
 create function social.contact_methods_held()
@@ -73,6 +74,7 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     where (select social.is_admin())
 $$;
 comment on function social.contact_methods_held() is 'Which methods staff have, to an admin; nothing to others.';
+grant execute on function social.contact_methods_held() to recoverly_social;
 
 alter table social.notification_deliveries alter column attempt set default 0;
 comment on column social.notification_deliveries.attempt is 'How many attempts were begun; in the app none is needed.';

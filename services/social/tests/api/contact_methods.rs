@@ -244,6 +244,7 @@ async fn nobody_sees_where_somebody_else_is_reached_and_an_admin_sees_who_is() {
     let everybody = format!("{PATH}?everybody=true");
     assert_eq!(h.call("supervisor").get(&everybody).await.code(), 403);
     let held = h.call("admin").get(&everybody).await;
+    assert_eq!(held.code(), 200, "{}", held.json);
     assert_eq!(
         held.at("/items"),
         &json!([{
