@@ -2,7 +2,7 @@
 
 /// What the routes of all services are about. A new noun of a path stands here too; `crates/common/tests` hold the list
 /// against the OpenAPI documents.
-const NOUNS: [&str; 36] = [
+const NOUNS: [&str; 38] = [
     "access-log",
     "api-clients",
     "audit-events",
@@ -11,8 +11,10 @@ const NOUNS: [&str; 36] = [
     "caseload",
     "collections",
     "consents",
+    "contact-methods",
     "context",
     "dead-letters",
+    "deliveries",
     "disclosures",
     "embedding-models",
     "escalations",
