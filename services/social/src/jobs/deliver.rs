@@ -96,6 +96,7 @@ async fn send(state: &State, claimed: &Claimed) -> Result<&'static str, Failed> 
     let paging = state.paging.as_ref();
     let paging = paging.ok_or_else(|| Failed::for_good("pages outside the app are not configured"))?;
     let place = claimed.place.as_ref();
-    let place = place.ok_or_else(|| Failed::for_good("the contact method is gone"))?;
+    let place =
+        place.ok_or_else(|| Failed::for_good("the contact method is gone, or the account suspended"))?;
     paging.page(place, &claimed.page).await
 }

@@ -15,7 +15,7 @@ pub(crate) struct Claimed {
     pub(crate) attempt: i32,
     /// Whether its episode still waits, or may come to wait again.
     pub(crate) is_wanted: bool,
-    /// `None` where its method is gone.
+    /// `None` where its method is gone, or its person suspended.
     pub(crate) place: Option<Place>,
 }
 
@@ -34,6 +34,7 @@ pub(crate) async fn claim(
                 join social.escalations e on e.escalation_id = l.escalation_id
                 left join social.contact_methods c
                     on c.staff_id = l.staff_id and c.method = l.method and c.verified_at is not null
+                        and exists (select from core.users u where u.user_id = l.staff_id and u.status = 'active')
                 where l.status = 'pending' and l.next_attempt_at <= clock.now
                 order by l.next_attempt_at limit $2 for update of l skip locked)
              update social.notification_deliveries d

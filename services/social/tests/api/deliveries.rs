@@ -340,6 +340,36 @@ async fn a_page_about_an_episode_that_has_ended_is_withdrawn() {
 }
 
 #[tokio::test]
+async fn who_was_suspended_or_has_taken_the_method_away_is_paged_no_more() {
+    let mut receiver = Receiver::new().await;
+    let mut h = Harness::paging(None, true).await;
+    h.has_webhook(&mut receiver, "oncall").await;
+    h.has_webhook(&mut receiver, "counselor").await;
+    h.client("client-a", &["counselor"]).await;
+    let escalation = crisis(&mut h, "client-a").await;
+    h.page(escalation, "oncall", "webhook").await;
+    h.page(escalation, "counselor", "webhook").await;
+    let admin = h.database.superuser().await;
+    admin
+        .run("update core.users set status = 'suspended' where user_id = 'staff-oncall'")
+        .await;
+    admin
+        .run("delete from social.contact_methods where staff_id = 'staff-counselor'")
+        .await;
+    assert_eq!(h.app.round("deliver").await.unwrap(), 2);
+    let error = Some("the contact method is gone, or the account suspended".to_owned());
+    for who in ["oncall", "counselor"] {
+        assert_eq!(
+            h.page_of(who, "webhook").await,
+            ("failed".to_owned(), 1, error.clone()),
+            "{who}"
+        );
+    }
+    assert_eq!(receiver.waiting(), 0);
+    assert!(h.next_tier_is_due(escalation).await);
+}
+
+#[tokio::test]
 async fn admins_see_how_pages_went_and_supervisors_those_of_their_teams_and_neither_sees_about_whom() {
     let mut h = Harness::new().await;
     h.client("client-a", &["counselor"]).await;
