@@ -169,12 +169,19 @@ async fn two_workers_send_a_page_once() {
     h.has_webhook(&mut receiver, "oncall").await;
     h.client("client-a", &["counselor"]).await;
     let escalation = crisis(&mut h, "client-a").await;
-    h.page(escalation, "oncall", "webhook").await;
     let other = h.another(None, true);
-    let (one, another) = tokio::join!(h.app.round("deliver"), other.round("deliver"));
-    assert_eq!(one.unwrap() + another.unwrap(), 1);
-    receiver.request().await;
-    assert_eq!(receiver.waiting(), 0);
+    for race in 0..20 {
+        h.page(escalation, "oncall", "webhook").await;
+        let (one, another) = tokio::join!(h.app.round("deliver"), other.round("deliver"));
+        assert_eq!(one.unwrap() + another.unwrap(), 1, "race {race}");
+        receiver.request().await;
+        assert_eq!(receiver.waiting(), 0, "race {race}");
+        h.database
+            .superuser()
+            .await
+            .run("delete from social.notification_deliveries where method = 'webhook'")
+            .await;
+    }
 }
 
 #[tokio::test]
