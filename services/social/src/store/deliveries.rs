@@ -108,12 +108,13 @@ const NEXT_METHOD: &str = "
     on conflict do nothing";
 
 /// What is stored in the app reaches only who looks: a tier of which no page outside the app was taken, or still may be,
-/// was not reached.
+/// was not reached. Only a tier that is planned is brought forward: where none is, the last was told, and telling it again
+/// at once would have no end.
 const NEXT_TIER: &str = "
     update social.escalations e
     set next_tier_at = clock.now
     from (select coalesce($2::timestamptz, now()) as now) clock
-    where e.status in ('pending', 'notified') and (e.next_tier_at is null or e.next_tier_at > clock.now)
+    where e.status in ('pending', 'notified') and e.next_tier_at > clock.now
         and e.escalation_id in (
             select d.escalation_id from social.notification_deliveries d
             where d.delivery_id = any ($1) and d.tier = e.tier)
@@ -122,7 +123,7 @@ const NEXT_TIER: &str = "
                 and o.status in ('pending', 'sent', 'delivered'))";
 
 /// Records how attempts ended. Whoever was not reached for good is tried by the next method, and where nobody of the tier
-/// was, the next tier is due.
+/// was, the next tier is due, if there is one.
 pub(crate) async fn settle(
     tx: &Tx,
     attempted: &[Attempted],

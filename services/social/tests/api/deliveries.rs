@@ -40,6 +40,15 @@ impl Harness {
         (row.get("status"), row.get("attempt"), row.get("error"))
     }
 
+    /// Another tier would be told in an hour.
+    async fn has_another_tier(&self, escalation_id: i64) {
+        let then = (self.clock.fixed().unwrap() + TimeDelta::hours(1)).to_rfc3339();
+        let sql = format!(
+            "update social.escalations set next_tier_at = '{then}' where escalation_id = {escalation_id}"
+        );
+        self.database.superuser().await.run(&sql).await;
+    }
+
     async fn next_tier_is_due(&self, escalation_id: i64) -> bool {
         let now = self.clock.fixed().unwrap().to_rfc3339();
         let sql = format!(
@@ -195,6 +204,7 @@ async fn a_page_that_is_not_taken_goes_on_by_the_next_method_and_then_to_the_nex
     h.move_webhook("counselor", &refusing.url()).await;
     h.client("client-a", &["counselor"]).await;
     let escalation = crisis(&mut h, "client-a").await;
+    h.has_another_tier(escalation).await;
     h.page(escalation, "counselor", "webhook").await;
     let mut ids = Vec::new();
     for attempt in 1..=4 {
@@ -241,6 +251,7 @@ async fn while_one_of_a_tier_was_reached_the_next_tier_waits_for_its_time() {
     h.move_webhook("counselor", &gone.url()).await;
     h.client("client-a", &["counselor"]).await;
     let escalation = crisis(&mut h, "client-a").await;
+    h.has_another_tier(escalation).await;
     h.page(escalation, "oncall", "webhook").await;
     h.page(escalation, "counselor", "webhook").await;
     assert_eq!(h.app.round("deliver").await.unwrap(), 2);
@@ -248,6 +259,26 @@ async fn while_one_of_a_tier_was_reached_the_next_tier_waits_for_its_time() {
     taking.request().await;
     // Nobody listens there any more: it is not tried again.
     assert_eq!(h.page_of("counselor", "webhook").await.0, "failed");
+    assert!(!h.next_tier_is_due(escalation).await);
+}
+
+#[tokio::test]
+async fn behind_the_last_tier_nothing_begins_again_because_nobody_was_reached() {
+    let mut gone = Receiver::that_answers("410 Gone").await;
+    let mut taking = Receiver::new().await;
+    let mut h = Harness::paging(None, true).await;
+    h.has_webhook(&mut taking, "oncall").await;
+    h.move_webhook("oncall", &gone.url()).await;
+    h.client("client-a", &["counselor"]).await;
+    let escalation = crisis(&mut h, "client-a").await;
+    let admin = h.database.superuser().await;
+    admin
+        .run("update social.escalations set next_tier_at = null")
+        .await;
+    h.page(escalation, "oncall", "webhook").await;
+    assert_eq!(h.app.round("deliver").await.unwrap(), 1);
+    gone.request().await;
+    assert_eq!(h.page_of("oncall", "webhook").await.0, "failed");
     assert!(!h.next_tier_is_due(escalation).await);
 }
 
@@ -268,6 +299,7 @@ async fn of_two_last_pages_that_fail_at_once_one_sees_that_nobody_was_reached() 
         let client = format!("client-{number}");
         h.client(&client, &["counselor"]).await;
         let escalation = crisis(&mut h, &client).await;
+        h.has_another_tier(escalation).await;
         h.page(escalation, "oncall", "webhook").await;
         h.page(escalation, "counselor", "webhook").await;
         let (one, other) = tokio::join!(others[0].round("deliver"), others[1].round("deliver"));
@@ -354,6 +386,7 @@ async fn who_was_suspended_or_has_taken_the_method_away_is_paged_no_more() {
     h.has_webhook(&mut receiver, "counselor").await;
     h.client("client-a", &["counselor"]).await;
     let escalation = crisis(&mut h, "client-a").await;
+    h.has_another_tier(escalation).await;
     h.page(escalation, "oncall", "webhook").await;
     h.page(escalation, "counselor", "webhook").await;
     let admin = h.database.superuser().await;
