@@ -2,7 +2,7 @@
 drop function social.reaches(varchar, varchar, bigint, timestamptz), social.role_is_held(varchar), social.answers_escalations(varchar), social.untold(bigint, timestamptz),
     social.next_tier(bigint, integer, integer, varchar, timestamptz), social.wait_after(bigint, integer, varchar, timestamptz),
     social.tier_after(bigint, integer, varchar, timestamptz), social.people_of(bigint, integer, varchar, timestamptz),
-    social.ack_minutes(bigint), social.policy_for(varchar), social.methods_of(varchar);
+    social.ack_minutes(bigint), social.policy_for(varchar), social.methods_of(varchar, varchar);
 drop table social.escalation_comments;
 -- One row a person and tier, as it was.
 delete from social.notification_deliveries d where exists (select from social.notification_deliveries o

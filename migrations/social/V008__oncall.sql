@@ -187,19 +187,6 @@ begin
 end $$;
 comment on function social.on_duty(timestamptz) is 'Who is on duty at a moment: on any schedule, or everybody with the role oncall while no schedule has a shift.';
 
-create function social.crisis_staff(clients varchar[], moment timestamptz)
-returns table (client_id varchar, staff_id varchar, relation varchar)
-language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
-#variable_conflict use_column
-declare
-    on_duty varchar[] := array(select d from social.on_duty(moment) d);
-begin
-    return query
-        select c.client_id, c.staff_id, c.relation from core.crisis_staff(clients) c
-        where c.relation <> 'oncall' or c.staff_id = any (on_duty);
-end $$;
-comment on function social.crisis_staff(varchar[], timestamptz) is 'As core.crisis_staff, and of those on call only who is on duty.';
-
 -- Access ends with the shift also where the job that ends it does not run; a job that is late by less takes nobody's sight.
 create function social.settle_duty(moment timestamptz) returns bigint
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -283,7 +270,7 @@ $$;
 comment on function social.actor_holds(varchar[]) is 'Whether the staff who asks holds one of these roles.';
 
 grant execute on function social.staff_on_call(varchar[]), social.oncall_at(bigint, timestamptz), social.on_duty(timestamptz),
-    social.crisis_staff(varchar[], timestamptz), social.settle_duty(timestamptz), social.actor_holds(varchar[])
+    social.settle_duty(timestamptz), social.actor_holds(varchar[])
     to recoverly_social, recoverly_social_worker;
 
 -- All staff see who is on call; supervisors and admins say it, and everybody may have the own duty taken over.

@@ -64,7 +64,7 @@ comment on column social.escalation_policy_steps.delay_minutes is 'How long afte
 comment on column social.escalation_policy_steps.target is 'staff, schedule, or counselors: those of the client.';
 comment on column social.escalation_policy_steps.staff_id is 'Which staff user.';
 comment on column social.escalation_policy_steps.schedule_id is 'Whoever is on duty on this schedule; null for whoever is on duty at all.';
-comment on column social.escalation_policy_steps.method is 'By this way only, besides the app; null for every way that the person has.';
+comment on column social.escalation_policy_steps.method is 'By which way first, besides the app; null for the first that the person has.';
 
 create index idx_escalation_policy_steps_staff on social.escalation_policy_steps (staff_id) where staff_id is not null;
 create index idx_escalation_policy_steps_schedule on social.escalation_policy_steps (schedule_id) where schedule_id is not null;
@@ -159,11 +159,11 @@ begin
 end $policies$;
 
 -- Until staff can store other ways, everybody is reached in the app.
-create function social.methods_of(staff varchar) returns setof varchar
+create function social.methods_of(staff varchar, wanted varchar) returns setof varchar
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     select 'in_app'::varchar
 $$;
-comment on function social.methods_of(varchar) is 'By which ways a staff user is reached, in order.';
+comment on function social.methods_of(varchar, varchar) is 'By which ways a page goes to a staff user at first.';
 
 -- The functions below are the engine. They run as the owner: who triggers an escalation sees neither policies nor roles.
 
@@ -216,11 +216,10 @@ begin
               and not exists (select from social.escalation_policy_steps s where s.policy_id = policy and s.tier >= of_tier))
         -- Whoever is told at all is told in the app, where the queue is.
         select distinct on (p.staff_id, m.method) p.staff_id, p.relation, m.method
-        from people p cross join lateral social.methods_of(p.staff_id) m (method)
-        where m.method = 'in_app' or p.method is null or p.method = m.method
+        from people p cross join lateral social.methods_of(p.staff_id, p.method) m (method)
         order by p.staff_id, m.method, p.relation;
 end $$;
-comment on function social.people_of(bigint, integer, varchar, timestamptz) is 'Whom a tier of a policy tells of a client, and by which ways; behind the last tier, the last resort.';
+comment on function social.people_of(bigint, integer, varchar, timestamptz) is 'Whom a tier of a policy tells of a client, and by which ways first; behind the last tier, the last resort.';
 
 create function social.tier_after(policy bigint, from_tier integer, client varchar, moment timestamptz) returns integer
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
@@ -320,7 +319,7 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 $$;
 comment on function social.reaches(varchar, varchar, bigint, timestamptz) is 'Whether a step of a policy can reach anybody, for some client and at some time to come.';
 
-grant execute on function social.methods_of(varchar), social.policy_for(varchar), social.ack_minutes(bigint),
+grant execute on function social.methods_of(varchar, varchar), social.policy_for(varchar), social.ack_minutes(bigint),
     social.people_of(bigint, integer, varchar, timestamptz), social.tier_after(bigint, integer, varchar, timestamptz),
     social.wait_after(bigint, integer, varchar, timestamptz), social.next_tier(bigint, integer, integer, varchar, timestamptz),
     social.untold(bigint, timestamptz), social.answers_escalations(varchar), social.role_is_held(varchar),

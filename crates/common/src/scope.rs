@@ -3,7 +3,6 @@
 /// What the routes of all services are about. A new noun of a path stands here too; `crates/common/tests` hold the list
 /// against the OpenAPI documents.
 const NOUNS: &[&str] = &[
-const NOUNS: &[&str] = &[
     "access-log",
     "api-clients",
     "audit-events",
@@ -13,9 +12,11 @@ const NOUNS: &[&str] = &[
     "collections",
     "consents",
     "contacts",
+    "contact-methods",
     "context",
     "crisis-resources",
     "dead-letters",
+    "deliveries",
     "disclosures",
     "embedding-models",
     "escalation-policies",

@@ -20,6 +20,7 @@ pub mod plan;
 mod principals;
 mod servers;
 pub mod serving;
+mod smtp;
 
 pub use broker::TestBus;
 pub use crash::{Process, Stack, eventually, free_port};
@@ -28,3 +29,4 @@ pub use follower::{Follower, event, event_of};
 pub use http::{Answer, Client};
 pub use principals::Principals;
 pub use servers::{Servers, redis_prefix, workspace_root};
+pub use smtp::{Received, SmtpSink};

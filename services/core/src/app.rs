@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use futures::future::BoxFuture;
 use include_dir::{Dir, include_dir};
+use seal::Cipher;
 use secrecy::SecretString;
 use service::{Definition, Foundation, Job, Program, Service, Settings, StartError};
 use telemetry::Metrics;
@@ -14,7 +15,6 @@ use tokio::sync::Semaphore;
 use web::Readiness;
 
 use crate::anchor::Anchor;
-use crate::cipher::Cipher;
 use crate::clerk::Clerk;
 use crate::config::{Config, MailConfig};
 use crate::domain::seal::SealKey;

@@ -1,14 +1,13 @@
 //! The core service: accounts, who cares for whom, messages, and which of them wait for a score.
 //!
 //! Read in this order: `routes` is every path on one screen, `domain` what is decided, `ops` the transactions that
-//! several share, `store` the SQL, `events` and `jobs` what happens without a request, `admin` the operator's commands. `hasher`,
-//! `cipher`, `resets` and `mail` serve those who sign in; `clerk` is what another system vouches for; `anchor` is the audit's copy
+//! several share, `store` the SQL, `events` and `jobs` what happens without a request, `admin` the operator's commands. `hasher`
+//! and `resets` serve those who sign in; `clerk` is what another system vouches for; `anchor` is the audit's copy
 //! outside Postgres; `short_term`, `models` and `touched` serve the companion's memory.
 
 pub mod admin;
 mod anchor;
 mod app;
-mod cipher;
 mod clerk;
 mod config;
 mod domain;
@@ -16,7 +15,6 @@ mod error;
 mod events;
 mod hasher;
 mod jobs;
-mod mail;
 mod models;
 mod ops;
 mod queues;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use db::Db;
+use mail::{Mail, Mailer};
 use tokio::sync::mpsc;
 use url::Url;
 use web::Stranger;
@@ -12,7 +13,6 @@ use web::Stranger;
 use crate::domain::password_reset::{SUBJECT, text};
 use crate::domain::token::{Purpose, Token};
 use crate::error::Error;
-use crate::mail::{Mail, Mailer};
 use crate::ops::named::named;
 use crate::store::password_resets;
 

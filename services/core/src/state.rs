@@ -4,11 +4,11 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use seal::Cipher;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
 use crate::anchor::Anchor;
-use crate::cipher::Cipher;
 use crate::clerk::Clerk;
 use crate::domain::seal::SealKey;
 use crate::hasher::Hasher;

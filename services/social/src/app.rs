@@ -8,12 +8,13 @@ use include_dir::{Dir, include_dir};
 use service::{Clock, Definition, Foundation, Job, NoCommand, Program, Service, Settings, StartError};
 use telemetry::Metrics;
 use tokio::sync::Semaphore;
-use web::Readiness;
+use web::Pace;
 
 use crate::config::Config;
 use crate::error::Error;
 use crate::gather::{Gather, Gatherers};
-use crate::state::{MAX_BATCHES_AT_WORK, State};
+use crate::paging::{self, Paging};
+use crate::state::{CONTACT_METHODS_PER_MINUTE, MAX_BATCHES_AT_WORK, State};
 use crate::{config, events, jobs, routes};
 
 static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrations/social");
@@ -24,7 +25,7 @@ pub const PROGRAM: Program<NoCommand, Config> = Program {
     about: "Recoverly social: risk profiles, nudges and escalations from scored messages",
     migrations: &MIGRATIONS,
     openapi: routes::openapi,
-    settings: |env| Some(Config::read(env)),
+    settings: |env| Config::read(env),
     start: |settings, config, metrics| {
         Box::pin(async move { Ok(start(&settings, &config, Clock::database(), metrics)?) })
     },
@@ -37,6 +38,9 @@ const RELEASE_EVERY: Duration = Duration::from_secs(5);
 const ROTATIONS_EVERY: Duration = Duration::from_secs(30);
 const DUTY_EVERY: Duration = Duration::from_secs(2);
 const ADVANCE_EVERY: Duration = Duration::from_secs(2);
+// The first attempt of a page is made within two seconds.
+const DELIVER_EVERY: Duration = Duration::from_millis(500);
+const CODES_EVERY: Duration = Duration::from_secs(1);
 
 /// Starts the service.
 ///
@@ -51,12 +55,16 @@ pub fn start(
     let foundation = Foundation::new(settings)?;
     let (gather, gatherers) = Gather::new(foundation.db.clone(), foundation.outbox.clone(), clock.clone());
     start_gatherers(gatherers);
+    let paging = config.paging.as_ref().map(Paging::new).transpose()?.map(Arc::new);
+    let readiness = paging::watched(paging.as_ref());
     let state = Arc::new(State {
         db: foundation.db.clone(),
         outbox: foundation.outbox.clone(),
         clock,
         gather,
         batches: Arc::new(Semaphore::new(MAX_BATCHES_AT_WORK)),
+        paging,
+        contact_pace: Pace::per_minute(CONTACT_METHODS_PER_MINUTE),
     });
     let for_events = Arc::clone(&state);
     let definition = Definition {
@@ -65,7 +73,7 @@ pub fn start(
         jobs: jobs(&state),
         terms: config.terms(),
         handlers: Box::new(move || events::handlers(&for_events)),
-        readiness: Readiness::new(),
+        readiness,
         state,
     };
     Service::start(settings, foundation, definition, metrics)
@@ -88,6 +96,12 @@ fn jobs(state: &Arc<State>) -> Vec<Job> {
         }),
         job("duty", DUTY_EVERY, state, |state| {
             Box::pin(async move { jobs::duty::round(&state).await })
+        }),
+        job("deliver", DELIVER_EVERY, state, |state| {
+            Box::pin(async move { jobs::deliver::round(&state).await })
+        }),
+        job("codes", CODES_EVERY, state, |state| {
+            Box::pin(async move { jobs::codes::round(&state).await })
         }),
     ]
 }

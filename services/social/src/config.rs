@@ -1,7 +1,11 @@
 //! What the social service finds in its environment.
 
+mod paging;
+
 use ::config::Env;
 use service::{Term, Variables};
+
+pub use paging::PagingConfig;
 
 /// The names of its variables.
 pub(crate) const VARIABLES: Variables = Variables {
@@ -12,7 +16,7 @@ pub(crate) const VARIABLES: Variables = Variables {
     port: 8082,
 };
 
-/// For how many days the social service keeps what.
+/// For how many days the social service keeps what, and how it reaches staff.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Predictions, after they were made and their message was written. Profiles count those of 30 days.
@@ -25,6 +29,8 @@ pub struct Config {
     pub escalation_days: i32,
     /// Who was told of an escalation, after it was done; while the escalation is open that stays.
     pub delivery_days: i32,
+    /// How staff are reached outside the app; without it nobody is.
+    pub paging: Option<PagingConfig>,
 }
 
 impl Default for Config {
@@ -35,15 +41,17 @@ impl Default for Config {
             safety_days: 365,
             escalation_days: 731,
             delivery_days: 365,
+            paging: None,
         }
     }
 }
 
 impl Config {
-    /// Reads it from the environment.
-    pub(crate) fn read(env: &mut Env) -> Self {
+    /// Reads it from the environment; `None` where a fault was recorded.
+    pub(crate) fn read(env: &mut Env) -> Option<Self> {
         let default = Self::default();
-        Self {
+        let paging = PagingConfig::read(env);
+        Some(Self {
             prediction_days: env.within(
                 "RECOVERLY_PREDICTIONS_DAYS",
                 default.prediction_days,
@@ -74,7 +82,8 @@ impl Config {
                 90..=Term::MAX_DAYS,
                 "days for which it is kept who was told of an escalation that is closed",
             ),
-        }
+            paging: paging?,
+        })
     }
 
     /// The same as the job takes it.
@@ -123,7 +132,7 @@ mod tests {
             for (days, is_refused) in [(least, false), (least - 1, true)] {
                 let mut env = Env::from_pairs(&[(name, &days.to_string())]);
                 let config = Config::read(&mut env);
-                assert_eq!(env.finish(|| Some(config)).is_err(), is_refused, "{name}");
+                assert_eq!(env.finish(|| config).is_err(), is_refused, "{name}");
             }
         }
     }

@@ -1,10 +1,13 @@
 //! What the social service decides, as pure functions: time is an argument, nothing waits, nothing is written.
 
 pub(crate) mod calendar;
+pub(crate) mod callback;
+pub(crate) mod contact;
 pub(crate) mod duty;
 pub(crate) mod escalation;
 pub(crate) mod intervention;
 pub(crate) mod label;
+pub(crate) mod page;
 pub(crate) mod policy;
 pub(crate) mod prediction;
 pub(crate) mod profile;

@@ -1,6 +1,8 @@
 //! Periodic work, one bounded round at a time.
 
 pub(crate) mod advance;
+pub(crate) mod codes;
+pub(crate) mod deliver;
 pub(crate) mod duty;
 pub(crate) mod release;
 pub(crate) mod rotations;

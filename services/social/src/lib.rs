@@ -2,6 +2,7 @@
 //!
 //! Read in this order: `routes` is every path on one screen, `domain` what is decided, `ops` the transactions,
 //! `store` the SQL, `events` and `jobs` what happens without a request.
+//! `paging` and `webhook` are the ways out to staff.
 
 mod app;
 mod config;
@@ -11,10 +12,12 @@ mod events;
 mod gather;
 mod jobs;
 mod ops;
+mod paging;
 mod routes;
 mod state;
 mod store;
+mod webhook;
 
 pub use app::{PROGRAM, start};
-pub use config::Config;
+pub use config::{Config, PagingConfig};
 pub use routes::openapi;

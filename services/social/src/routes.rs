@@ -1,7 +1,9 @@
 //! Every path of the social service.
 
+mod contact_methods;
 mod contacts;
 mod crisis_resources;
+mod deliveries;
 mod escalation_policies;
 mod escalations;
 mod nudges;
@@ -80,6 +82,12 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(escalation_policies::replace)
         .service(escalation_policies::activate)
         .service(escalation_policies::remove)
+        // how staff are reached
+        .service(contact_methods::create)
+        .service(contact_methods::list)
+        .service(contact_methods::verify)
+        .service(contact_methods::remove)
+        .service(deliveries::list)
         // clients and their app
         .service(nudges::create)
         .service(nudges::list)

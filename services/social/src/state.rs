@@ -1,11 +1,14 @@
 //! What handlers, consumers and jobs share.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use service::Clock;
 use tokio::sync::Semaphore;
+use web::Pace;
 
 use crate::gather::Gather;
+use crate::paging::Paging;
 
 /// The ways to the database and the broker, the clock, and the queue of single predictions.
 #[derive(Clone)]
@@ -17,7 +20,17 @@ pub(crate) struct State {
     /// Batches at work. More than a few only wait for each other's profile locks, each holding a connection; here they
     /// wait holding nothing, and the request's own time-out bounds the wait.
     pub(crate) batches: Arc<Semaphore>,
+    /// The ways to staff outside the app, where there are any.
+    pub(crate) paging: Option<Arc<Paging>>,
+    /// How often somebody may name an address, to which mail then goes.
+    pub(crate) contact_pace: Pace,
 }
 
 /// How many batches are at work at a time.
 pub(crate) const MAX_BATCHES_AT_WORK: usize = 2;
+
+/// Contact methods that somebody may name within a minute.
+pub(crate) const CONTACT_METHODS_PER_MINUTE: NonZeroU32 = match NonZeroU32::new(3) {
+    Some(rate) => rate,
+    None => NonZeroU32::MIN,
+};

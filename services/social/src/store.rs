@@ -4,8 +4,10 @@
 pub(crate) mod actions;
 pub(crate) mod caseload;
 pub(crate) mod comments;
+pub(crate) mod contact_methods;
 pub(crate) mod contacts;
 pub(crate) mod crisis_resources;
+pub(crate) mod deliveries;
 pub(crate) mod escalation_policies;
 pub(crate) mod escalations;
 pub(crate) mod meetings;

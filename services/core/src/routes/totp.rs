@@ -7,6 +7,7 @@ use actix_web::web::Data;
 use actix_web::{HttpResponse, post};
 use common::PrincipalKind;
 use db::Tx;
+use seal::Cipher;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -15,7 +16,6 @@ use web::{Allowed, Answer, Body, Caller, Code, Fields, Granted, Holder, Problem,
 
 use super::auth::{EVERYBODY, MAX_TOKEN_BYTES, TokensBody, refused, refused_to, secret, show};
 use super::password::own_account;
-use crate::cipher::Cipher;
 use crate::domain::password;
 use crate::domain::throttle::Who;
 use crate::domain::token::{Purpose, Token};

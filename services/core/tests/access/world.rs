@@ -77,7 +77,6 @@ pub(crate) const OF_A_CLIENT: &[&str] = &[
 ];
 /// Parameters that lead to nobody in particular.
 const OTHERS: &[(&str, &str)] = &[
-const OTHERS: &[(&str, &str)] = &[
     ("{staff_id}", "staff-suspended"),
     ("{code}", "invalid"),
     ("{id}", "1"),

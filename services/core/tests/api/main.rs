@@ -43,7 +43,6 @@ mod reviews;
 mod roles;
 mod short_term;
 mod sign_in;
-mod smtp;
 mod teams;
 mod threads;
 mod throttle;

@@ -2,11 +2,10 @@
 
 use core_service::{Config, MailConfig};
 use serde_json::{Value, json};
-use testkit::Answer;
+use testkit::{Answer, Received, SmtpSink};
 
 use crate::harness::{Harness, pointers};
 use crate::sign_in::{PASSWORD, is_refused, told};
-use crate::smtp::{Received, SmtpSink};
 
 const NEW: &str = "a tin on the hill";
 const PAGE: &str = "https://app.example/new-password";

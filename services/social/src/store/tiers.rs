@@ -191,7 +191,7 @@ pub(crate) async fn hand_over(
             select gen_random_uuid(), h.escalation_id, h.round + 1, h.tier, $2, 'staff', m.method,
                 case m.method when 'in_app' then 'sent' else 'pending' end,
                 case when m.method <> 'in_app' then clock.now end
-            from clock cross join social.escalations h cross join lateral social.methods_of($2) as m (method)
+            from clock cross join social.escalations h cross join lateral social.methods_of($2, null) as m (method)
             where h.escalation_id = $1)
          update social.escalations e
          set status = 'notified', round = e.round + 1, escalated_to = $2, acknowledged_at = null, acknowledged_by = null,

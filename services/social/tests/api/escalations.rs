@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::{Harness, calm, scores};
 
 /// A client in a crisis; returns the escalation.
-async fn crisis(h: &mut Harness, user_id: &str) -> i64 {
+pub(crate) async fn crisis(h: &mut Harness, user_id: &str) -> i64 {
     let answer = h.writes(user_id, &scores(0.9, 0.5)).await;
     assert_eq!(answer.at("/profile/current_risk_label"), &json!("HIGH_RISK"));
     answer.at("/escalation_id").as_i64().expect("an escalation")

@@ -41,12 +41,16 @@ impl Harness {
     }
 
     pub(crate) async fn with_broker(amqp_url: SecretString) -> Self {
+        Self::with_config(amqp_url, &Config::default()).await
+    }
+
+    pub(crate) async fn with_config(amqp_url: SecretString, config: &Config) -> Self {
         let database = TestDb::new().await;
         let principals = Principals::plant(&database).await;
         let clock = Clock::standing_at(noon());
         let settings = Settings::for_testing("social", database.url("social"), amqp_url);
         let metrics = Metrics::isolated("social").unwrap();
-        let app = social_service::start(&settings, &Config::default(), clock.clone(), metrics).unwrap();
+        let app = social_service::start(&settings, config, clock.clone(), metrics).unwrap();
         Self {
             database,
             principals,

@@ -8,6 +8,8 @@
 )]
 
 mod access;
+mod contact_methods;
+mod deliveries;
 mod escalations;
 mod events;
 mod harness;
@@ -19,6 +21,7 @@ mod oncall_duty;
 mod predictions;
 mod profiles;
 mod published;
+mod receiver;
 mod reference;
 mod retention;
 mod rules;

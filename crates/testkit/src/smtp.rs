@@ -6,32 +6,33 @@ use tokio::sync::mpsc;
 
 /// A mail as it came over the wire.
 #[derive(Debug)]
-pub(crate) struct Received {
-    pub(crate) to: String,
+pub struct Received {
+    /// To whom.
+    pub to: String,
     /// Headers and text, with soft line breaks undone.
-    pub(crate) data: String,
+    pub data: String,
 }
 
 /// A mail server on a port of its own.
-pub(crate) struct SmtpSink {
+pub struct SmtpSink {
     port: u16,
     mails: mpsc::UnboundedReceiver<Received>,
 }
 
 impl SmtpSink {
     /// A server that takes every mail.
-    pub(crate) async fn new() -> Self {
+    pub async fn new() -> Self {
         Self::that_answers("250 taken").await
     }
 
     /// A server that takes none.
-    pub(crate) async fn refusing() -> Self {
+    pub async fn refusing() -> Self {
         Self::that_answers("451 come back later").await
     }
 
     async fn that_answers(to_data: &'static str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("a bound port").port();
         let (keep, mails) = mpsc::unbounded_channel();
         #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
         tokio::spawn(async move {
@@ -42,18 +43,19 @@ impl SmtpSink {
         Self { port, mails }
     }
 
-    pub(crate) fn url(&self) -> String {
+    /// Where it is.
+    pub fn url(&self) -> String {
         format!("smtp://127.0.0.1:{}", self.port)
     }
 
     /// The next mail.
-    pub(crate) async fn mail(&mut self) -> Received {
+    pub async fn mail(&mut self) -> Received {
         let mail = tokio::time::timeout(std::time::Duration::from_secs(10), self.mails.recv());
         mail.await.expect("a mail in time").expect("a mail")
     }
 
     /// How many mails came that nobody has looked at.
-    pub(crate) fn waiting(&self) -> usize {
+    pub fn waiting(&self) -> usize {
         self.mails.len()
     }
 }
@@ -62,7 +64,7 @@ impl SmtpSink {
 async fn talk(connection: TcpStream, to_data: &str, keep: &mpsc::UnboundedSender<Received>) {
     let mut connection = BufReader::new(connection);
     let (mut to, mut line) = (String::new(), String::new());
-    connection.write_all(b"220 sink\r\n").await.unwrap();
+    say(&mut connection, "220 sink").await;
     while read(&mut connection, &mut line).await {
         let (verb, rest) = line.split_once([' ', ':']).unwrap_or((&line, ""));
         let answer = match verb.to_ascii_uppercase().as_str() {
@@ -77,7 +79,7 @@ async fn talk(connection: TcpStream, to_data: &str, keep: &mpsc::UnboundedSender
                 "250 well"
             }
             "DATA" => {
-                connection.write_all(b"354 go on\r\n").await.unwrap();
+                say(&mut connection, "354 go on").await;
                 let mut data = String::new();
                 while read(&mut connection, &mut line).await && line != "." {
                     data.push_str(&line);
@@ -88,16 +90,21 @@ async fn talk(connection: TcpStream, to_data: &str, keep: &mpsc::UnboundedSender
                 to_data
             }
             "QUIT" => {
-                connection.write_all(b"221 bye\r\n").await.unwrap();
+                say(&mut connection, "221 bye").await;
                 return;
             }
             _ => "500 what",
         };
-        connection
-            .write_all(format!("{answer}\r\n").as_bytes())
-            .await
-            .unwrap();
+        say(&mut connection, answer).await;
     }
+}
+
+/// A client that is gone hears nothing, and reading ends the conversation.
+async fn say(connection: &mut BufReader<TcpStream>, answer: &str) {
+    connection
+        .write_all(format!("{answer}\r\n").as_bytes())
+        .await
+        .ok();
 }
 
 async fn read(connection: &mut BufReader<TcpStream>, line: &mut String) -> bool {

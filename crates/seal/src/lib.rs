@@ -1,5 +1,7 @@
 //! Sealing what the database must not show, by a key that is not in it.
 
+#![warn(missing_docs)]
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -7,17 +9,17 @@ use sha2::{Digest, Sha256};
 /// What could not be sealed or opened: another key, another person, or a row that somebody has changed.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("cannot be sealed or opened with this key")]
-pub(crate) struct SealError;
+pub struct SealError;
 
 /// Seals and opens by one key.
-pub(crate) struct Cipher(RandomizedNonceKey);
+pub struct Cipher(RandomizedNonceKey);
 
 impl Cipher {
     /// A cipher of a key in words.
     ///
     /// # Errors
     /// None that a key meets.
-    pub(crate) fn new(key: &SecretString) -> Result<Self, SealError> {
+    pub fn new(key: &SecretString) -> Result<Self, SealError> {
         let key = Sha256::digest(key.expose_secret().as_bytes());
         RandomizedNonceKey::new(&AES_256_GCM, &key)
             .map(Self)
@@ -28,7 +30,7 @@ impl Cipher {
     ///
     /// # Errors
     /// When there is no randomness.
-    pub(crate) fn seal(&self, secret: &[u8], user_id: &str) -> Result<Vec<u8>, SealError> {
+    pub fn seal(&self, secret: &[u8], user_id: &str) -> Result<Vec<u8>, SealError> {
         let mut sealed = secret.to_vec();
         let nonce = self
             .0
@@ -41,7 +43,7 @@ impl Cipher {
     ///
     /// # Errors
     /// [`SealError`].
-    pub(crate) fn open(&self, sealed: &[u8], user_id: &str) -> Result<Vec<u8>, SealError> {
+    pub fn open(&self, sealed: &[u8], user_id: &str) -> Result<Vec<u8>, SealError> {
         let (nonce, sealed) = sealed.split_at_checked(NONCE_LEN).ok_or(SealError)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealError)?;
         let mut opened = sealed.to_vec();

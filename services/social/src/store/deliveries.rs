@@ -1,0 +1,207 @@
+//! `social.notification_deliveries`: pages on their way.
+
+use chrono::{DateTime, Utc};
+use db::{Row, Tx};
+use uuid::Uuid;
+
+use super::contact_methods::{Place, place};
+use super::word;
+use crate::domain::page::Page;
+
+/// A page that was taken to be sent.
+pub(crate) struct Claimed {
+    pub(crate) page: Page,
+    /// Which attempt this is, from 1.
+    pub(crate) attempt: i32,
+    /// Whether its episode still waits, or may come to wait again.
+    pub(crate) is_wanted: bool,
+    /// `None` where its method is gone, or its person suspended.
+    pub(crate) place: Option<Place>,
+}
+
+/// Takes pages that are due, for as long as a lease: until it is over nobody else takes them.
+pub(crate) async fn claim(
+    tx: &Tx,
+    now: Option<DateTime<Utc>>,
+    (limit, lease_seconds): (i64, i64),
+) -> Result<Vec<Claimed>, db::Error> {
+    let rows = tx
+        .query(
+            "with clock as (select coalesce($1::timestamptz, now()) as now), due as (
+                select l.delivery_id, e.urgency, e.status not in ('resolved', 'cancelled') as is_wanted,
+                    c.address, c.secret_sealed
+                from clock, social.notification_deliveries l
+                join social.escalations e on e.escalation_id = l.escalation_id
+                left join social.contact_methods c
+                    on c.staff_id = l.staff_id and c.method = l.method and c.verified_at is not null
+                        and exists (select from core.users u where u.user_id = l.staff_id and u.status = 'active')
+                where l.status = 'pending' and l.next_attempt_at <= clock.now
+                order by l.next_attempt_at limit $2 for update of l skip locked)
+             update social.notification_deliveries d
+             set attempt = d.attempt + 1, next_attempt_at = clock.now + $3::int8 * interval '1 second'
+             from due, clock
+             where d.delivery_id = due.delivery_id
+             returning d.delivery_id, d.attempt, d.created_at, d.method, d.staff_id, due.urgency, due.is_wanted,
+                due.address, due.secret_sealed",
+            &[&now, &limit, &lease_seconds],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Claimed {
+                page: Page {
+                    delivery_id: row.try_get("delivery_id")?,
+                    urgency: word(row, "urgency")?,
+                    created_at: row.try_get("created_at")?,
+                },
+                attempt: row.try_get("attempt")?,
+                is_wanted: row.try_get("is_wanted")?,
+                place: place(row)?,
+            })
+        })
+        .collect()
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Attempted {
+    pub(crate) delivery_id: Uuid,
+    pub(crate) attempt: i32,
+    /// Where it is pending, another attempt is made after the pause.
+    pub(crate) status: &'static str,
+    pub(crate) pause_milliseconds: i64,
+    pub(crate) error: Option<String>,
+}
+
+/// Locks the episodes of these pages, so that of two last ones that fail at once one sees the other.
+const LOCK: &str = "
+    select e.escalation_id from social.escalations e
+    where e.escalation_id in (
+        select d.escalation_id from social.notification_deliveries d where d.delivery_id = any ($1))
+    order by e.escalation_id for update of e";
+
+/// Of two workers who both tried, the one who took the page last says how it failed; that it was taken says either.
+const SETTLE: &str = "
+    update social.notification_deliveries d
+    set status = n.status, error = n.error,
+        next_attempt_at = case when n.status = 'pending'
+            then coalesce($6::timestamptz, now()) + n.pause * interval '1 millisecond' end
+    from unnest($1::uuid[], $2::int4[], $3::varchar[], $4::int8[], $5::text[]) as n (id, attempt, status, pause, error)
+    where d.delivery_id = n.id and d.status = 'pending'
+        and (d.attempt = n.attempt or n.status in ('sent', 'delivered'))
+    returning d.delivery_id, d.status";
+
+/// The next method of whoever was not reached by one. `$2` are the ids of the new pages, each beside one that failed.
+const NEXT_METHOD: &str = "
+    insert into social.notification_deliveries
+        (delivery_id, escalation_id, staff_id, relation, round, tier, method, status, next_attempt_at)
+    select n.next_id, d.escalation_id, d.staff_id, d.relation, d.round, d.tier, m.method, 'pending', coalesce($3::timestamptz, now())
+    from unnest($1::uuid[], $2::uuid[]) as n (id, next_id)
+    join social.notification_deliveries d on d.delivery_id = n.id
+    join lateral (
+        select c.method from social.contact_methods c
+        where c.staff_id = d.staff_id and c.verified_at is not null
+            and not exists (select from social.notification_deliveries t
+                where t.escalation_id = d.escalation_id and t.round = d.round and t.tier = d.tier and t.staff_id = d.staff_id
+                    and t.method = c.method)
+        order by c.position, c.method limit 1) m on true
+    on conflict do nothing";
+
+/// What is stored in the app reaches only who looks: a tier of which no page outside the app was taken, or still may be,
+/// was not reached. Only a tier that is planned is brought forward: where none is, the last was told, and telling it again
+/// at once would have no end.
+const NEXT_TIER: &str = "
+    update social.escalations e
+    set next_tier_at = clock.now
+    from (select coalesce($2::timestamptz, now()) as now) clock
+    where e.status in ('pending', 'notified') and e.next_tier_at > clock.now
+        and e.escalation_id in (
+            select d.escalation_id from social.notification_deliveries d
+            where d.delivery_id = any ($1) and (d.round, d.tier) = (e.round, e.tier))
+        and not exists (select from social.notification_deliveries o
+            where o.escalation_id = e.escalation_id and (o.round, o.tier) = (e.round, e.tier) and o.method <> 'in_app'
+                and o.status in ('pending', 'sent', 'delivered'))";
+
+/// Records how attempts ended. Whoever was not reached for good is tried by the next method, and where nobody of the tier
+/// was, the next tier is due, if there is one.
+pub(crate) async fn settle(
+    tx: &Tx,
+    attempted: &[Attempted],
+    now: Option<DateTime<Utc>>,
+) -> Result<(), db::Error> {
+    let ids: Vec<Uuid> = attempted.iter().map(|one| one.delivery_id).collect();
+    tx.query(LOCK, &[&ids]).await?;
+    let rows = tx
+        .query(
+            SETTLE,
+            &[
+                &ids,
+                &attempted.iter().map(|one| one.attempt).collect::<Vec<_>>(),
+                &attempted.iter().map(|one| one.status).collect::<Vec<_>>(),
+                &attempted
+                    .iter()
+                    .map(|one| one.pause_milliseconds)
+                    .collect::<Vec<_>>(),
+                &attempted
+                    .iter()
+                    .map(|one| one.error.as_deref())
+                    .collect::<Vec<_>>(),
+                &now,
+            ],
+        )
+        .await?;
+    let mut failed: Vec<Uuid> = Vec::new();
+    for row in &rows {
+        if row.try_get::<_, &str>("status")? == "failed" {
+            failed.push(row.try_get("delivery_id")?);
+        }
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let next: Vec<Uuid> = failed.iter().map(|_| Uuid::now_v7()).collect();
+    tx.execute(NEXT_METHOD, &[&failed, &next, &now]).await?;
+    tx.execute(NEXT_TIER, &[&failed, &now]).await?;
+    Ok(())
+}
+
+/// A page as those see it who answer for the staff.
+#[derive(Clone, Debug)]
+pub(crate) struct Delivery {
+    pub(crate) delivery_id: Uuid,
+    pub(crate) escalation_id: i64,
+    pub(crate) staff_id: String,
+    pub(crate) relation: String,
+    pub(crate) tier: i32,
+    pub(crate) method: String,
+    pub(crate) status: String,
+    pub(crate) attempts: i32,
+    pub(crate) next_attempt_at: Option<DateTime<Utc>>,
+    pub(crate) error: Option<String>,
+    pub(crate) created_at: DateTime<Utc>,
+}
+
+/// Newest first. `$1` status or null; `$2` and `$3` the row to go on behind, `$4` limit.
+pub(crate) const LIST: &str = "
+    select d.delivery_id, d.escalation_id, d.staff_id, d.relation, d.tier, d.method, d.status, d.attempt,
+        d.next_attempt_at, d.error, d.created_at
+    from social.notification_deliveries d
+    where ($1::varchar is null or d.status = $1) and (d.created_at, d.delivery_id) < ($2, $3)
+    order by d.created_at desc, d.delivery_id desc
+    limit $4";
+
+pub(crate) fn from_row(row: &Row) -> Result<Delivery, db::Error> {
+    Ok(Delivery {
+        delivery_id: row.try_get("delivery_id")?,
+        escalation_id: row.try_get("escalation_id")?,
+        staff_id: row.try_get("staff_id")?,
+        relation: row.try_get("relation")?,
+        tier: row.try_get("tier")?,
+        method: row.try_get("method")?,
+        status: row.try_get("status")?,
+        attempts: row.try_get("attempt")?,
+        next_attempt_at: row.try_get("next_attempt_at")?,
+        error: row.try_get("error")?,
+        created_at: row.try_get("created_at")?,
+    })
+}
