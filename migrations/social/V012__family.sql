@@ -3,7 +3,7 @@
 grant select (granted_by_request_id, revoked_by_request_id) on core.consents to recoverly_social, recoverly_social_worker;
 -- What goes outside the programme is entered in its ledger by whoever lets it out.
 grant insert (user_id, consent_id, recipient, what, disclosed_by, notice) on core.disclosures to recoverly_social;
-grant select (disclosure_id, user_id, consent_id, at) on core.disclosures to recoverly_social;
+grant select (disclosure_id, user_id, at) on core.disclosures to recoverly_social;
 
 create table social.family_share_consents (
     consent_id bigint not null references core.consents (consent_id) on delete cascade,
@@ -24,12 +24,13 @@ comment on column social.family_share_consents.consent_id is 'The consent, of pu
 comment on column social.family_share_consents.user_id is 'The client.';
 comment on column social.family_share_consents.contact_label is 'What the client calls the contact.';
 comment on column social.family_share_consents.consent_scope is 'summary_card or periodic_updates.';
-comment on column social.family_share_consents.is_active is 'Whether it was not taken back, as far as this schema has heard.';
+comment on column social.family_share_consents.is_active is 'Whether the consent''s end was not heard of yet. Nothing is shared by this, only by the consent itself.';
 comment on column social.family_share_consents.created_at is 'When the detail was stored.';
 comment on column social.family_share_consents.granted_by_request_id is 'The request that granted the consent, as in the audit.';
 comment on column social.family_share_consents.revoked_by_request_id is 'The request that took it back.';
 
-create index idx_family_share_consents_user on social.family_share_consents (user_id, created_at desc);
+create index idx_family_share_consents_user on social.family_share_consents (user_id, created_at desc, consent_id desc);
+create index idx_family_share_consents_active on social.family_share_consents (consent_id) where is_active;
 
 create table social.family_share_cards (
     card_id bigint generated always as identity,
@@ -53,8 +54,8 @@ create table social.family_share_cards (
         = (shared_with is not null and shared_at is not null and disclosure_id is not null))
 );
 
-comment on table social.family_share_cards is 'What a client shares with family. It is handed out once, and entered as a disclosure in the same transaction.';
-comment on column social.family_share_cards.card_id is 'Row id.';
+comment on table social.family_share_cards is 'What a client shares with family. What is shared is entered as a disclosure in the same transaction.';
+comment on column social.family_share_cards.card_id is 'Card id.';
 comment on column social.family_share_cards.consent_id is 'What it rests on.';
 comment on column social.family_share_cards.user_id is 'The client.';
 comment on column social.family_share_cards.role is 'The companion''s role that it came from.';
@@ -63,13 +64,18 @@ comment on column social.family_share_cards.title is 'What the contact reads fir
 comment on column social.family_share_cards.body is 'What the contact reads, 1 to 16,384 bytes.';
 comment on column social.family_share_cards.share_status is 'pending, shared or failed; failed where the consent ended before it was shared.';
 comment on column social.family_share_cards.shared_with is 'The recipient of the consent that held.';
-comment on column social.family_share_cards.disclosure_id is 'The entry in the ledger.';
+comment on column social.family_share_cards.disclosure_id is 'The entry in the ledger, which may have had its term before.';
 comment on column social.family_share_cards.metadata is 'Additional data of the app.';
 comment on column social.family_share_cards.created_at is 'When it was written.';
 comment on column social.family_share_cards.shared_at is 'When it was shared, while the consent was held.';
 
 create index idx_family_share_cards_user on social.family_share_cards (user_id, created_at desc, card_id desc);
-create index idx_family_share_cards_pending on social.family_share_cards (consent_id) where share_status = 'pending';
+create index idx_family_share_cards_consent on social.family_share_cards (consent_id);
+
+-- That a consent has ended only the worker hears; a card changes by being shared, and by nothing else.
+revoke update, delete on social.family_share_consents from recoverly_social;
+revoke update, delete on social.family_share_cards from recoverly_social;
+grant update (share_status, shared_with, shared_at, disclosure_id) on social.family_share_cards to recoverly_social;
 
 do $policies$
 declare

@@ -1,10 +1,11 @@
 //! `social.family_share_consents` and `social.family_share_cards`.
 
 use chrono::{DateTime, Utc};
+use common::REDISCLOSURE_NOTICE;
 use db::{Row, Tx};
 use serde_json::Value;
 
-use crate::domain::family::{NewCard, NewShare};
+use crate::domain::family::{Held, NewCard, NewShare};
 
 /// What a consent to share is about.
 #[derive(Clone, Debug)]
@@ -12,11 +13,12 @@ pub(crate) struct Share {
     pub(crate) consent_id: i64,
     pub(crate) contact_label: String,
     pub(crate) consent_scope: String,
+    /// Whether the consent holds.
     pub(crate) is_active: bool,
     pub(crate) created_at: DateTime<Utc>,
 }
 
-/// Something to be shared.
+/// Something to be shared, or that was.
 #[derive(Clone, Debug)]
 pub(crate) struct Card {
     pub(crate) card_id: i64,
@@ -34,7 +36,9 @@ pub(crate) struct Card {
     pub(crate) shared_at: Option<DateTime<Utc>>,
 }
 
-const SHARE: &str = "f.consent_id, f.contact_label, f.consent_scope, f.is_active, f.created_at";
+/// By the clock by which core decides whether a consent holds: of `f`, with its consent `k`.
+const SHARE: &str = "f.consent_id, f.contact_label, f.consent_scope, f.created_at,
+    k.revoked_at is null and coalesce(k.expires_at > clock_timestamp(), true) as is_active";
 const CARD: &str = "c.card_id, c.consent_id, c.user_id, c.role, c.thread_id, c.title, c.body, c.share_status,
     c.shared_with, c.disclosure_id, c.metadata, c.created_at, c.shared_at";
 
@@ -66,58 +70,83 @@ pub(crate) fn card_from_row(row: &Row) -> Result<Card, db::Error> {
     })
 }
 
-/// The consent of a client to share with family that holds now, kept from being revoked until the transaction ends: its
-/// recipient. `None` where it is somebody else's, for something else, or over.
-pub(crate) async fn hold(tx: &Tx, user_id: &str, consent_id: i64) -> Result<Option<String>, db::Error> {
+/// The consent of a client to share with family, kept from being revoked until the transaction ends. `None` where it is
+/// somebody else's, for something else, or over.
+pub(crate) async fn hold(tx: &Tx, user_id: &str, consent_id: i64) -> Result<Option<Held>, db::Error> {
     let held = tx
         .query_opt(
-            "select c.recipient from core.consents c
+            "select c.recipient, c.scope from core.consents c
              where c.consent_id = $2 and c.user_id = $1 and c.purpose = 'family_share'
                and core.hold_consent(c.user_id, c.purpose, c.recipient) = c.consent_id",
             &[&user_id, &consent_id],
         )
         .await?;
-    held.map(|row| Ok(row.try_get("recipient")?)).transpose()
+    held.map(|row| {
+        Ok(Held {
+            recipient: row.try_get("recipient")?,
+            scope: row.try_get("scope")?,
+        })
+    })
+    .transpose()
 }
 
-/// Stores what a consent is about, unless that stands; `None` where it does.
-pub(crate) async fn insert_share(tx: &Tx, user_id: &str, new: &NewShare) -> Result<Option<Share>, db::Error> {
-    let sql = format!(
-        "insert into social.family_share_consents as f
-            (consent_id, user_id, contact_label, consent_scope, granted_by_request_id)
-         select c.consent_id, c.user_id, $3, $4, c.granted_by_request_id
-         from core.consents c where c.consent_id = $2 and c.user_id = $1
-         on conflict (consent_id) do nothing
-         returning {SHARE}"
-    );
-    let params: db::Params<'_> = &[&user_id, &new.consent_id, &new.contact_label, &new.consent_scope];
-    tx.query_opt(&sql, params).await?.as_ref().map(share_from_row).transpose()
+/// Stores what a consent that is held is about, unless that stands; whether it did.
+pub(crate) async fn insert_share(
+    tx: &Tx,
+    user_id: &str,
+    new: &NewShare,
+    now: Option<DateTime<Utc>>,
+) -> Result<bool, db::Error> {
+    let stored = tx
+        .execute(
+            "insert into social.family_share_consents
+                (consent_id, user_id, contact_label, consent_scope, granted_by_request_id, created_at)
+             select c.consent_id, c.user_id, $3, $4, c.granted_by_request_id, coalesce($5::timestamptz, now())
+             from core.consents c where c.consent_id = $2 and c.user_id = $1
+             on conflict (consent_id) do nothing",
+            &[
+                &user_id,
+                &new.consent_id,
+                &new.contact_label,
+                &new.consent_scope,
+                &now,
+            ],
+        )
+        .await?;
+    Ok(stored > 0)
 }
 
 /// What a consent is about.
 pub(crate) async fn find_share(tx: &Tx, user_id: &str, consent_id: i64) -> Result<Option<Share>, db::Error> {
     let sql = format!(
-        "select {SHARE} from social.family_share_consents f where f.user_id = $1 and f.consent_id = $2"
+        "select {SHARE} from social.family_share_consents f join core.consents k on k.consent_id = f.consent_id
+         where f.user_id = $1 and f.consent_id = $2"
     );
     let row = tx.query_opt(&sql, &[&user_id, &consent_id]).await?;
     row.as_ref().map(share_from_row).transpose()
 }
 
-/// A client's, newest first. `$1` client, `$2` and `$3` the row to go on behind, `$4` limit.
+/// What a client's consents are about, newest first. `$1` client, `$2` and `$3` the row to go on behind, `$4` limit.
 pub(crate) fn shares_sql() -> String {
     format!(
-        "select {SHARE} from social.family_share_consents f
+        "select {SHARE} from social.family_share_consents f join core.consents k on k.consent_id = f.consent_id
          where f.user_id = $1 and (f.created_at, f.consent_id) < ($2, $3)
          order by f.created_at desc, f.consent_id desc
          limit $4"
     )
 }
 
-/// Stores a card that waits to be shared.
-pub(crate) async fn insert_card(tx: &Tx, user_id: &str, new: &NewCard) -> Result<Card, db::Error> {
+/// Stores a card that waits to be shared on a consent that is held.
+pub(crate) async fn insert_card(
+    tx: &Tx,
+    user_id: &str,
+    new: &NewCard,
+    now: Option<DateTime<Utc>>,
+) -> Result<Card, db::Error> {
     let sql = format!(
-        "insert into social.family_share_cards as c (consent_id, user_id, role, thread_id, title, body, metadata)
-         values ($2, $1, $3, $4, $5, $6, $7)
+        "insert into social.family_share_cards as c
+            (consent_id, user_id, role, thread_id, title, body, metadata, created_at)
+         values ($2, $1, $3, $4, $5, $6, $7, coalesce($8::timestamptz, now()))
          returning {CARD}"
     );
     let params: db::Params<'_> = &[
@@ -128,56 +157,96 @@ pub(crate) async fn insert_card(tx: &Tx, user_id: &str, new: &NewCard) -> Result
         &new.title,
         &new.body,
         &new.metadata,
+        &now,
     ];
     card_from_row(&tx.query_one(&sql, params).await?)
 }
 
-/// A client's cards, newest first. `$1` client, `$2` status or null, `$3` and `$4` the row to go on behind, `$5` limit.
+/// A client's cards, newest first. `$1` client, `$2` and `$3` the row to go on behind, `$4` limit, `$5` status or null.
 pub(crate) fn cards_sql() -> String {
     format!(
         "select {CARD} from social.family_share_cards c
-         where c.user_id = $1 and ($2::varchar is null or c.share_status = $2) and (c.created_at, c.card_id) < ($3, $4)
+         where c.user_id = $1 and (c.created_at, c.card_id) < ($2, $3)
+            and ($5::varchar is null or c.share_status = $5)
          order by c.created_at desc, c.card_id desc
-         limit $5"
+         limit $4"
     )
 }
 
-/// Locks a card that the caller sees.
-pub(crate) async fn lock_card(tx: &Tx, card_id: i64) -> Result<Option<Card>, db::Error> {
-    let sql = format!("select {CARD} from social.family_share_cards c where c.card_id = $1 for update of c");
-    tx.query_opt(&sql, &[&card_id]).await?.as_ref().map(card_from_row).transpose()
+/// Whose a card is that the transaction sees, and on which consent it rests: neither changes.
+pub(crate) async fn rests_on(tx: &Tx, card_id: i64) -> Result<Option<(String, i64)>, db::Error> {
+    let row = tx
+        .query_opt(
+            "select c.user_id, c.consent_id from social.family_share_cards c where c.card_id = $1",
+            &[&card_id],
+        )
+        .await?;
+    row.map(|row| Ok((row.try_get("user_id")?, row.try_get("consent_id")?)))
+        .transpose()
 }
 
-/// Enters a locked card in the ledger and marks it as shared with the recipient of a consent that is held.
-pub(crate) async fn share(tx: &Tx, card: &Card, recipient: &str, notice: &str) -> Result<Card, db::Error> {
+/// Locks a card.
+pub(crate) async fn lock_card(tx: &Tx, card_id: i64) -> Result<Option<Card>, db::Error> {
+    let sql = format!("select {CARD} from social.family_share_cards c where c.card_id = $1 for update of c");
+    let row = tx.query_opt(&sql, &[&card_id]).await?;
+    row.as_ref().map(card_from_row).transpose()
+}
+
+/// Enters a locked card in the ledger, and marks it as shared with the recipient of the consent that is held. The ledger
+/// asks for the consent once more, and refuses as `ck_disclosures_consent`. What it says is a description: it outlives the
+/// card.
+pub(crate) async fn share(tx: &Tx, card: &Card, recipient: &str) -> Result<Card, db::Error> {
     let sql = format!(
         "with entered as (
             insert into core.disclosures (user_id, consent_id, recipient, what, notice)
-            values ($2, $3, $4, 'family card ' || $1::int8, $5)
+            select f.user_id, f.consent_id, $3, 'family card ' || $1::int8 || ', ' || f.consent_scope, $4
+            from social.family_share_consents f where f.consent_id = $2
             returning disclosure_id, at)
          update social.family_share_cards c
-         set share_status = 'shared', shared_with = $4, shared_at = e.at, disclosure_id = e.disclosure_id
+         set share_status = 'shared', shared_with = $3, shared_at = e.at, disclosure_id = e.disclosure_id
          from entered e
          where c.card_id = $1
          returning {CARD}"
     );
-    let params: db::Params<'_> = &[&card.card_id, &card.user_id, &card.consent_id, &recipient, &notice];
+    let params: db::Params<'_> = &[&card.card_id, &card.consent_id, &recipient, &REDISCLOSURE_NOTICE];
     card_from_row(&tx.query_one(&sql, params).await?)
 }
 
-/// What was to be shared on consents that were taken back is shared no more.
-pub(crate) async fn end(tx: &Tx, consent_ids: &[i64]) -> Result<(), db::Error> {
+/// Consents that ran out, and whose end nobody has heard of, with their clients. By core's clock: while a consent holds
+/// there, its cards may be shared.
+pub(crate) async fn run_out(tx: &Tx, limit: i64) -> Result<Vec<(String, i64)>, db::Error> {
+    let rows = tx
+        .query(
+            "select f.user_id, f.consent_id
+             from social.family_share_consents f join core.consents k on k.consent_id = f.consent_id
+             where f.is_active and (k.revoked_at is not null or k.expires_at <= clock_timestamp())
+             order by f.consent_id limit $1",
+            &[&limit],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("user_id")?, row.try_get("consent_id")?)))
+        .collect()
+}
+
+/// Marks those of these consents as ended that are over in core; the cards that waited on them have failed. The clients'
+/// profiles are locked.
+pub(crate) async fn end(tx: &Tx, consent_ids: &[i64]) -> Result<Vec<Card>, db::Error> {
     tx.execute(
-        "with over as (
-            update social.family_share_consents f
-            set is_active = false, revoked_by_request_id = c.revoked_by_request_id
-            from core.consents c
-            where f.consent_id = any ($1) and c.consent_id = f.consent_id
-            returning f.consent_id)
-         update social.family_share_cards c set share_status = 'failed'
-         from over where c.consent_id = over.consent_id and c.share_status = 'pending'",
+        "update social.family_share_consents f
+         set is_active = false, revoked_by_request_id = k.revoked_by_request_id
+         from core.consents k
+         where f.consent_id = any ($1) and k.consent_id = f.consent_id and f.is_active
+            and (k.revoked_at is not null or k.expires_at <= clock_timestamp())",
         &[&consent_ids],
     )
     .await?;
-    Ok(())
+    let sql = format!(
+        "update social.family_share_cards c set share_status = 'failed'
+         from social.family_share_consents f
+         where c.consent_id = any ($1) and c.share_status = 'pending' and f.consent_id = c.consent_id and not f.is_active
+         returning {CARD}"
+    );
+    let failed = tx.query(&sql, &[&consent_ids]).await?;
+    failed.iter().map(card_from_row).collect()
 }
