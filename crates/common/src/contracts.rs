@@ -266,6 +266,27 @@ pub mod escalation {
     pub const CANCELLED: &str = "social.escalation.cancelled";
 }
 
+/// A card for the family changed its state; the routing key says how. What it says and to whom stays in social.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FamilyCardChanged {
+    /// The card.
+    pub card_id: i64,
+    /// Whose.
+    pub user_id: String,
+    /// The consent that it rests on.
+    pub consent_id: i64,
+    /// Its state now.
+    pub share_status: String,
+}
+
+/// Routing keys of [`FamilyCardChanged`].
+pub mod family_card {
+    /// It may go out, and is in the ledger of disclosures.
+    pub const SHARED: &str = "social.familycard.shared";
+    /// Its consent ended before.
+    pub const FAILED: &str = "social.familycard.failed";
+}
+
 /// A nudge changed its state; the routing key says how.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NudgeChanged {

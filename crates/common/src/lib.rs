@@ -3,12 +3,14 @@
 #![warn(missing_docs)]
 
 pub mod contracts;
+mod disclosure;
 mod event;
 mod principal;
 mod probability;
 mod scope;
 mod words;
 
+pub use disclosure::REDISCLOSURE_NOTICE;
 pub use event::{DecodeError, Event, MAX_EVENT_BYTES};
 pub use principal::PrincipalKind;
 pub use probability::{MICROS, Probability};

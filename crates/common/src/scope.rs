@@ -22,6 +22,8 @@ const NOUNS: &[&str] = &[
     "escalation-policies",
     "escalations",
     "export",
+    "family-cards",
+    "family-consents",
     "face-embeddings",
     "interactions",
     "me",

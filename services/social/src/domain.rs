@@ -5,6 +5,7 @@ pub(crate) mod callback;
 pub(crate) mod contact;
 pub(crate) mod duty;
 pub(crate) mod escalation;
+pub(crate) mod family;
 pub(crate) mod intervention;
 pub(crate) mod label;
 pub(crate) mod page;

@@ -29,6 +29,12 @@ pub(crate) enum Error {
     /// Other answers of the same time stand.
     #[error("other answers of the same time stand")]
     AnswersDiffer,
+    /// No consent of the client covers it, whosever and whatever it is.
+    #[error("no consent covers it")]
+    ConsentRequired,
+    /// Another detail of the consent stands.
+    #[error("another detail of the consent stands")]
+    ShareDiffers,
     /// Only what a client wrote is scored.
     #[error("the message was not written by the client")]
     NotOwnMessage,
@@ -51,6 +57,8 @@ const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// What refuses an acknowledgement by somebody on call who is off duty.
 const OFF_DUTY: &str = "ck_escalations_duty";
+/// What refuses an entry of the ledger whose consent is over: it may have run out in the moment before.
+const UNCOVERED: &str = "ck_disclosures_consent";
 
 impl Error {
     /// Whether the same transaction may succeed when run again.
@@ -65,6 +73,7 @@ impl Error {
             Self::Db(error) if error.constraint() == Some(OFF_DUTY) => {
                 Problem::forbidden("You are not on duty: who is on call acknowledges during the own shift.")
             }
+            Self::Db(error) if error.constraint() == Some(UNCOVERED) => Self::ConsentRequired.problem(),
             Self::Db(error) => Problem::from(error),
             Self::Encode(error) => Problem::internal(error),
             Self::NotFound => Problem::not_found(),
@@ -80,6 +89,15 @@ impl Error {
             Self::AnswersDiffer => Problem::conflict(
                 Code::Differs,
                 "Other answers of the same answered_at stand. Post a screener that was answered again under its own time.",
+            ),
+            Self::ConsentRequired => Problem::new(
+                Code::ConsentRequired,
+                "This is no consent of the client to share with family, or it is over. Ask the client for one with the \
+                 purpose family_share.",
+            ),
+            Self::ShareDiffers => Problem::conflict(
+                Code::Differs,
+                "This consent stands with another label or scope. Share under a consent of its own.",
             ),
             Self::NotOwnMessage => Problem::invalid_field(
                 "/message_id",

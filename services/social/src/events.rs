@@ -1,5 +1,6 @@
 //! What this service consumes, topic by topic.
 
+mod consents;
 mod messages;
 mod model_predictions;
 mod users;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use crate::state::State;
 use bus::{Handlers, with};
 use common::contracts::{
-    Contract, MessageCreated, MessageDeleted, ModelPredictionRecorded, UserCreated, UserErased,
+    Contract, MessageCreated, MessageDeleted, ModelPredictionRecorded, UserCreated, UserErased, consent,
 };
 
 /// Topic → consumer.
@@ -22,5 +23,6 @@ pub(crate) fn handlers(state: &Arc<State>) -> Handlers {
             ModelPredictionRecorded::TYPE,
             with(Arc::clone(state), model_predictions::recorded),
         )
+        .on(consent::REVOKED, with(Arc::clone(state), consents::revoked))
         .on(UserErased::TYPE, service::forget_erased)
 }

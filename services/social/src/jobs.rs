@@ -4,6 +4,7 @@ pub(crate) mod advance;
 pub(crate) mod codes;
 pub(crate) mod deliver;
 pub(crate) mod duty;
+pub(crate) mod lapse;
 pub(crate) mod release;
 pub(crate) mod rotations;
 pub(crate) mod sweep;

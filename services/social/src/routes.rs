@@ -6,6 +6,7 @@ mod crisis_resources;
 mod deliveries;
 mod escalation_policies;
 mod escalations;
+mod family;
 mod nudges;
 mod of_client;
 mod oncall;
@@ -37,6 +38,12 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(crisis_resources::create)
         .service(crisis_resources::replace)
         .service(crisis_resources::remove)
+        // what a client shares with family
+        .service(family::create)
+        .service(family::list)
+        .service(family::cards::create)
+        .service(family::cards::list)
+        .service(family::cards::share)
         // counselors
         .service(predictions::list)
         .service(profiles::list)

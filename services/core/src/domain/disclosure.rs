@@ -2,9 +2,6 @@
 
 use super::consent::PROGRAMME;
 
-/// What goes with every disclosure: the short form that 42 CFR 2.32(a)(2) permits.
-pub(crate) const NOTICE: &str = "42 CFR part 2 prohibits unauthorized use or disclosure of these records.";
-
 /// A disclosure that is about to be made.
 #[derive(Clone, Debug)]
 pub(crate) struct NewDisclosure {

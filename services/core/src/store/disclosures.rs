@@ -1,11 +1,11 @@
 //! `core.disclosures`: the ledger of what left the programme.
 
 use chrono::{DateTime, Utc};
-use common::ConsentPurpose;
+use common::{ConsentPurpose, REDISCLOSURE_NOTICE};
 use db::{Row, Tx};
 
 use super::word;
-use crate::domain::disclosure::{NOTICE, NewDisclosure};
+use crate::domain::disclosure::NewDisclosure;
 
 /// A disclosure as it is read, with the purpose and the scope of its consent. Without whom and what once the client is
 /// erased.
@@ -99,7 +99,7 @@ pub(crate) async fn insert(
                 &disclosure.recipient,
                 &disclosure.what,
                 &disclosed_by,
-                &NOTICE,
+                &REDISCLOSURE_NOTICE,
             ],
         )
         .await?;
