@@ -27,8 +27,8 @@ comment on column social.escalation_policies.name is 'What staff call it.';
 comment on column social.escalation_policies.escalation_type is 'For which type of escalation; null for every type that has no active policy of its own.';
 comment on column social.escalation_policies.ack_minutes is 'How long an acknowledgement holds without contact, where who takes it does not say.';
 comment on column social.escalation_policies.repeats is 'How often all tiers are told again before the last resort is.';
-comment on column social.escalation_policies.repeat_minutes is 'How long after the last tier they are told again, or the last resort is.';
-comment on column social.escalation_policies.last_resort is 'oncall, supervisor or admin: everybody with this role is told when no tier has answered.';
+comment on column social.escalation_policies.repeat_minutes is 'How long after the last tier they are told again, or the last resort is; and how long between two times of that.';
+comment on column social.escalation_policies.last_resort is 'oncall, supervisor or admin: everybody with this role is told when no tier has answered, every repeat_minutes until somebody does.';
 comment on column social.escalation_policies.active is 'Whether it is followed.';
 comment on column social.escalation_policies.created_at is 'When it was made.';
 comment on column social.escalation_policies.created_by is 'By whom; null for the one that came with the software, and once that person has left.';
@@ -95,7 +95,7 @@ create constraint trigger check_default after update of active, escalation_type 
 alter table social.escalations add column round integer not null default 0;
 comment on column social.escalations.round is 'How often a tier was told anew: when the policy began again, an acknowledgement ran out or somebody was handed it.';
 comment on column social.escalations.tier is 'Which tier of the policy was told last; the one behind its tiers is the last resort, 0 none yet.';
-comment on column social.escalations.next_tier_at is 'When the next tier is told; null once the last resort was.';
+comment on column social.escalations.next_tier_at is 'When the next tier is told, or the last resort again; null while somebody has it.';
 comment on column social.escalations.policy_id is 'The policy it follows; null where that is no more, and it follows the one of its type.';
 alter table social.escalations
     add constraint escalations_policy_id_fkey foreign key (policy_id) references social.escalation_policies (policy_id) on delete set null,
@@ -238,12 +238,11 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
         p.repeat_minutes))
     from social.escalation_policies p
     where p.policy_id = policy
-      and exists (select from social.escalation_policy_steps s where s.policy_id = policy and s.tier >= from_tier)
 $$;
-comment on function social.wait_after(bigint, integer, varchar, timestamptz) is 'When the tier after this one is told; null after the last resort.';
+comment on function social.wait_after(bigint, integer, varchar, timestamptz) is 'When the tier after this one is told, or the last resort again.';
 
 -- Tiers that have nobody are passed in the same step. Behind the last one the policy begins again as often as it says,
--- then comes the last resort; whoever goes on from there tells it again.
+-- then comes the last resort, which is told again and again until somebody answers: nobody else is left who would.
 create function social.next_tier(policy bigint, from_tier integer, from_round integer, client varchar, moment timestamptz)
 returns table (tier integer, round integer, due_at timestamptz)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$

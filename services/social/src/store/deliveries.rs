@@ -108,13 +108,15 @@ const NEXT_METHOD: &str = "
     on conflict do nothing";
 
 /// What is stored in the app reaches only who looks: a tier of which no page outside the app was taken, or still may be,
-/// was not reached. Only a tier that is planned is brought forward: where none is, the last was told, and telling it again
-/// at once would have no end.
+/// was not reached, and the next is not waited for. The last resort has none behind it: telling that again at once would
+/// have no end.
 const NEXT_TIER: &str = "
     update social.escalations e
     set next_tier_at = clock.now
     from (select coalesce($2::timestamptz, now()) as now) clock
     where e.status in ('pending', 'notified') and e.next_tier_at > clock.now
+        and exists (select from social.escalation_policy_steps s
+            where s.policy_id = coalesce(e.policy_id, social.policy_for(e.escalation_type)) and s.tier >= e.tier)
         and e.escalation_id in (
             select d.escalation_id from social.notification_deliveries d
             where d.delivery_id = any ($1) and (d.round, d.tier) = (e.round, e.tier))

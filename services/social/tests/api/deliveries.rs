@@ -23,10 +23,11 @@ impl Harness {
         let sql = format!(
             "insert into social.notification_deliveries
                  (delivery_id, escalation_id, staff_id, relation, tier, method, status, next_attempt_at)
-             values ('{id}', {escalation_id}, 'staff-{who}', 'counselor', 1, '{method}', 'pending', '{now}')"
+             values ('{id}', {escalation_id}, 'staff-{who}', 'counselor', 1, '{method}', 'pending', '{now}')
+             on conflict (escalation_id, round, tier, staff_id, method) do update set status = excluded.status
+             returning delivery_id"
         );
-        self.database.superuser().await.run(&sql).await;
-        id
+        self.database.query(&sql).await.first().expect("a page").get(0)
     }
 
     /// Status and attempts of the page of somebody by a method, and why it failed.

@@ -55,9 +55,9 @@ async fn an_escalation_tells_who_is_on_duty_and_then_who_comes_on_duty() {
     crisis(&mut h).await;
     let told = "select count(*) from social.notification_deliveries where relation = 'oncall'";
     assert_eq!(h.database.count(told).await, 1);
-    assert_eq!(h.app.round("notify").await.unwrap(), 0);
+    assert_eq!(h.app.round("advance").await.unwrap(), 0);
     h.clock.advance(TimeDelta::hours(1));
-    assert_eq!(h.app.round("notify").await.unwrap(), 1);
+    assert_eq!(h.app.round("advance").await.unwrap(), 1);
     assert_eq!(h.database.count(told).await, 2);
 }
 

@@ -68,10 +68,10 @@ async fn act(h: &Harness, who: &str, id: i64, what: &str, body: &Value) -> Answe
 }
 
 #[tokio::test]
-async fn each_tier_is_told_when_its_time_has_come_and_then_the_last_resort() {
+async fn each_tier_is_told_when_its_time_has_come_and_then_the_last_resort_until_somebody_answers() {
     let mut h = harness().await;
     follow(&h, &two_tiers(0)).await;
-    crisis(&mut h).await;
+    let id = crisis(&mut h).await;
     let mut told = vec![page(0, 1, "counselor")];
     after(&h, 9).await;
     assert_eq!(pages(&h).await, told);
@@ -83,9 +83,17 @@ async fn each_tier_is_told_when_its_time_has_come_and_then_the_last_resort() {
     after(&h, 1).await;
     told.push(page(0, 3, "supervisor"));
     assert_eq!(pages(&h).await, told);
-    after(&h, 9_000).await;
+    for round in 1..=3 {
+        after(&h, 19).await;
+        assert_eq!(pages(&h).await, told);
+        after(&h, 1).await;
+        told.push(page(round, 3, "supervisor"));
+        assert_eq!(pages(&h).await, told);
+    }
+    assert_eq!(act(&h, "supervisor", id, "acknowledge", &json!({})).await.code(), 200);
+    after(&h, 20).await;
     assert_eq!(pages(&h).await, told);
-    assert_eq!(h.events("social.escalation.advanced").await.len(), 2);
+    assert_eq!(h.events("social.escalation.advanced").await.len(), 5);
 }
 
 #[tokio::test]

@@ -32,9 +32,9 @@ pub(super) struct PolicyBody {
     ack_minutes: Option<i32>,
     /// How often all tiers are told again before the last resort is, 0 to 10; 0 by default.
     repeats: Option<i32>,
-    /// How long after the last tier they are told again, or the last resort is, 1 to 9,000; 15 by default.
+    /// How long after the last tier they are told again, or the last resort is, and again, 1 to 9,000; 15 by default.
     repeat_minutes: Option<i32>,
-    /// oncall, supervisor or admin: everybody with this role is told when no tier has answered.
+    /// oncall, supervisor or admin: everybody with this role is told when no tier has answered, until somebody does.
     last_resort: String,
     /// 1 to 20. One that has nobody at the time is passed at once.
     tiers: Vec<TierBody>,
@@ -60,7 +60,7 @@ struct TargetBody {
     staff_id: Option<String>,
     /// For schedule: whoever is on duty on it; absent, whoever is on duty at all.
     schedule_id: Option<i64>,
-    /// in_app, email or webhook: by this way only, besides the app; absent, by every way that they have.
+    /// in_app, email or webhook: by which way first, besides the app; absent, by the first that they have.
     method: Option<String>,
 }
 
