@@ -3,9 +3,9 @@
 use std::error::Error as StdError;
 
 use common::Event;
-use common::contracts::Contract;
 use db::Tx;
 use futures::future::BoxFuture;
+use serde::de::DeserializeOwned;
 
 use crate::EncodeError;
 
@@ -157,11 +157,11 @@ where
     Stateful { state, function }
 }
 
-/// The data of events of one type, by their contract.
+/// The data of events of one type, by their contract, of which some have several types.
 ///
 /// # Errors
 /// When an event lacks a field of the contract, which no retry will mend.
-pub fn read<T: Contract>(events: &[Event]) -> Result<Vec<T>, HandleError> {
+pub fn read<T: DeserializeOwned>(events: &[Event]) -> Result<Vec<T>, HandleError> {
     Ok(events.iter().map(Event::data).collect::<Result<_, _>>()?)
 }
 

@@ -9,8 +9,8 @@ use common::PrincipalKind;
 use serde::Serialize;
 use utoipa::ToSchema;
 use web::{
-    Allowed, Answer, Caller, CursorKey, Fields, Granted, Identifier, NOBODY_ELSE, Newest, Page, Paging, Query,
-    Read, Write, read,
+    Allowed, Answer, Caller, CursorKey, Fields, Granted, Identifier, NOBODY_ELSE, Newest, Page, Paging,
+    Query, Read, Write, read,
 };
 
 use super::of_client::OfClient;
@@ -107,12 +107,8 @@ pub(crate) async fn create(
     let tx = state.db.begin(&actor).await?;
     web::write(tx, &caller, key, async |tx| {
         let (share, is_new) = ops::share::detail(tx, state.clock.fixed(), &user_id, &body).await?;
-        let place = format!("/v1/users/{}/family-consents", **user_id);
-        Ok::<_, Error>(Answer::stands(
-            is_new,
-            place,
-            &FamilyConsentView::from(share),
-        )?)
+        let place = format!("/v1/users/{}/family-consents", *user_id);
+        Ok::<_, Error>(Answer::stands(is_new, place, &FamilyConsentView::from(share))?)
     })
     .await
 }

@@ -148,7 +148,7 @@ pub(crate) async fn create(
     let tx = state.db.begin(&actor).await?;
     web::write(tx, &caller, key, async |tx| {
         let made = ops::share::write_card(tx, state.clock.fixed(), &user_id, &body).await?;
-        let place = format!("/v1/users/{}/family-cards", **user_id);
+        let place = format!("/v1/users/{}/family-cards", *user_id);
         Ok::<_, Error>(Answer::created(place, &WaitingCardView::from(made))?)
     })
     .await
