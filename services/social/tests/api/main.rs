@@ -12,6 +12,8 @@ mod contact_methods;
 mod deliveries;
 mod escalations;
 mod events;
+mod family;
+mod family_races;
 mod harness;
 mod leaving;
 mod nudges;
