@@ -44,12 +44,7 @@ impl Harness {
 
     /// Takes a consent back, and nobody is told yet.
     pub(crate) async fn revoke(&self, consent_id: i64) {
-        let sql =
-            "update core.consents set revoked_at = clock_timestamp(), revoked_by_request_id = 'request-9'
-            where consent_id = $1 returning consent_id";
-        let core = self.database.pools("core");
-        let revoked = core.worker_query(sql, &[&consent_id]).await.unwrap();
-        assert_eq!(revoked.len(), 1);
+        revoke(&self.database.pools("core"), consent_id).await;
     }
 
     /// The app for a client.
@@ -84,6 +79,14 @@ impl Harness {
         let cards = cards.items();
         cards.iter().map(|card| card["share_status"].clone()).collect()
     }
+}
+
+/// Takes a consent back, by a connection of core's, and nobody is told yet.
+pub(crate) async fn revoke(core: &db::Db, consent_id: i64) {
+    let sql = "update core.consents set revoked_at = clock_timestamp(), revoked_by_request_id = 'request-9'
+        where consent_id = $1 returning consent_id";
+    let revoked = core.worker_query(sql, &[&consent_id]).await.unwrap();
+    assert_eq!(revoked.len(), 1);
 }
 
 pub(crate) fn place(card_id: i64) -> String {
@@ -253,7 +256,7 @@ async fn a_refused_share_is_on_record() {
     let card_id = h.waiting(consent_id).await;
     h.revoke(consent_id).await;
     needs_consent(&h.share(card_id).await);
-    let denied = "select count(*) from core.audit_pending
+    let denied = "select count(*) from core.audit_events
         where decision = 'deny' and reason = 'consent-required' and object_type = 'family-cards'";
     assert_eq!(h.database.count(denied).await, 1);
 }
