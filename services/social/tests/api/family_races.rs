@@ -88,6 +88,9 @@ const RACERS: &str = "
     insert into social.family_share_cards (consent_id, user_id, title, body)
     select consent_id, user_id, 'title', 'body' from core.consents, generate_series(1, 2)";
 
+/// As many as a pool of a test has connections.
+const RACES_AT_A_TIME: usize = 4;
+
 /// Services beside the one that shares.
 struct Beside {
     core: db::Db,
@@ -136,7 +139,10 @@ async fn of_500_revocations_against_queued_shares_none_has_a_late_one() {
         let app = h.app_for(row.get("user_id"));
         race(app, &beside, row.get("consent_id"), row.get("cards"))
     });
-    let found: Vec<(i64, i64)> = futures::stream::iter(races).buffer_unordered(16).collect().await;
+    let found: Vec<(i64, i64)> = futures::stream::iter(races)
+        .buffer_unordered(RACES_AT_A_TIME)
+        .collect()
+        .await;
     let late: i64 = found.iter().map(|(in_the_end, before)| in_the_end - before).sum();
     assert_eq!(late, 0);
     let shared: i64 = found.iter().map(|(in_the_end, _)| in_the_end).sum();
