@@ -68,6 +68,7 @@ pub(crate) const OF_A_CLIENT: &[&str] = &[
     "{nudge_id}",
     "{escalation_id}",
     "{consent_id}",
+    "{card_id}",
     "{preference_id}",
     "{grant_id}",
     "{face_id}",
@@ -209,6 +210,10 @@ impl World {
             (
                 "{consent_id}",
                 "select user_id, min(consent_id)::text as thing from core.consents group by user_id",
+            ),
+            (
+                "{card_id}",
+                "select user_id, min(card_id)::text as thing from social.family_share_cards group by user_id",
             ),
             (
                 "{grant_id}",
@@ -376,6 +381,10 @@ fn belongings() -> String {
      insert into social.oncall_schedules (name, timezone) values ('first line', 'UTC');
      insert into social.oncall_rotations (schedule_id, name, kind, shift_days, starts_on) values (1, 'weekly', 'weekly', 7, '2026-01-05');
      insert into core.consents (user_id, purpose, recipient) select user_id, 'family_share', 'contact-1' from planted_clients;
+     insert into social.family_share_consents (consent_id, user_id, contact_label, consent_scope)
+     select consent_id, user_id, 'my sister', 'summary_card' from core.consents;
+     insert into social.family_share_cards (consent_id, user_id, title, body)
+     select consent_id, user_id, 'card-of-' || user_id, 'text' from core.consents;
      insert into core.user_preferences (user_id, theme) select user_id, 'dark' from planted_clients;
      insert into core.user_profiles (user_id, profile_key, profile_value)
      select user_id, 'color', 'color-of-' || user_id from planted_clients;

@@ -524,6 +524,33 @@ impl Companion {
     }
 }
 
+/// What a client shares with family meanwhile, and that they take the consent back.
+async fn family(core: &Harness, social: &Client, id: &str) -> Vec<(Client, Method, String, Value)> {
+    core.run(&format!(
+        "with given as (
+            insert into core.consents (user_id, purpose, recipient) values ('{id}', 'family_share', 'contact-1')
+            returning consent_id, user_id),
+         detail as (
+            insert into social.family_share_consents (consent_id, user_id, contact_label, consent_scope)
+            select consent_id, user_id, 'my sister', 'summary_card' from given)
+         insert into social.family_share_cards (consent_id, user_id, title, body)
+         select consent_id, user_id, '{id}', 'text' from given"
+    ))
+    .await;
+    let card = format!("select card_id, consent_id from social.family_share_cards where user_id = '{id}'");
+    let rows = core.database.query(&card).await;
+    let (card_id, consent_id): (i64, i64) = (rows[0].get("card_id"), rows[0].get("consent_id"));
+    let another = json!({"consent_id": consent_id, "title": "another", "body": id});
+    let cards = format!("/v1/users/{id}/family-cards");
+    let share = format!("/v1/family-cards/{card_id}/share");
+    let revoke = format!("/v1/consents/{consent_id}");
+    vec![
+        (keyed(social), Method::POST, cards, another),
+        (keyed(social), Method::POST, share, json!({})),
+        (keyed(&core.app_for(id)), Method::DELETE, revoke, Value::Null),
+    ]
+}
+
 /// Everything that anybody does with a client at once, and two who erase them.
 async fn round(core: &Harness, social: &service::Service, number: usize) {
     let id = format!("round-{number}");
@@ -563,6 +590,7 @@ async fn round(core: &Harness, social: &service::Service, number: usize) {
         (keyed(&core.call("admin")), Method::PUT, assign, json!({})),
     ];
     writes.extend(Companion::of(core, &id).await.writes(core, &id));
+    writes.extend(family(core, &calls(&id), &id).await);
     for eraser in ["app", "admin"] {
         writes.push((core.call(eraser), Method::DELETE, opt_out(&id), Value::Null));
     }
