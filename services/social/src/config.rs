@@ -29,6 +29,8 @@ pub struct Config {
     pub escalation_days: i32,
     /// Who was told of an escalation, after it was done; while the escalation is open that stays.
     pub delivery_days: i32,
+    /// Cards for the family, after they were written.
+    pub family_days: i32,
     /// How staff are reached outside the app; without it nobody is.
     pub paging: Option<PagingConfig>,
 }
@@ -41,6 +43,7 @@ impl Default for Config {
             safety_days: 365,
             escalation_days: 731,
             delivery_days: 365,
+            family_days: 1_096,
             paging: None,
         }
     }
@@ -82,6 +85,12 @@ impl Config {
                 90..=Term::MAX_DAYS,
                 "days for which it is kept who was told of an escalation that is closed",
             ),
+            family_days: env.within(
+                "RECOVERLY_FAMILY_CARDS_DAYS",
+                default.family_days,
+                31..=Term::MAX_DAYS,
+                "days for which cards for the family are kept",
+            ),
             paging: paging?,
         })
     }
@@ -102,6 +111,12 @@ impl Config {
             Term::of_oldest("social.nudges", "nudge_id", "o.timestamp", self.action_days),
             Term::of_oldest("social.safety_events", "id", "o.created_at", self.safety_days),
             Term::of_oldest("social.screener_answers", "id", "o.answered_at", self.safety_days),
+            Term::of_oldest(
+                "social.family_share_cards",
+                "card_id",
+                "o.created_at",
+                self.family_days,
+            ),
             Term::since(
                 "social.notification_deliveries",
                 "created_at",
@@ -128,6 +143,7 @@ mod tests {
             ("RECOVERLY_SAFETY_DAYS", 90),
             ("RECOVERLY_ESCALATIONS_DAYS", 365),
             ("RECOVERLY_DELIVERIES_DAYS", 90),
+            ("RECOVERLY_FAMILY_CARDS_DAYS", 31),
         ] {
             for (days, is_refused) in [(least, false), (least - 1, true)] {
                 let mut env = Env::from_pairs(&[(name, &days.to_string())]);

@@ -47,6 +47,12 @@ const OLD_AND_YOUNG: &str = "
     select gen_random_uuid(), e.escalation_id, 'staff-counselor', 'counselor', d.tier, 'in_app', d.name, now() - d.age
     from social.escalations e
     cross join (values (1, 'over', interval '365 days 1 minute'), (2, 'kept', interval '364 days')) as d (tier, name, age);
+    insert into core.consents (user_id, purpose, recipient) values ('client-a', 'family_share', 'contact-1');
+    insert into social.family_share_consents (consent_id, user_id, contact_label, consent_scope)
+    select consent_id, user_id, 'my sister', 'summary_card' from core.consents;
+    insert into social.family_share_cards (consent_id, user_id, title, body, created_at)
+    select c.consent_id, c.user_id, a.name, 'text', now() - a.age
+    from core.consents c, (values ('over', interval '1096 days 1 minute'), ('kept', interval '1095 days')) as a (name, age);
     insert into social.contacts (client_id, escalation_id, method, outcome)
     select 'client-a', e.escalation_id, 'call', 'spoke' from social.escalations e where e.risk_level = 'over'";
 
@@ -57,6 +63,7 @@ const THERE: &str = "
     union all select 'nudge ' || risk_level from social.nudges
     union all select 'finding ' || policy_action from social.safety_events
     union all select 'answers ' || urgency from social.screener_answers
+    union all select 'card ' || title from social.family_share_cards
     union all select 'escalation ' || risk_level from social.escalations
     union all select 'delivery ' || d.error || ' of ' || e.risk_level
         from social.notification_deliveries d join social.escalations e using (escalation_id)
@@ -76,6 +83,7 @@ async fn predictions_actions_nudges_and_what_was_closed_go_when_their_term_is_ov
         [
             "action kept",
             "answers medium",
+            "card kept",
             "contact of none",
             "delivery kept of kept",
             "delivery kept of open",
