@@ -1,3 +1,4 @@
+drop index social.idx_meetings_expected, social.idx_escalations_next_contact;
 drop table social.family_share_cards;
 drop table social.family_share_consents;
 revoke select (disclosure_id, user_id, at) on core.disclosures from recoverly_social;

@@ -1,4 +1,5 @@
 -- Sharing with family: to whom and how much, and what is to be shared. core.consents decides, at each step anew.
+-- Behind it, how contacts are found that were expected and did not come.
 
 grant select (granted_by_request_id, revoked_by_request_id) on core.consents to recoverly_social, recoverly_social_worker;
 -- What goes outside the programme is entered in its ledger by whoever lets it out.
@@ -90,3 +91,8 @@ begin
     end loop;
 end
 $policies$;
+
+-- Contacts that were expected are looked for by their time.
+create index idx_escalations_next_contact on social.escalations (next_contact_at)
+    where status = 'resolved' and next_contact_at is not null;
+create index idx_meetings_expected on social.meetings (scheduled_time) where status in ('scheduled', 'confirmed');

@@ -42,6 +42,7 @@ const ADVANCE_EVERY: Duration = Duration::from_secs(2);
 const DELIVER_EVERY: Duration = Duration::from_millis(500);
 const CODES_EVERY: Duration = Duration::from_secs(1);
 const LAPSE_EVERY: Duration = Duration::from_secs(60);
+const SILENCE_EVERY: Duration = Duration::from_secs(60);
 
 /// Starts the service.
 ///
@@ -66,6 +67,7 @@ pub fn start(
         batches: Arc::new(Semaphore::new(MAX_BATCHES_AT_WORK)),
         paging,
         contact_pace: Pace::per_minute(CONTACT_METHODS_PER_MINUTE),
+        silence_hours: config.silence_hours,
     });
     let for_events = Arc::clone(&state);
     let definition = Definition {
@@ -106,6 +108,9 @@ fn jobs(state: &Arc<State>) -> Vec<Job> {
         }),
         job("lapse", LAPSE_EVERY, state, |state| {
             Box::pin(async move { jobs::lapse::round(&state).await })
+        }),
+        job("silence", SILENCE_EVERY, state, |state| {
+            Box::pin(async move { jobs::silence::round(&state).await })
         }),
     ]
 }

@@ -16,7 +16,7 @@ pub(crate) const VARIABLES: Variables = Variables {
     port: 8082,
 };
 
-/// For how many days the social service keeps what, and how it reaches staff.
+/// For how many days the social service keeps what, when silence is told, and how it reaches staff.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Predictions, after they were made and their message was written. Profiles count those of 30 days.
@@ -31,6 +31,8 @@ pub struct Config {
     pub delivery_days: i32,
     /// Cards for the family, after they were written.
     pub family_days: i32,
+    /// How long after its time an expected contact with a client is missed, and staff are told.
+    pub silence_hours: i32,
     /// How staff are reached outside the app; without it nobody is.
     pub paging: Option<PagingConfig>,
 }
@@ -44,6 +46,7 @@ impl Default for Config {
             escalation_days: 731,
             delivery_days: 365,
             family_days: 1_096,
+            silence_hours: 12,
             paging: None,
         }
     }
@@ -90,6 +93,12 @@ impl Config {
                 default.family_days,
                 31..=Term::MAX_DAYS,
                 "days for which cards for the family are kept",
+            ),
+            silence_hours: env.within(
+                "RECOVERLY_SILENCE_HOURS",
+                default.silence_hours,
+                1..=168,
+                "hours after which staff are told of a contact with a client that was expected and missed",
             ),
             paging: paging?,
         })

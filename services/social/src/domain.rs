@@ -16,4 +16,5 @@ pub(crate) mod quiet;
 pub(crate) mod readings;
 pub(crate) mod rotation;
 pub(crate) mod safety;
+pub(crate) mod silence;
 pub(crate) mod windows;

@@ -7,4 +7,5 @@ pub(crate) mod duty;
 pub(crate) mod lapse;
 pub(crate) mod release;
 pub(crate) mod rotations;
+pub(crate) mod silence;
 pub(crate) mod sweep;

@@ -24,6 +24,8 @@ pub(crate) struct State {
     pub(crate) paging: Option<Arc<Paging>>,
     /// How often somebody may name an address, to which mail then goes.
     pub(crate) contact_pace: Pace,
+    /// How long after its time an expected contact with a client is missed.
+    pub(crate) silence_hours: i32,
 }
 
 /// How many batches are at work at a time.

@@ -10,6 +10,7 @@ pub(crate) mod crisis_resources;
 pub(crate) mod deliveries;
 pub(crate) mod escalation_policies;
 pub(crate) mod escalations;
+pub(crate) mod expected;
 pub(crate) mod family;
 pub(crate) mod meetings;
 pub(crate) mod nudges;
