@@ -50,7 +50,7 @@ pub(crate) async fn missed(tx: &Tx, looked: &Looked<'_>) -> Result<Vec<Missed>, 
                 where k.user_id = p.user_id and p.meeting_id is null and k.meeting_type = 'follow_up'
                   and k.status in ('scheduled', 'confirmed') and k.scheduled_time > p.due_at and k.created_at >= p.made_at)
             and not exists (select from social.escalations s
-                where s.user_id = p.user_id and s.escalation_type = 'silence' and s.timestamp >= p.due_at)
+                where s.user_id = p.user_id and s.escalation_type = 'silence' and s.last_triggered_at >= p.due_at)
          order by p.user_id, p.due_at desc
          limit $4"
     );

@@ -28,4 +28,5 @@ mod reference;
 mod retention;
 mod rules;
 mod safety;
+mod silence;
 mod tiers;
