@@ -81,6 +81,9 @@ pub(crate) async fn end(
     user_ids: &[&str],
     consent_ids: &[i64],
 ) -> Result<(), Error> {
+    if consent_ids.is_empty() {
+        return Ok(());
+    }
     profiles::lock(tx, user_ids).await?;
     let failed = family::end(tx, consent_ids).await?;
     let told: Vec<NewEvent> = failed
