@@ -225,6 +225,7 @@ async fn a_queued_card_is_not_shared_once_its_consent_was_taken_back_and_staff_s
     assert_eq!(h.share(first).await.code(), 200);
     h.revoke(consent_id).await;
     needs_consent(&h.share(second).await);
+    needs_consent(&h.call("client-a").post(CARDS, &card(consent_id)).await);
     assert_eq!(h.statuses().await, ["pending", "shared"], "nobody was told yet");
     let listed = h.call("client-a").get(CONSENTS).await;
     assert_eq!(listed.at("/items/0/is_active"), &json!(false), "core decides");
@@ -248,6 +249,26 @@ async fn a_queued_card_is_not_shared_once_its_consent_was_taken_back_and_staff_s
     h.consented("client-a", "contact-1").await;
     needs_consent(&h.share(second).await);
     assert_eq!(h.database.count(ENTERED).await, 1);
+}
+
+/// A consent may run out between being held and being entered.
+#[tokio::test]
+async fn what_the_ledger_refuses_is_not_shared() {
+    let (h, consent_id) = Harness::sharing().await;
+    let card_id = h.waiting(consent_id).await;
+    h.database
+        .superuser()
+        .await
+        .run(
+            "create or replace function core.check_disclosure() returns trigger language plpgsql as $$
+             begin
+                raise exception 'over' using errcode = 'check_violation', constraint = 'ck_disclosures_consent';
+             end $$",
+        )
+        .await;
+    needs_consent(&h.share(card_id).await);
+    assert_eq!(h.statuses().await, ["pending"]);
+    assert!(h.events("social.familycard.shared").await.is_empty());
 }
 
 #[tokio::test]
