@@ -1,5 +1,6 @@
 //! What the core service finds in its environment.
 
+mod search;
 mod terms;
 
 use std::net::IpAddr;
@@ -18,6 +19,7 @@ use crate::clerk::ClerkSettings;
 use crate::mail::{Mailer, Smtp};
 use crate::short_term::ShortTermConfig;
 
+pub use search::SearchConfig;
 pub use terms::TermConfig;
 
 /// The names of its variables.
@@ -72,6 +74,8 @@ pub struct Config {
     pub max_export: Duration,
     /// How many task memories of a client are kept.
     pub task_memories_per_user: i64,
+    /// How memories are searched.
+    pub search: SearchConfig,
     /// What is kept for how long.
     pub terms: TermConfig,
 }
@@ -116,6 +120,7 @@ impl Config {
             short_term: short_term?,
             max_export: MAX_EXPORT,
             task_memories_per_user,
+            search: SearchConfig::read(env),
             terms: TermConfig::read(env),
         })
     }
@@ -139,6 +144,7 @@ impl Config {
             },
             max_export: MAX_EXPORT,
             task_memories_per_user: DEFAULT_TASK_MEMORIES_PER_USER,
+            search: SearchConfig::default(),
             terms: TermConfig::default(),
         }
     }
@@ -286,6 +292,24 @@ mod tests {
             assert!(faults(&[(name, &least.to_string())]).is_empty());
             let below = faults(&[(name, &(least - 1).to_string())]);
             assert_eq!(below.first().map(|fault| fault.0), Some(name));
+        }
+    }
+
+    #[test]
+    fn a_search_is_set_within_what_its_index_takes_and_what_may_be_asked_for() {
+        for (name, least, most) in [
+            ("RECOVERLY_SEARCH_EF", 10, 1_000),
+            ("RECOVERLY_SEARCH_WALKED_MAX", 1_000, 10_000_000),
+            ("RECOVERLY_SEARCH_COMPARED_MAX", 100, 100_000),
+            ("RECOVERLY_SEARCH_CANDIDATES", 100, 1_000),
+        ] {
+            for good in [least, most] {
+                assert!(faults(&[(name, &good.to_string())]).is_empty(), "{name} {good}");
+            }
+            for bad in [least - 1, most + 1] {
+                let refused = faults(&[(name, &bad.to_string())]);
+                assert_eq!(refused.first().map(|fault| fault.0), Some(name), "{bad}");
+            }
         }
     }
 
