@@ -219,14 +219,41 @@ mod tests {
         sql.split_whitespace().collect()
     }
 
-    #[test]
-    fn the_benchmark_measures_the_statements_that_are_served() {
-        let model = Model {
+    fn model() -> Model {
+        Model {
             name: "text-1536".to_owned(),
             dimensions: 1_536,
             purpose: TEXT.to_owned(),
             active: true,
+        }
+    }
+
+    #[test]
+    fn a_search_compares_and_ranks_as_many_as_are_set() {
+        let config = SearchConfig {
+            compared_max: 777,
+            candidates: 333,
+            ..SearchConfig::default()
         };
+        let model = model();
+        let sql = Search {
+            names_client: false,
+            model: Some(&model),
+            has_words: true,
+            limit: 10,
+            config: &config,
+        }
+        .sql();
+        assert!(
+            sql.contains("count(*) > 777") && sql.contains("limit 777 + 1"),
+            "{sql}"
+        );
+        assert_eq!(sql.matches("limit 333").count(), 3, "{sql}");
+    }
+
+    #[test]
+    fn the_benchmark_measures_the_statements_that_are_served() {
+        let model = model();
         let of_caseload = include_str!("../../../../bench/service/search.sql");
         let of_client = include_str!("../../../../bench/service/search_client.sql");
         for (names_client, measured) in [(false, of_caseload), (true, of_client)] {
