@@ -191,7 +191,7 @@ async fn without_a_consent_nobody_but_the_client_reads_what_is_remembered() {
         path(&made),
         format!("{}/items", path(&made)),
     ];
-    let others = || [h.call("counselor"), h.call("app"), h.app_for("client-a")];
+    let others = || [h.call("counselor"), h.app_for("client-a")];
     let again = json!({"purpose": "memory"});
     for is_over in [RUN_OUT, TAKEN_BACK] {
         for path in &paths {
