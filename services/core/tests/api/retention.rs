@@ -146,7 +146,11 @@ async fn an_empty_thread_that_gets_a_turn_while_it_is_swept_stays() {
     };
     let (path, said) = (format!("{MAIN}/turns"), turn("said", "replied"));
     let (stored, swept) = futures::join!(client.post(&path, &said), sweep);
-    assert_eq!((stored.code(), swept.unwrap()), (201, 1), "that of another one goes");
+    assert_eq!(
+        (stored.code(), swept.unwrap()),
+        (201, 1),
+        "that of another one goes"
+    );
     let kept = client.get(&format!("{MAIN}/messages")).await;
     assert_eq!(kept.items().len(), 2);
 }
