@@ -100,6 +100,7 @@ impl Config {
             env.fault(TOTP_KEY, problem, TOTP_KEY_HELP);
         }
         let short_term = read_short_term(env);
+        let (search, terms) = (SearchConfig::read(env), TermConfig::read(env));
         let mail = match smtp_url {
             None => None,
             Some(smtp_url) => {
@@ -120,8 +121,8 @@ impl Config {
             short_term: short_term?,
             max_export: MAX_EXPORT,
             task_memories_per_user,
-            search: SearchConfig::read(env),
-            terms: TermConfig::read(env),
+            search,
+            terms,
         })
     }
 
@@ -310,6 +311,16 @@ mod tests {
                 let refused = faults(&[(name, &bad.to_string())]);
                 assert_eq!(refused.first().map(|fault| fault.0), Some(name), "{bad}");
             }
+        }
+    }
+
+    #[test]
+    fn every_variable_is_described_also_where_others_are_missing() {
+        let mut env = Env::from_pairs(&[]);
+        assert!(Config::read(&mut env).is_none());
+        let described: Vec<&str> = env.described().iter().map(|variable| variable.name).collect();
+        for name in ["RECOVERLY_SEARCH_EF", "RECOVERLY_EVENTS_DAYS"] {
+            assert!(described.contains(&name), "{name} {described:?}");
         }
     }
 
