@@ -39,6 +39,8 @@ Knobs, all in the environment:
   BENCH_TRY=FILE       run this SQL on our database first: to try an index or a setting before it is a migration
   EVENT_SECONDS=S      measure events out for so long; 0 does not         [10]
   EVENT_RATE=N         writes a second meanwhile                          [500]
+  PAGE_SECONDS=S       measure the first page of escalations for so long; 0 does not   [10]
+  PAGE_RATE=N          escalations a second meanwhile                     [50]
   PATIENCE=S           wait so long for quiet neighbours before a series  [2]
   BENCH_USERS=N        clients                                            [10000]
   BENCH_MESSAGES=N     messages of 60 days, each with its prediction      [200000]

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from . import knobs, report
+from . import knobs, pages, report
 from .rounds import Rounds
 from .world import World
 
@@ -97,6 +97,10 @@ def main():
         rounds.all()
         if run.event_seconds:
             world.facts["events"] = measure_events(world)
+        if run.page_seconds:
+            world.reset_ours()
+            world.facts["pages"] = pages.measure(world)
+            say(f"pages: {json.dumps(world.facts['pages'])}")
         finish(world, rounds, folder)
     finally:
         world.stop()

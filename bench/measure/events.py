@@ -47,8 +47,8 @@ def consume(url, ready, stop, results):
 class Writer:
     """Sends one prediction for each of the messages, at even intervals, from several connections."""
 
-    def __init__(self, base, token, first, count, rate):
-        self.address, self.token = base.removeprefix("http://"), token
+    def __init__(self, base, token, first, count, rate, scores=SCORES):
+        self.address, self.token, self.body = base.removeprefix("http://"), token, json.dumps(scores)
         self.next, self.last, self.first = first, first + count - 1, first
         self.interval, self.began = 1 / rate, time.monotonic() + 0.2
         self.lock, self.answered, self.refused, self.late = threading.Lock(), {}, 0, 0
@@ -63,14 +63,13 @@ class Writer:
     def work(self):
         connection = http.client.HTTPConnection(self.address, timeout=30)
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        body = json.dumps(SCORES)
         while True:
             message, due = self.take()
             if message is None:
                 return
             time.sleep(max(0.0, due - time.monotonic()))
             self.late = max(self.late, time.monotonic() - due)
-            connection.request("POST", f"/v1/messages/{message}/predictions", body, headers)
+            connection.request("POST", f"/v1/messages/{message}/predictions", self.body, headers)
             answer = connection.getresponse()
             content, now = answer.read(), time.monotonic()
             if answer.status == 201:

@@ -39,6 +39,8 @@ class Knobs:
     memories: int  # of all clients together, each with an embedding
     event_seconds: int  # of the measurement of events; 0 skips it
     event_rate: int  # writes a second meanwhile
+    page_seconds: int  # of the measurement of pages; 0 skips it
+    page_rate: int  # escalations a second meanwhile
     patience: int  # seconds to wait for quiet neighbours before a series
     peer: bool
     statements: bool  # whether pg_stat_statements tells where Postgres' time goes
@@ -67,6 +69,8 @@ def read():
         memories=number("BENCH_MEMORIES", 100_000),
         event_seconds=number("EVENT_SECONDS", 5 if quick else 10),
         event_rate=number("EVENT_RATE", 500),
+        page_seconds=number("PAGE_SECONDS", 5 if quick else 10),
+        page_rate=number("PAGE_RATE", 50),
         patience=number("PATIENCE", 2),
         peer=flag("BENCH_PEER"),
         statements=flag("BENCH_STATEMENTS"),

@@ -48,6 +48,7 @@ MESSAGE_BATCH_RATE = 0.7
 SEARCH_P50 = {"search": 1.3, "search_caseload": 1.3, "search_client": 1.5}
 RECALL = 0.95
 EVENT_P50_MS, EVENT_P99_MS = 20.0, (100.0, 40.0)
+PAGE_P99_MS = 2_000.0
 IDLE_MIB, LOADED_MIB = (60.0, 30.0), (150.0, 80.0)
 START_SECONDS = 1.0
 
@@ -201,6 +202,8 @@ def goals(medians, facts):
     events = facts.get("events") or {}
     found.add("event out at 500 writes/s: p50", events.get("p50_ms"), EVENT_P50_MS, above=False, unit=" ms")
     found.add("event out at 500 writes/s: p99", events.get("p99_ms"), *EVENT_P99_MS, above=False, unit=" ms")
+    pages = facts.get("pages") or {}
+    found.add("first page at 50 escalations/s: p99", pages.get("p99_ms"), PAGE_P99_MS, above=False, unit=" ms")
     for service in ("social", "core"):
         found.add(f"recoverly-{service}: resident idle", facts.get(f"{service}_idle_mib"), *IDLE_MIB, above=False, unit=" MiB")
         found.add(f"recoverly-{service}: resident, most under load", facts.get(f"{service}_most_mib"), *LOADED_MIB, above=False, unit=" MiB")
@@ -232,6 +235,13 @@ def markdown(rows, run, facts):
             f"- Event out: {events['arrived']:,} of {events['writes']:,} events at {events['rate']} writes/s (not 201:"
             f" {events['refused']}), writer's answer to consumer p50 {events['p50_ms']} ms, p99 {events['p99_ms']} ms, most"
             f" {events['max_ms']} ms; the answer itself p50 {events['answer_p50_ms']} ms, p99 {events['answer_p99_ms']} ms"
+        )
+    pages = facts.get("pages")
+    if pages:
+        lines.append(
+            f"- First page: {pages['arrived']:,} of {pages['raised']:,} at {pages['rate']} escalations/s, from the"
+            f" transaction that raised it to the webhook p50 {pages['p50_ms']} ms, p99 {pages['p99_ms']} ms, most"
+            f" {pages['max_ms']} ms; the answer itself p50 {pages['answer_p50_ms']} ms, p99 {pages['answer_p99_ms']} ms"
         )
     lines += ["", *held.lines]
     return "\n".join(lines) + "\n", held.found

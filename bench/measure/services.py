@@ -114,6 +114,9 @@ def settings(database, broker):
         RECOVERLY_RATE_PER_PERSON="1000000",
         RECOVERLY_RATE_PER_PROGRAM="1000000",
         RECOVERLY_RATE_PER_ADDRESS="1000000",
+        RECOVERLY_CONTACT_KEY="a key of the benchmark that keeps nothing",
+        RECOVERLY_DASHBOARD_URL="https://desk.example/queue",
+        RECOVERLY_INSECURE_CALLBACKS="true",
         RECOVERLY_DRAIN_PAUSE_MILLISECONDS="0",
         RECOVERLY_AUDIT_ANCHOR=os.path.join(knobs.PROFILE_DIR, "measured-anchor.jsonl"),
     )

@@ -92,6 +92,7 @@ class World:
     def _make_tokens(self):
         holders = [("client_id", "bench-pipeline"), ("client_id", "bench-app"), ("subject", "supervisor-1")]
         holders += [("subject", f"counselor-{c}") for c in range(1, self.run.users // self.run.caseload + 1)]
+        holders.append(("subject", "oncall-1"))
         tokens = ["rcv_" + secrets.token_urlsafe(32) for _ in holders]
         rows = []
         for (column, holder), token in zip(holders, tokens):
@@ -103,8 +104,8 @@ class World:
         self.ours.psql("-f", "-", stdin="\n".join(rows))
         self.tokens = os.path.join(knobs.PROFILE_DIR, "tokens")
         with open(os.open(self.tokens, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
-            f.write("\n".join(tokens) + "\n")
-        self.pipeline_token, _, self.supervisor_token, *_ = tokens
+            f.write("\n".join(tokens[:-1]) + "\n")
+        self.pipeline_token, _, self.supervisor_token, *_, self.oncall_token = tokens
 
     # --- our services ---
 

@@ -120,8 +120,10 @@ comment on column core.memory_embeddings.created_at is 'When it was stored.';
 create index idx_memory_embeddings_user on core.memory_embeddings (user_id, embedding_model);
 
 -- An index serves one length only: one for each model. Of half-precision numbers: on 100,000 clustered vectors its recall
--- is 0.970, at half the size (391 MB instead of 781 MB). Searches order
--- what it finds by the whole ones. ef_search and the walk's way to go on are the sessions' own settings.
+-- is 0.970, at half the size (391 MB instead of 781 MB). Searches order what it finds by the whole ones.
+-- How it is built is no setting, since another number builds the index anew: m = 16 neighbours are pgvector's own, and 24
+-- took 73 s instead of 45 and found no more; ef_construction = 128 looks at more of them while it builds, where pgvector's
+-- 64 found 0.91 of the nearest (docs/PERFORMANCE.md). How it is walked the service sets (RECOVERLY_SEARCH_EF).
 create index idx_memory_embeddings_text_1536 on core.memory_embeddings
     using hnsw ((embedding::public.halfvec(1536)) public.halfvec_cosine_ops) with (m = 16, ef_construction = 128)
     where embedding_model = 'text-1536';

@@ -1,5 +1,5 @@
 -- Undoes V009.
-drop function social.reaches(varchar, varchar, bigint, timestamptz), social.role_is_held(varchar), social.answers_escalations(varchar), social.untold(bigint, timestamptz),
+drop function social.reaches(varchar, varchar, bigint, timestamptz), social.role_is_held(varchar), social.answers_escalations(varchar), social.untold(bigint[], timestamptz),
     social.next_tier(bigint, integer, integer, varchar, timestamptz), social.wait_after(bigint, integer, varchar, timestamptz),
     social.tier_after(bigint, integer, varchar, timestamptz), social.people_of(bigint, integer, varchar, timestamptz),
     social.ack_minutes(bigint), social.policy_for(varchar), social.methods_of(varchar, varchar);

@@ -265,30 +265,66 @@ end $$;
 comment on function social.next_tier(bigint, integer, integer, varchar, timestamptz) is 'Where an escalation goes on to, and when it goes on from there.';
 
 -- Of the tier itself everybody, in a round of it in which nobody was told yet; of it and the earlier ones, whoever was
--- told of nothing yet: they came on duty, or to the client, since.
-create function social.untold(escalation bigint, moment timestamptz)
-returns table (staff_id varchar, relation varchar, method varchar, tier integer)
+-- told of nothing yet: they came on duty, or to the client, since. All episodes are looked at at once: who is on duty or
+-- named is the same for every one that follows a policy.
+create function social.untold(episodes bigint[], moment timestamptz)
+returns table (escalation_id bigint, tier integer, staff_id varchar, relation varchar, method varchar)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
     return query
-        select distinct on (p.staff_id, p.method) p.staff_id, p.relation, p.method, t.tier
-        from (
-            select e.user_id, e.tier, coalesce(e.policy_id, social.policy_for(e.escalation_type)) as policy_id,
+        with waiting as materialized (
+            select e.escalation_id, e.user_id, e.tier, coalesce(e.policy_id, social.policy_for(e.escalation_type)) as policy_id,
                 not exists (select from social.notification_deliveries d
                     where d.escalation_id = e.escalation_id and d.round = e.round and d.tier = e.tier) as is_new
             from social.escalations e
-            where e.escalation_id = escalation and e.status in ('pending', 'notified') and e.user_id is not null) as e
-        cross join lateral (
-            select e.tier union
-            select s.tier from social.escalation_policy_steps s where s.policy_id = e.policy_id and s.tier < e.tier) as t
-        cross join lateral social.people_of(e.policy_id, t.tier, e.user_id, moment) as p
-        where (e.is_new and t.tier = e.tier)
-            or not exists (select from social.notification_deliveries d
-                where d.escalation_id = escalation and d.staff_id = p.staff_id)
-        order by p.staff_id, p.method, t.tier desc;
+            where e.status in ('pending', 'notified') and e.user_id is not null
+              and (episodes is null or e.escalation_id = any (episodes))),
+        steps as materialized (
+            select s.* from social.escalation_policy_steps s where s.policy_id in (select w.policy_id from waiting w)),
+        on_duty as materialized (
+            select null::bigint as schedule_id, d.staff_id from social.on_duty(moment) d (staff_id)
+            where exists (select from steps s where s.target = 'schedule' and s.schedule_id is null)
+            union all
+            select n.schedule_id, d.staff_id
+            from (select distinct s.schedule_id from steps s where s.schedule_id is not null) n
+            cross join lateral social.oncall_at(n.schedule_id, moment) d (staff_id)),
+        counselors as materialized (
+            select c.client_id, c.staff_id from core.crisis_staff(array(select w.user_id from waiting w)) c
+            where c.relation = 'counselor'),
+        people as (
+            select w.escalation_id, s.tier, c.staff_id, 'counselor'::varchar as relation, s.method
+            from waiting w
+            join steps s on s.policy_id = w.policy_id and s.tier <= w.tier and s.target = 'counselors'
+            join counselors c on c.client_id = w.user_id
+            union all
+            select w.escalation_id, s.tier, d.staff_id, 'oncall', s.method
+            from waiting w
+            join steps s on s.policy_id = w.policy_id and s.tier <= w.tier and s.target = 'schedule'
+            join on_duty d on d.schedule_id is not distinct from s.schedule_id
+            union all
+            select w.escalation_id, s.tier, u.user_id, 'staff', s.method
+            from waiting w
+            join steps s on s.policy_id = w.policy_id and s.tier <= w.tier and s.target = 'staff'
+            join core.users u on u.user_id = s.staff_id and u.status = 'active'
+            union all
+            -- By role, and so whether on duty or not: nobody else is left to answer.
+            select w.escalation_id, w.tier, u.user_id, 'staff', null
+            from waiting w
+            join social.escalation_policies p on p.policy_id = w.policy_id
+            join core.staff_roles r on r.role = p.last_resort
+            join core.users u on u.user_id = r.user_id and u.status = 'active'
+            where not exists (select from steps s where s.policy_id = w.policy_id and s.tier >= w.tier)),
+        wanted as (
+            select p.* from people p join waiting w on w.escalation_id = p.escalation_id
+            where (w.is_new and p.tier = w.tier)
+                or not exists (select from social.notification_deliveries d
+                    where d.escalation_id = p.escalation_id and d.staff_id = p.staff_id))
+        select distinct on (p.escalation_id, p.staff_id, m.method) p.escalation_id, p.tier, p.staff_id, p.relation, m.method
+        from wanted p cross join lateral social.methods_of(p.staff_id, p.method) m (method)
+        order by p.escalation_id, p.staff_id, m.method, p.tier desc, p.relation;
 end $$;
-comment on function social.untold(bigint, timestamptz) is 'Who is to be told of an open escalation and does not know of it.';
+comment on function social.untold(bigint[], timestamptz) is 'Who is to be told of which open escalation and does not know of it; of all of them for null.';
 
 create function social.answers_escalations(staff varchar) returns boolean
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
@@ -321,6 +357,6 @@ comment on function social.reaches(varchar, varchar, bigint, timestamptz) is 'Wh
 grant execute on function social.methods_of(varchar, varchar), social.policy_for(varchar), social.ack_minutes(bigint),
     social.people_of(bigint, integer, varchar, timestamptz), social.tier_after(bigint, integer, varchar, timestamptz),
     social.wait_after(bigint, integer, varchar, timestamptz), social.next_tier(bigint, integer, integer, varchar, timestamptz),
-    social.untold(bigint, timestamptz), social.answers_escalations(varchar), social.role_is_held(varchar),
+    social.untold(bigint[], timestamptz), social.answers_escalations(varchar), social.role_is_held(varchar),
     social.reaches(varchar, varchar, bigint, timestamptz)
     to recoverly_social, recoverly_social_worker;

@@ -66,6 +66,7 @@ impl TestDb {
             people_connections_max: 4,
             server_threads: 1,
             worker_connections_max: 4,
+            session_parameters: Vec::new(),
         };
         Db::new(&settings).expect("pools")
     }

@@ -21,6 +21,7 @@ mod principals;
 mod servers;
 pub mod serving;
 mod smtp;
+mod webhook;
 
 pub use broker::TestBus;
 pub use crash::{Process, Stack, eventually, free_port};
@@ -30,3 +31,4 @@ pub use http::{Answer, Client};
 pub use principals::Principals;
 pub use servers::{Servers, redis_prefix, workspace_root};
 pub use smtp::{Received, SmtpSink};
+pub use webhook::{Webhook, WebhookSink};

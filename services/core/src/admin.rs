@@ -290,6 +290,7 @@ fn connect(url: SecretString) -> Result<Db, db::Error> {
         people_connections_max: 1,
         server_threads: 1,
         worker_connections_max: 1,
+        session_parameters: Vec::new(),
     };
     Db::new(&settings)
 }

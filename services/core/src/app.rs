@@ -16,7 +16,7 @@ use web::Readiness;
 
 use crate::anchor::Anchor;
 use crate::clerk::Clerk;
-use crate::config::{Config, MailConfig};
+use crate::config::{Config, MailConfig, SearchConfig};
 use crate::domain::seal::SealKey;
 use crate::error::Error;
 use crate::hasher::Hasher;
@@ -74,7 +74,7 @@ pub enum Command {
 /// # Errors
 /// When the address is taken or a setting is none.
 pub fn start(settings: &Settings, config: Config, metrics: Metrics) -> Result<Service, StartError> {
-    let foundation = Foundation::new(settings)?;
+    let foundation = Foundation::new(&searching(settings, &config.search))?;
     let seal_key = SealKey::new(&config.audit.key).ok_or(StartError::Key("RECOVERLY_AUDIT_KEY"))?;
     let short_term = ShortTerm::new(config.short_term).map_err(|_| StartError::Url("RECOVERLY_REDIS_URL"))?;
     let (resets, readiness) = resets(config.mail, &foundation);
@@ -97,6 +97,7 @@ pub fn start(settings: &Settings, config: Config, metrics: Metrics) -> Result<Se
         face_searches: web::Pace::per_minute(FACE_SEARCHES_PER_MINUTE),
         models: Models::default(),
         touched: Touched::default(),
+        search: config.search,
         task_memories_per_user: config.task_memories_per_user,
         message_days: config.terms.message_days,
     };
@@ -111,6 +112,14 @@ pub fn start(settings: &Settings, config: Config, metrics: Metrics) -> Result<Se
         readiness,
     };
     Service::start(settings, foundation, definition, metrics)
+}
+
+/// The settings with what searches want of a session.
+fn searching(settings: &Settings, search: &SearchConfig) -> Settings {
+    let mut settings = settings.clone();
+    let parameters = &mut settings.database.session_parameters;
+    parameters.extend(search.session_parameters());
+    settings
 }
 
 /// Each job by the name that logs and tests call it.

@@ -1,5 +1,6 @@
 //! What the core service finds in its environment.
 
+mod search;
 mod terms;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use url::Url;
 use crate::clerk::ClerkSettings;
 use crate::short_term::ShortTermConfig;
 
+pub use search::SearchConfig;
 pub use terms::TermConfig;
 
 /// The names of its variables.
@@ -69,6 +71,8 @@ pub struct Config {
     pub max_export: Duration,
     /// How many task memories of a client are kept.
     pub task_memories_per_user: i64,
+    /// How memories are searched.
+    pub search: SearchConfig,
     /// What is kept for how long.
     pub terms: TermConfig,
 }
@@ -93,6 +97,7 @@ impl Config {
             env.fault(TOTP_KEY, problem, TOTP_KEY_HELP);
         }
         let short_term = read_short_term(env);
+        let (search, terms) = (SearchConfig::read(env), TermConfig::read(env));
         let mail = match smtp_url {
             None => None,
             Some(smtp_url) => {
@@ -113,7 +118,8 @@ impl Config {
             short_term: short_term?,
             max_export: MAX_EXPORT,
             task_memories_per_user,
-            terms: TermConfig::read(env),
+            search,
+            terms,
         })
     }
 
@@ -136,6 +142,7 @@ impl Config {
             },
             max_export: MAX_EXPORT,
             task_memories_per_user: DEFAULT_TASK_MEMORIES_PER_USER,
+            search: SearchConfig::default(),
             terms: TermConfig::default(),
         }
     }
@@ -260,6 +267,34 @@ mod tests {
             assert!(faults(&[(name, &least.to_string())]).is_empty());
             let below = faults(&[(name, &(least - 1).to_string())]);
             assert_eq!(below.first().map(|fault| fault.0), Some(name));
+        }
+    }
+
+    #[test]
+    fn a_search_is_set_within_what_its_index_takes_and_what_may_be_asked_for() {
+        for (name, least, most) in [
+            ("RECOVERLY_SEARCH_EF", 10, 1_000),
+            ("RECOVERLY_SEARCH_WALKED_MAX", 1_000, 10_000_000),
+            ("RECOVERLY_SEARCH_COMPARED_MAX", 100, 100_000),
+            ("RECOVERLY_SEARCH_CANDIDATES", 100, 1_000),
+        ] {
+            for good in [least, most] {
+                assert!(faults(&[(name, &good.to_string())]).is_empty(), "{name} {good}");
+            }
+            for bad in [least - 1, most + 1] {
+                let refused = faults(&[(name, &bad.to_string())]);
+                assert_eq!(refused.first().map(|fault| fault.0), Some(name), "{bad}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_variable_is_described_also_where_others_are_missing() {
+        let mut env = Env::from_pairs(&[]);
+        assert!(Config::read(&mut env).is_none());
+        let described: Vec<&str> = env.described().iter().map(|variable| variable.name).collect();
+        for name in ["RECOVERLY_SEARCH_EF", "RECOVERLY_EVENTS_DAYS"] {
+            assert!(described.contains(&name), "{name} {described:?}");
         }
     }
 

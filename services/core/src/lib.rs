@@ -27,6 +27,6 @@ mod touched;
 
 pub use app::{Command, PROGRAM, start};
 pub use clerk::{ClerkSettings, SessionSettings};
-pub use config::{AuditConfig, Config, MailConfig, TermConfig};
+pub use config::{AuditConfig, Config, MailConfig, SearchConfig, TermConfig};
 pub use routes::openapi;
 pub use short_term::ShortTermConfig;

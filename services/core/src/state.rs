@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 
 use crate::anchor::Anchor;
 use crate::clerk::Clerk;
+use crate::config::SearchConfig;
 use crate::domain::seal::SealKey;
 use crate::hasher::Hasher;
 use crate::models::Models;
@@ -49,6 +50,8 @@ pub(crate) struct State {
     pub(crate) models: Models,
     /// Memories that were read or found lately.
     pub(crate) touched: Touched,
+    /// How memories are searched.
+    pub(crate) search: SearchConfig,
     /// So many task memories of a client are kept.
     pub(crate) task_memories_per_user: i64,
     /// So many days after they were written messages are anonymised.

@@ -50,11 +50,30 @@ pub(crate) mod webhook_receipts;
 use std::str::FromStr;
 
 use common::UnknownWord;
-use db::Row;
+use db::{FromSql, Row};
 
 /// Reads a column that holds a word of a closed vocabulary.
 pub(crate) fn word<T: FromStr<Err = UnknownWord>>(row: &Row, column: &str) -> Result<T, db::Error> {
     let text: &str = row.try_get(column)?;
     text.parse()
         .map_err(|error| db::Error::Row(format!("{column}: {error}")))
+}
+
+/// The rows of a list of what somebody or something has: no row, hence `None`, where that one is not seen, and one whose
+/// `key` is null where it has nothing.
+pub(crate) fn listed<K, T>(
+    rows: &[Row],
+    key: &str,
+    read: fn(&Row) -> Result<T, db::Error>,
+) -> Result<Option<Vec<T>>, db::Error>
+where
+    K: for<'row> FromSql<'row>,
+{
+    let Some(first) = rows.first() else {
+        return Ok(None);
+    };
+    if first.try_get::<_, Option<K>>(key)?.is_none() {
+        return Ok(Some(Vec::new()));
+    }
+    rows.iter().map(read).collect::<Result<_, _>>().map(Some)
 }

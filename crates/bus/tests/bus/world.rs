@@ -266,6 +266,7 @@ fn database(url: &Url, schema: &'static str) -> Db {
         people_connections_max: 2,
         server_threads: 1,
         worker_connections_max: 4,
+        session_parameters: Vec::new(),
     })
     .unwrap()
 }

@@ -83,6 +83,7 @@ pub(super) fn start(settings: &ServerSettings, readiness: Readiness) -> Running 
         people_connections_max: 1,
         server_threads: 1,
         worker_connections_max: 1,
+        session_parameters: Vec::new(),
     };
     let db = db::Db::new(&away).unwrap();
     let tokens = Tokens::new(db.clone());

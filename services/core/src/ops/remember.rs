@@ -8,7 +8,7 @@ use crate::domain::embedding::Model;
 use crate::domain::memory::{NewEmbedding, NewMemory};
 use crate::error::Error;
 use crate::models::Models;
-use crate::store::memories::{self, Memory, Origin};
+use crate::store::memories::{self, Consented, Memory, Origin};
 use crate::store::memory_embeddings::{self, Of};
 
 const UNKNOWN_MODEL: &str = "must be the name of a text model, as GET /v1/embedding-models lists them";
@@ -22,8 +22,17 @@ pub(crate) async fn hold_consent(tx: &Tx, user_id: &str) -> Result<(), Error> {
     }
 }
 
+/// What of it may be read.
+pub(crate) fn must_be_shown<T>(found: Consented<T>) -> Result<T, Error> {
+    match found {
+        Consented::Shown(shown) => Ok(shown),
+        Consented::NoConsent => Err(consent_required().into()),
+        Consented::NotSeen => Err(Error::NotFound),
+    }
+}
+
 /// The answer where there is none.
-pub(crate) fn consent_required() -> Problem {
+fn consent_required() -> Problem {
     Problem::new(
         Code::ConsentRequired,
         "This person has not consented to be remembered. Ask the person for a consent with the purpose memory.",

@@ -13,6 +13,7 @@ use web::{
     Paging, Problem, Query, Read, Write, read,
 };
 
+use super::memories::is_the_client;
 use super::preferences::{READ, WRITE};
 use crate::error::Error;
 use crate::ops::remember;
@@ -139,13 +140,39 @@ impl From<Collection> for CollectionView {
     }
 }
 
-/// Make a collection.
+/// A collection that was made or changed; what it is about is not sent back: answers are kept as well, and longer than what
+/// is removed.
+#[derive(Serialize, ToSchema)]
+struct KeptCollection {
+    id: Uuid,
+    user_id: String,
+    created_at: DateTime<Utc>,
+    /// self, or the id of the app.
+    created_by: String,
+    updated_at: DateTime<Utc>,
+    updated_by: String,
+}
+
+impl From<Collection> for KeptCollection {
+    fn from(kept: Collection) -> Self {
+        Self {
+            id: kept.id,
+            user_id: kept.user_id,
+            created_at: kept.created_at,
+            created_by: kept.created_by,
+            updated_at: kept.updated_at,
+            updated_by: kept.updated_by,
+        }
+    }
+}
+
+/// Make a collection. What it is about is not sent back.
 #[utoipa::path(
     tag = "memories",
     params(("user_id" = String, Path)),
     request_body = CollectionBody,
     responses(
-        (status = 201, body = CollectionView),
+        (status = 201, body = KeptCollection),
         (status = 403, description = "consent-required: the client has not consented to be remembered"),
         (status = 409, description = "Another one of this type has the name")
     ),
@@ -164,7 +191,7 @@ pub(crate) async fn create(
         let made = memory_collections::insert(tx, &user_id, &body, keeper(&caller)).await;
         let made = made.map_err(taken)?;
         let location = format!("/v1/users/{}/collections/{}", made.user_id, made.id);
-        Ok(Answer::created(location, &CollectionView::from(made))?)
+        Ok(Answer::created(location, &KeptCollection::from(made))?)
     })
     .await
 }
@@ -182,13 +209,13 @@ fn taken(error: db::Error) -> Error {
         .into()
 }
 
-/// Rename or describe a collection.
+/// Rename or describe a collection. What it is about is not sent back.
 #[utoipa::path(
     tag = "memories",
     params(Place),
     request_body = CollectionChangeBody,
     responses(
-        (status = 200, body = CollectionView),
+        (status = 200, body = KeptCollection),
         (status = 403, description = "consent-required: the client has not consented to be remembered"),
         (status = 409, description = "Another one of this type has the name")
     ),
@@ -206,7 +233,7 @@ pub(crate) async fn change(
         remember::hold_consent(tx, &path.user_id).await?;
         let changed = memory_collections::update(tx, path.stored(), &body, keeper(&caller)).await;
         let changed = changed.map_err(taken)?.ok_or(Error::NotFound)?;
-        Ok(Answer::ok(&CollectionView::from(changed))?)
+        Ok(Answer::ok(&KeptCollection::from(changed))?)
     })
     .await
 }
@@ -240,7 +267,10 @@ pub(crate) async fn delete_collection(
 #[utoipa::path(
     tag = "memories",
     params(Place),
-    responses((status = 200, body = CollectionView)),
+    responses(
+        (status = 200, body = CollectionView),
+        (status = 403, description = "consent-required: the client, who needs none, has not consented to be remembered")
+    ),
     extensions(("x-principals" = json!(READ)))
 )]
 #[get("/v1/users/{user_id}/collections/{collection_id}")]
@@ -252,12 +282,12 @@ pub(crate) async fn find(
 ) -> Result<HttpResponse, Error> {
     caller.allow(&READ)?;
     let actor = caller.actor_for(&path.user_id)?;
-    let params: db::Params<'_> = &[&&*path.user_id, &path.collection_id];
+    let params: db::Params<'_> = &[&&*path.user_id, &path.collection_id, &is_the_client(&caller)];
     let rows = state
         .db
         .read(&actor, &memory_collections::find_sql(), params)
         .await?;
-    let found = memory_collections::from_row(rows.first().ok_or(Error::NotFound)?)?;
+    let found = remember::must_be_shown(memory_collections::found(&rows)?)?;
     Ok(caller.disclose(NOBODY_ELSE, &CollectionView::from(found)).await?)
 }
 
@@ -269,7 +299,10 @@ pub(crate) async fn find(
         ("limit" = Option<i64>, Query),
         ("cursor" = Option<String>, Query)
     ),
-    responses((status = 200, body = Page<CollectionView>)),
+    responses(
+        (status = 200, body = Page<CollectionView>),
+        (status = 403, description = "consent-required: the client, who needs none, has not consented to be remembered")
+    ),
     extensions(("x-principals" = json!(READ)))
 )]
 #[get("/v1/users/{user_id}/collections")]
@@ -284,13 +317,13 @@ pub(crate) async fn list(
     let list = format!("collections of {}", *user_id);
     let after: Uuid = cursors.open(&list, &caller, &paging)?.unwrap_or_default();
     let limit = paging.limit + 1;
-    let params: db::Params<'_> = &[&&**user_id, &after, &limit];
+    let params: db::Params<'_> = &[&&**user_id, &after, &limit, &is_the_client(&caller)];
     let actor = caller.actor_for(&user_id)?;
     let rows = state
         .db
         .read(&actor, &memory_collections::list_sql(), params)
         .await?;
-    let found = memory_collections::listed(&rows)?.ok_or(Error::NotFound)?;
+    let found = remember::must_be_shown(memory_collections::listed(&rows)?)?;
     let items = found.into_iter().map(CollectionView::from).collect();
     let page = Page::cut(items, paging.limit, |last: &CollectionView| {
         cursors.seal(&list, &caller, &paging, &last.id)

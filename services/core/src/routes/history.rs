@@ -14,6 +14,7 @@ use web::{
 };
 
 use super::ai::AiBody;
+use super::messages::conversation_type;
 use super::reviews::ReviewView;
 use super::threads::{Place, READ as CARE};
 use crate::domain::ai::AiMetadata;
@@ -147,13 +148,7 @@ struct ListQuery {
 
 impl ReadQuery for ListQuery {
     fn read(params: &mut Params) -> Option<Self> {
-        let conversation_type = params.optional(
-            "conversation_type",
-            read::parsed(
-                |word| word.parse().ok(),
-                "buddy, counselor, group, family or assistant",
-            ),
-        );
+        let conversation_type = params.optional("conversation_type", conversation_type);
         let pages = Pages::read(params);
         Some(Self {
             conversation_type: conversation_type?,

@@ -1,5 +1,5 @@
-//! What the companion remembers of a client: kept, corrected and searched under the client's consent. Reading what is kept
-//! and having it forgotten need none: it is the client's.
+//! What the companion remembers of a client: kept, corrected, searched and read under the client's consent. The client
+//! reads what is kept without one, and has it forgotten: it is theirs.
 
 mod body;
 
@@ -108,6 +108,11 @@ impl From<Memory> for KeptMemory {
 /// Staff see no sensitive memory, nor that it is there.
 pub(super) fn sees_sensitive(caller: &Caller) -> bool {
     caller.principal.holder != Holder::Staff
+}
+
+/// Whether it is the client who asks: what is remembered of them is theirs to read without a consent, and nobody else's.
+pub(super) fn is_the_client(caller: &Caller) -> bool {
+    caller.principal.holder == Holder::Client
 }
 
 /// Remember something. The same hash again is the same memory: nothing is changed, and what came with it is left aside; it
@@ -229,7 +234,10 @@ pub(crate) async fn forget(
 #[utoipa::path(
     tag = "memories",
     params(("memory_id" = Uuid, Path)),
-    responses((status = 200, body = MemoryView)),
+    responses(
+        (status = 200, body = MemoryView),
+        (status = 403, description = "consent-required: the client, who needs none, has not consented to be remembered")
+    ),
     extensions(("x-principals" = json!(READ)))
 )]
 #[get("/v1/memories/{memory_id}")]
@@ -240,12 +248,12 @@ pub(crate) async fn find(
     caller: Caller,
 ) -> Result<HttpResponse, Error> {
     caller.allow(&READ)?;
-    let params: db::Params<'_> = &[&*memory_id, &sees_sensitive(&caller)];
+    let params: db::Params<'_> = &[&*memory_id, &sees_sensitive(&caller), &is_the_client(&caller)];
     let rows = state
         .db
         .read(&caller.actor()?, &memories::find_sql(), params)
         .await?;
-    let memory = memories::from_row(rows.first().ok_or(Error::NotFound)?)?;
+    let memory = remember::must_be_shown(memories::found(&rows)?)?;
     state.touched.note([memory.id]);
     let owner = memory.user_id.clone();
     Ok(caller.disclose([owner], &MemoryView::from(memory)).await?)
@@ -308,7 +316,10 @@ impl ReadQuery for ListQuery {
         ("limit" = Option<i64>, Query),
         ("cursor" = Option<String>, Query)
     ),
-    responses((status = 200, body = Page<MemoryView>)),
+    responses(
+        (status = 200, body = Page<MemoryView>),
+        (status = 403, description = "consent-required: the client, who needs none, has not consented to be remembered")
+    ),
     extensions(("x-principals" = json!(READ)))
 )]
 #[get("/v1/users/{user_id}/memories")]
@@ -336,13 +347,14 @@ pub(crate) async fn list(
         &at,
         &id,
         &(query.paging.limit + 1),
+        &is_the_client(&caller),
     ];
     let actor = caller.actor_for(&user_id)?;
     let rows = state
         .db
         .read(&actor, &memories::list_sql(query.narrowed()), params)
         .await?;
-    let found = memories::listed(&rows)?.ok_or(Error::NotFound)?;
+    let found = remember::must_be_shown(memories::listed(&rows)?)?;
     let items = found.into_iter().map(MemoryView::from).collect();
     let page = Page::cut(items, query.paging.limit, |last: &MemoryView| {
         cursors.seal(&list, &caller, &query.paging, &(last.created_at, last.id))

@@ -21,7 +21,7 @@ use crate::models::DEFAULT_MODEL;
 use crate::ops::remember;
 use crate::state::State;
 use crate::store::memory_embeddings::vector;
-use crate::store::memory_search::{self, Found, Outcome, Search};
+use crate::store::memory_search::{self, Found, Search};
 
 const MAX_QUERY_BYTES: usize = 1_000;
 const MAX_ITEMS: i64 = 100;
@@ -185,17 +185,14 @@ async fn find(
         model: model.as_ref(),
         has_words: body.query.is_some(),
         limit: body.limit.unwrap_or(DEFAULT_ITEMS),
+        config: &state.search,
     };
     let params = Asked::new(&body, asked.limit, &caller);
     let rows = state
         .db
         .read(&actor, &asked.sql(), &params.in_order(client.as_ref()))
         .await?;
-    let found = match memory_search::outcome(&rows)? {
-        Outcome::NotSeen => return Err(Error::NotFound),
-        Outcome::NoConsent => return Err(remember::consent_required().into()),
-        Outcome::Found(found) => found,
-    };
+    let found = remember::must_be_shown(memory_search::outcome(&rows)?)?;
     state.touched.note(found.iter().map(|found| found.memory.id));
     let people: BTreeSet<String> = found.iter().map(|found| found.memory.user_id.clone()).collect();
     let people: BTreeSet<String> = people.into_iter().chain(client).collect();

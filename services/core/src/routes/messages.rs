@@ -86,19 +86,19 @@ impl Read for ThreadName {
     }
 }
 
+/// One of the conversation types.
+pub(super) fn conversation_type(value: &web::Value) -> Result<ConversationType, web::Fault> {
+    let must_be = "buddy, counselor, group, family or assistant";
+    read::parsed(|word| word.parse().ok(), must_be)(value)
+}
+
 impl Read for NewMessage {
     const MAX_BODY_BYTES: usize = MAX_ONE_BYTES;
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let user_id = fields.required("user_id", read::identifier);
         let message_text = fields.required("message_text", read::long_text(1..=MAX_TEXT_BYTES));
-        let conversation_type = fields.required(
-            "conversation_type",
-            read::parsed(
-                |word| word.parse().ok(),
-                "buddy, counselor, group, family or assistant",
-            ),
-        );
+        let conversation_type = fields.required("conversation_type", conversation_type);
         let sender_role = fields.optional(
             "sender_role",
             read::parsed(|word| word.parse().ok(), "user, assistant or staff"),

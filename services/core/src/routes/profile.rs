@@ -92,17 +92,36 @@ impl From<Entry> for EntryView {
     }
 }
 
+/// An entry that was written; neither its key nor its value is sent back: answers are kept as well, and longer than what is
+/// forgotten.
+#[derive(Serialize, ToSchema)]
+struct KeptEntry {
+    is_sensitive: bool,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl From<Entry> for KeptEntry {
+    fn from(kept: Entry) -> Self {
+        Self {
+            is_sensitive: kept.content.is_sensitive,
+            created_at: kept.created_at,
+            updated_at: kept.updated_at,
+        }
+    }
+}
+
 /// Staff see no sensitive entry, nor that it is there: a key alone may tell what it is about.
 fn sees_sensitive(caller: &Caller) -> bool {
     caller.principal.holder != Holder::Staff
 }
 
-/// Write what is known under a key, in place of what was.
+/// Write what is known under a key, in place of what was. It is not sent back.
 #[utoipa::path(
     tag = "profile",
     params(Place),
     request_body = EntryBody,
-    responses((status = 201, body = EntryView), (status = 200, description = "The key was there", body = EntryView)),
+    responses((status = 201, body = KeptEntry), (status = 200, description = "The key was there", body = KeptEntry)),
     extensions(("x-principals" = json!(WRITE)))
 )]
 #[put("/v1/users/{user_id}/profile/{key}")]
@@ -121,7 +140,7 @@ pub(crate) async fn put(
         } else {
             StatusCode::OK
         };
-        Ok(Answer::json(status, &EntryView::from(entry))?)
+        Ok(Answer::json(status, &KeptEntry::from(entry))?)
     })
     .await
 }

@@ -107,14 +107,30 @@ impl From<Statement> for StatementView {
     }
 }
 
-/// State a preference. The same again changes nothing.
+/// A preference that was stated; what it says is not sent back: answers are kept as well, and longer than what is forgotten.
+#[derive(Serialize, ToSchema)]
+struct KeptStatement {
+    id: i64,
+    created_at: DateTime<Utc>,
+}
+
+impl From<Statement> for KeptStatement {
+    fn from(kept: Statement) -> Self {
+        Self {
+            id: kept.id,
+            created_at: kept.created_at,
+        }
+    }
+}
+
+/// State a preference. The same again changes nothing. It is not sent back.
 #[utoipa::path(
     tag = "preferences",
     params(("user_id" = String, Path)),
     request_body = StatementBody,
     responses(
-        (status = 201, body = StatementView),
-        (status = 200, description = "It stands already", body = StatementView),
+        (status = 201, body = KeptStatement),
+        (status = 200, description = "It stands already", body = KeptStatement),
         (status = 409, description = "The same thing stands with another kind or weight")
     ),
     extensions(("x-principals" = json!(WRITE)))
@@ -130,16 +146,15 @@ pub(crate) async fn state_preference(
     web::write(tx, &caller, key, async |tx| {
         let stored = stated_preferences::insert(tx, &user_id, &body).await?;
         let (statement, is_new) = stored.ok_or(Error::NotFound)?;
-        if is_new {
-            return Ok(Answer::json(
-                StatusCode::CREATED,
-                &StatementView::from(statement),
-            )?);
-        }
-        if !body.repeats(&statement.kind, statement.weight) {
+        if !is_new && !body.repeats(&statement.kind, statement.weight) {
             return Err(differs(statement.id).into());
         }
-        Ok(Answer::ok(&StatementView::from(statement))?)
+        let status = if is_new {
+            StatusCode::CREATED
+        } else {
+            StatusCode::OK
+        };
+        Ok(Answer::json(status, &KeptStatement::from(statement))?)
     })
     .await
 }

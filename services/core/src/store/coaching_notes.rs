@@ -57,18 +57,14 @@ pub(crate) const LIST: &str = "
 
 /// The rows of [`LIST`]; `None` where the session is not seen.
 pub(crate) fn listed(rows: &[Row]) -> Result<Option<Notes>, db::Error> {
-    let Some(first) = rows.first() else {
-        return Ok(None);
+    let items = super::listed::<i64, _>(rows, "id", from_row)?;
+    let notes = |(first, items): (&Row, _)| {
+        Ok(Notes {
+            client_id: first.try_get("client_id")?,
+            items,
+        })
     };
-    let is_empty = first.try_get::<_, Option<i64>>("id")?.is_none();
-    Ok(Some(Notes {
-        client_id: first.try_get("client_id")?,
-        items: if is_empty {
-            Vec::new()
-        } else {
-            rows.iter().map(from_row).collect::<Result<_, _>>()?
-        },
-    }))
+    rows.first().zip(items).map(notes).transpose()
 }
 
 fn from_row(row: &Row) -> Result<Note, db::Error> {

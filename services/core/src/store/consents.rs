@@ -46,13 +46,7 @@ pub(crate) const LIST: &str = "
 
 /// The rows of [`LIST`]; `None` where the client is not seen.
 pub(crate) fn listed(rows: &[Row]) -> Result<Option<Vec<Consent>>, db::Error> {
-    let Some(first) = rows.first() else {
-        return Ok(None);
-    };
-    if first.try_get::<_, Option<i64>>("consent_id")?.is_none() {
-        return Ok(Some(Vec::new()));
-    }
-    rows.iter().map(from_row).collect::<Result<_, _>>().map(Some)
+    super::listed::<i64, _>(rows, "consent_id", from_row)
 }
 
 fn from_row(row: &Row) -> Result<Consent, db::Error> {

@@ -48,13 +48,7 @@ pub(crate) const OF_CLIENT: &str = "
 
 /// The rows of [`OF_CLIENT`]; `None` where the client is not seen.
 pub(crate) fn of_client(rows: &[Row]) -> Result<Option<Vec<Disclosure>>, db::Error> {
-    let Some(first) = rows.first() else {
-        return Ok(None);
-    };
-    if first.try_get::<_, Option<i64>>("disclosure_id")?.is_none() {
-        return Ok(Some(Vec::new()));
-    }
-    rows.iter().map(from_row).collect::<Result<_, _>>().map(Some)
+    super::listed::<i64, _>(rows, "disclosure_id", from_row)
 }
 
 pub(crate) fn from_row(row: &Row) -> Result<Disclosure, db::Error> {

@@ -56,13 +56,7 @@ pub(crate) fn from_row(row: &Row) -> Result<Session, db::Error> {
 
 /// The rows of [`OF_CLIENT`]; `None` where the client is not seen.
 pub(crate) fn of_client(rows: &[Row]) -> Result<Option<Vec<Session>>, db::Error> {
-    let Some(first) = rows.first() else {
-        return Ok(None);
-    };
-    if first.try_get::<_, Option<Uuid>>("id")?.is_none() {
-        return Ok(Some(Vec::new()));
-    }
-    rows.iter().map(from_row).collect::<Result<_, _>>().map(Some)
+    super::listed::<Uuid, _>(rows, "id", from_row)
 }
 
 /// Whether somebody (`$1`) is staff.

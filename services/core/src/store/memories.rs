@@ -25,10 +25,38 @@ pub(crate) const COLUMNS: &str =
     m.source_provider, m.source_session_id, m.metadata, m.idempotency_hash, m.created_at, m.accessed_at, m.valid_from,
     m.superseded_by, m.expires_at";
 
+/// What of a client's memories may be read: all others but the client read them under an active consent alone.
+#[derive(Clone, Debug)]
+pub(crate) enum Consented<T> {
+    /// The client, or what is asked for, is not seen.
+    NotSeen,
+    /// The client does not consent to be remembered.
+    NoConsent,
+    Shown(T),
+}
+
+impl<T> Consented<T> {
+    /// By the column `consented` of rows that hold nothing to read where it is false. `read` gives `None` where what is
+    /// asked for is not there.
+    pub(super) fn of(
+        rows: &[Row],
+        read: impl FnOnce(&[Row]) -> Result<Option<T>, db::Error>,
+    ) -> Result<Self, db::Error> {
+        let Some(first) = rows.first() else {
+            return Ok(Self::NotSeen);
+        };
+        if !first.try_get::<_, bool>("consented")? {
+            return Ok(Self::NoConsent);
+        }
+        Ok(read(rows)?.map_or(Self::NotSeen, Self::Shown))
+    }
+}
+
 /// One client's memories, newest first; no row where the client is not seen as one cared for, and one without an id where
-/// there is none. `$1` client, `$2` whether sensitive ones are shown, `$3` and `$4` whether corrected and expired ones are,
-/// `$5` memory type, `$6` entry type, `$7` role and `$8` thread or null, `$9` and `$10` the row to go on behind, `$11`
-/// limit. `narrowed` says which of `$5` to `$8` are given: only so the statement goes by an index.
+/// there is none or no consent. `$1` client, `$2` whether sensitive ones are shown, `$3` and `$4` whether corrected and
+/// expired ones are, `$5` memory type, `$6` entry type, `$7` role and `$8` thread or null, `$9` and `$10` the row to go on
+/// behind, `$11` limit, `$12` whether it is the client who reads. `narrowed` says which of `$5` to `$8` are given: only so
+/// the statement goes by an index.
 pub(crate) fn list_sql(narrowed: [bool; 4]) -> String {
     let filters: String = ["memory_type", "entry_type", "role", "thread_id"]
         .iter()
@@ -43,16 +71,16 @@ pub(crate) fn list_sql(narrowed: [bool; 4]) -> String {
         })
         .collect();
     format!(
-        "with person as (
-            select u.user_id as person
+        "with person as materialized (
+            select $12 or core.has_consent(u.user_id, 'memory', 'programme') as consented
             from core.users u
             where u.user_id = $1 and u.kind = 'client' and u.user_id <> all (array(select core.crisis_clients())))
-         select {COLUMNS}
+         select p.consented, {COLUMNS}
          from person p
          left join lateral (
             select {COLUMNS}
             from core.memories m
-            where m.user_id = $1 and (not m.is_sensitive or $2) and ($3 or m.superseded_by is null)
+            where p.consented and m.user_id = $1 and (not m.is_sensitive or $2) and ($3 or m.superseded_by is null)
               and ($4 or m.expires_at is null or m.expires_at > now()){filters}
               and (m.created_at, m.id) < ($9, $10)
             order by m.created_at desc, m.id desc
@@ -60,28 +88,32 @@ pub(crate) fn list_sql(narrowed: [bool; 4]) -> String {
     )
 }
 
-/// The rows of [`list_sql`]; `None` where the client is not seen.
-pub(crate) fn listed(rows: &[Row]) -> Result<Option<Vec<Memory>>, db::Error> {
-    let Some(first) = rows.first() else {
-        return Ok(None);
-    };
-    if first.try_get::<_, Option<Uuid>>("id")?.is_none() {
-        return Ok(Some(Vec::new()));
-    }
-    rows.iter().map(from_row).collect::<Result<_, _>>().map(Some)
+/// The rows of [`list_sql`].
+pub(crate) fn listed(rows: &[Row]) -> Result<Consented<Vec<Memory>>, db::Error> {
+    Consented::of(rows, |rows| super::listed::<Uuid, _>(rows, "id", from_row))
 }
 
-/// One memory, also one that was corrected. `$1` its id, `$2` whether sensitive ones are shown.
+/// One memory, also one that was corrected; no row where it is not seen, and one without an id where there is no consent.
+/// `$1` its id, `$2` whether sensitive ones are shown, `$3` whether it is a client who reads.
 pub(crate) fn find_sql() -> String {
     format!(
-        "select {COLUMNS}
-         from core.memories m
-         where m.id = $1 and (not m.is_sensitive or $2) and (m.expires_at is null or m.expires_at > now())
-           and m.user_id <> all (array(select core.crisis_clients()))"
+        "with kept as materialized (
+            select k.id as kept_id, $3 or core.has_consent(k.user_id, 'memory', 'programme') as consented
+            from core.memories k
+            where k.id = $1 and (not k.is_sensitive or $2) and (k.expires_at is null or k.expires_at > now())
+              and k.user_id <> all (array(select core.crisis_clients())))
+         select k.consented, {COLUMNS}
+         from kept k
+         left join core.memories m on k.consented and m.id = k.kept_id"
     )
 }
 
-pub(crate) fn from_row(row: &Row) -> Result<Memory, db::Error> {
+/// The row of [`find_sql`].
+pub(crate) fn found(rows: &[Row]) -> Result<Consented<Memory>, db::Error> {
+    Consented::of(rows, |rows| rows.first().map(from_row).transpose())
+}
+
+pub(super) fn from_row(row: &Row) -> Result<Memory, db::Error> {
     Ok(Memory {
         id: row.try_get("id")?,
         user_id: row.try_get("user_id")?,

@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use db::{Row, Tx};
 use uuid::Uuid;
 
+use super::memories::{self, Consented, Memory};
+
 /// A collection as it is read.
 #[derive(Clone, Debug)]
 pub(crate) struct Collection {
@@ -37,43 +39,52 @@ const COLUMNS: &str =
     c.updated_by";
 
 /// One client's collections, in the order in which they were made; no row where the client is not seen as one cared for,
-/// and one without an id where there is none. `$1` client, `$2` the id to go on behind, `$3` limit.
+/// and one without an id where there is none or no consent. `$1` client, `$2` the id to go on behind, `$3` limit, `$4`
+/// whether it is the client who reads.
 pub(crate) fn list_sql() -> String {
     format!(
-        "with person as (
-            select u.user_id as person
+        "with person as materialized (
+            select $4 or core.has_consent(u.user_id, 'memory', 'programme') as consented
             from core.users u
             where u.user_id = $1 and u.kind = 'client' and u.user_id <> all (array(select core.crisis_clients())))
-         select {COLUMNS}
+         select p.consented, {COLUMNS}
          from person p
          left join lateral (
             select {COLUMNS} from core.memory_collections c
-            where c.user_id = $1 and c.id > $2
+            where p.consented and c.user_id = $1 and c.id > $2
             order by c.id
             limit $3) as c on true"
     )
 }
 
-/// The rows of [`list_sql`]; `None` where the client is not seen.
-pub(crate) fn listed(rows: &[Row]) -> Result<Option<Vec<Collection>>, db::Error> {
-    let Some(first) = rows.first() else {
-        return Ok(None);
-    };
-    if first.try_get::<_, Option<Uuid>>("id")?.is_none() {
-        return Ok(Some(Vec::new()));
-    }
-    rows.iter().map(from_row).collect::<Result<_, _>>().map(Some)
+/// The rows of [`list_sql`].
+pub(crate) fn listed(rows: &[Row]) -> Result<Consented<Vec<Collection>>, db::Error> {
+    Consented::of(rows, |rows| super::listed::<Uuid, _>(rows, "id", from_row))
 }
 
-/// One collection. `$1` client, `$2` id.
+/// A collection that is seen, of `$1` client and `$2` id, and whether it may be read; `$3` whether it is the client who reads.
+const KEPT: &str = "
+    kept as materialized (
+        select k.id as kept_id, $3 or core.has_consent(k.user_id, 'memory', 'programme') as consented
+        from core.memory_collections k
+        where k.user_id = $1 and k.id = $2 and k.user_id <> all (array(select core.crisis_clients())))";
+
+/// One collection; no row where it is not seen, and one without an id where there is no consent. Parameters of [`KEPT`].
 pub(crate) fn find_sql() -> String {
     format!(
-        "select {COLUMNS} from core.memory_collections c
-         where c.user_id = $1 and c.id = $2 and c.user_id <> all (array(select core.crisis_clients()))"
+        "with {KEPT}
+         select k.consented, {COLUMNS}
+         from kept k
+         left join core.memory_collections c on k.consented and c.id = k.kept_id"
     )
 }
 
-pub(crate) fn from_row(row: &Row) -> Result<Collection, db::Error> {
+/// The row of [`find_sql`].
+pub(crate) fn found(rows: &[Row]) -> Result<Consented<Collection>, db::Error> {
+    Consented::of(rows, |rows| rows.first().map(from_row).transpose())
+}
+
+fn from_row(row: &Row) -> Result<Collection, db::Error> {
     Ok(Collection {
         id: row.try_get("id")?,
         user_id: row.try_get("user_id")?,
@@ -208,25 +219,43 @@ pub(crate) async fn remove(tx: &Tx, place: Place<'_>, memory_id: Uuid) -> Result
     Ok(removed > 0)
 }
 
+/// A memory in a collection.
+#[derive(Clone, Debug)]
+pub(crate) struct Item {
+    pub(crate) memory: Memory,
+    pub(crate) added_by: String,
+    pub(crate) added_at: DateTime<Utc>,
+}
+
 /// The memories of a collection that have not expired, in the order in which they were stored, with who added them when;
-/// no row where there is no such collection, and one without an id where it is empty. `$1` client, `$2` collection, `$3`
-/// whether sensitive ones are shown, `$4` the id to go on behind, `$5` limit.
+/// no row where there is no such collection, and one without an id where it is empty or there is no consent. Parameters of
+/// [`KEPT`], `$4` whether sensitive ones are shown, `$5` the id to go on behind, `$6` limit.
 pub(crate) fn items_sql() -> String {
-    let columns = super::memories::COLUMNS;
+    let columns = memories::COLUMNS;
     format!(
-        "with collection as (
-            select c.id as collection_id
-            from core.memory_collections c
-            where c.user_id = $1 and c.id = $2 and c.user_id <> all (array(select core.crisis_clients())))
-         select {columns}, m.added_by, m.added_at
-         from collection c
+        "with {KEPT}
+         select k.consented, {columns}, m.added_by, m.added_at
+         from kept k
          left join lateral (
             select {columns}, i.added_by, i.added_at
             from core.memory_collection_items i
             join core.memories m on m.id = i.memory_id
-            where i.collection_id = $2 and i.memory_id > $4 and (not m.is_sensitive or $3)
+            where k.consented and i.collection_id = $2 and i.memory_id > $5 and (not m.is_sensitive or $4)
               and (m.expires_at is null or m.expires_at > now())
             order by i.memory_id
-            limit $5) as m on true"
+            limit $6) as m on true"
     )
+}
+
+/// The rows of [`items_sql`].
+pub(crate) fn items(rows: &[Row]) -> Result<Consented<Vec<Item>>, db::Error> {
+    Consented::of(rows, |rows| super::listed::<Uuid, _>(rows, "id", item))
+}
+
+fn item(row: &Row) -> Result<Item, db::Error> {
+    Ok(Item {
+        memory: memories::from_row(row)?,
+        added_by: row.try_get("added_by")?,
+        added_at: row.try_get("added_at")?,
+    })
 }

@@ -7,20 +7,18 @@
 
 use db::Row;
 
-use super::memories::{self, COLUMNS, Memory};
+use super::memories::{self, COLUMNS, Consented, Memory};
+use crate::config::SearchConfig;
 use crate::domain::embedding::Model;
 
-/// Up to so many embeddings of a caseload are compared one by one: as fast as a walk of the index, and exact.
-const MAX_COMPARED: i64 = 2_000;
-/// Candidates of each ranking where two are put together.
-const CANDIDATES: i64 = 100;
 /// Up to so many memories by meaning alone are a short list.
 const SHORT: i64 = 10;
-/// Candidates of a short list; all others take [`CANDIDATES`]. More than are shown, since the index knows them by half-
-/// precision numbers. Postgres plans a walk of the index for a number that it knows only, and every number is a statement
-/// that each session prepares.
+/// Candidates of a short list; all others take those of the settings. More than are shown, since the index knows them by
+/// half-precision numbers. Postgres plans a walk of the index for a number that it knows only, and every number is a
+/// statement that each session prepares: so they are two, and not as many as lists have lengths.
 const FEW_CANDIDATES: i64 = 20;
-/// What is added to a rank in reciprocal rank fusion (Cormack et al. 2009).
+/// What is added to a rank in reciprocal rank fusion (Cormack et al. 2009). No setting: scores are told, and one of another
+/// offset would not compare with them.
 const RANK_OFFSET: i64 = 60;
 
 /// What is searched how. Parameters of the statement: `$1` limit, `$2` whether sensitive ones are shown, `$3` role and
@@ -32,6 +30,7 @@ pub(crate) struct Search<'a> {
     pub(crate) model: Option<&'a Model>,
     pub(crate) has_words: bool,
     pub(crate) limit: i64,
+    pub(crate) config: &'a SearchConfig,
 }
 
 /// What is found: memories that hold. The case hides from the planner how much is asked for here: it would guess that
@@ -98,7 +97,7 @@ impl Search<'_> {
     /// How many candidates each ranking takes.
     fn candidates(&self) -> i64 {
         if self.has_words || self.limit > SHORT {
-            CANDIDATES
+            self.config.candidates
         } else {
             FEW_CANDIDATES
         }
@@ -141,12 +140,13 @@ impl Search<'_> {
         let (name, dimensions) = (&model.name, model.dimensions);
         let (vector, candidates) = (self.place(1), self.candidates());
         let half = format!("public.halfvec({dimensions})");
+        let most = self.config.compared_max;
         format!(
             "size as materialized (
-                select count(*) > {MAX_COMPARED} as is_large
+                select count(*) > {most} as is_large
                 from (select from core.memory_embeddings e
                       where e.user_id = {IN_SCOPE} and e.embedding_model = '{name}'
-                      limit {MAX_COMPARED} + 1) c),
+                      limit {most} + 1) c),
              walked as materialized (
                 select m.id, e.embedding operator(public.<=>) ${vector}::public.vector as distance
                 from core.memory_embeddings e
@@ -194,32 +194,9 @@ pub(crate) struct Found {
     pub(crate) score: f64,
 }
 
-/// What became of a search.
-#[derive(Clone, Debug)]
-pub(crate) enum Outcome {
-    /// The client who is named is not seen.
-    NotSeen,
-    /// The client who is named has not consented to be remembered.
-    NoConsent,
-    /// Best first.
-    Found(Vec<Found>),
-}
-
-/// Reads the rows of [`Search::sql`].
-pub(crate) fn outcome(rows: &[Row]) -> Result<Outcome, db::Error> {
-    let Some(first) = rows.first() else {
-        return Ok(Outcome::NotSeen);
-    };
-    if !first.try_get::<_, bool>("consented")? {
-        return Ok(Outcome::NoConsent);
-    }
-    if first.try_get::<_, Option<f64>>("score")?.is_none() {
-        return Ok(Outcome::Found(Vec::new()));
-    }
-    rows.iter()
-        .map(found)
-        .collect::<Result<_, _>>()
-        .map(Outcome::Found)
+/// The rows of [`Search::sql`], best first.
+pub(crate) fn outcome(rows: &[Row]) -> Result<Consented<Vec<Found>>, db::Error> {
+    Consented::of(rows, |rows| super::listed::<f64, _>(rows, "score", found))
 }
 
 fn found(row: &Row) -> Result<Found, db::Error> {
@@ -242,14 +219,41 @@ mod tests {
         sql.split_whitespace().collect()
     }
 
-    #[test]
-    fn the_benchmark_measures_the_statements_that_are_served() {
-        let model = Model {
+    fn model() -> Model {
+        Model {
             name: "text-1536".to_owned(),
             dimensions: 1_536,
             purpose: TEXT.to_owned(),
             active: true,
+        }
+    }
+
+    #[test]
+    fn a_search_compares_and_ranks_as_many_as_are_set() {
+        let config = SearchConfig {
+            compared_max: 777,
+            candidates: 333,
+            ..SearchConfig::default()
         };
+        let model = model();
+        let sql = Search {
+            names_client: false,
+            model: Some(&model),
+            has_words: true,
+            limit: 10,
+            config: &config,
+        }
+        .sql();
+        assert!(
+            sql.contains("count(*) > 777") && sql.contains("limit 777 + 1"),
+            "{sql}"
+        );
+        assert_eq!(sql.matches("limit 333").count(), 3, "{sql}");
+    }
+
+    #[test]
+    fn the_benchmark_measures_the_statements_that_are_served() {
+        let model = model();
         let of_caseload = include_str!("../../../../bench/service/search.sql");
         let of_client = include_str!("../../../../bench/service/search_client.sql");
         for (names_client, measured) in [(false, of_caseload), (true, of_client)] {
@@ -258,6 +262,7 @@ mod tests {
                 model: Some(&model),
                 has_words: false,
                 limit: 10,
+                config: &SearchConfig::default(),
             };
             assert_eq!(words(measured), words(&served.sql()), "{names_client}");
         }

@@ -122,17 +122,11 @@ pub(crate) fn from_row(row: &Row) -> Result<Message, db::Error> {
 /// The rows of [`history_sql`] or [`thread_history_sql`]: whether the caller gets the last 20 only, and the messages;
 /// `None` where the client or the thread is not seen.
 pub(crate) fn history(rows: &[Row]) -> Result<Option<(bool, Vec<Message>)>, db::Error> {
-    let Some(first) = rows.first() else {
-        return Ok(None);
-    };
-    let limited = first.try_get("limited")?;
-    let is_empty = first.try_get::<_, Option<i64>>("message_id")?.is_none();
-    let messages = if is_empty {
-        Vec::new()
-    } else {
-        rows.iter().map(from_row).collect::<Result<_, _>>()?
-    };
-    Ok(Some((limited, messages)))
+    let messages = super::listed::<i64, _>(rows, "message_id", from_row)?;
+    rows.first()
+        .zip(messages)
+        .map(|(first, messages)| Ok((first.try_get("limited")?, messages)))
+        .transpose()
 }
 
 /// What storing a message gave it.

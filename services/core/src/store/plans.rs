@@ -12,6 +12,7 @@ use super::{
     ai_metadata, caseload, interaction_sessions, memories, memory_embeddings, provider_events, threads,
     turns, users, voice_events,
 };
+use crate::config::SearchConfig;
 use crate::domain::embedding::{Model, TEXT};
 
 /// The caseload, and a page of it looked up in the policy's place.
@@ -154,11 +155,13 @@ async fn a_search_of_a_large_caseload_walks_the_index_of_its_model_and_of_one_cl
     let db = database.pools("core");
     let asked = "10, false, null, null, null, '2000-01-01', '2099-01-01'";
     let types = "bigint, boolean, varchar, varchar, uuid, timestamptz, timestamptz";
+    let config = SearchConfig::default();
     let search = |names_client| Search {
         names_client,
         model: Some(&model),
         has_words: false,
         limit: 10,
+        config: &config,
     };
     let tx = db.begin(&Actor::Staff("staff-7".to_owned())).await.unwrap();
     let (types_all, values) = (format!("{types}, public.vector"), format!("{asked}, '[1,0,0,0]'"));
@@ -337,9 +340,8 @@ async fn a_page_of_memories_of_one_type_touches_what_it_shows() {
         .await;
     let actor = Actor::Client("client-7".to_owned());
     let tx = database.pools("core").begin(&actor).await.unwrap();
-    let types =
-        "varchar, boolean, boolean, boolean, varchar, varchar, varchar, varchar, timestamptz, uuid, bigint";
-    let rest = "null, null, null, '2100-01-01', '00000000-0000-0000-0000-000000000000', 51";
+    let types = "varchar, boolean, boolean, boolean, varchar, varchar, varchar, varchar, timestamptz, uuid, bigint, boolean";
+    let rest = "null, null, null, '2100-01-01', '00000000-0000-0000-0000-000000000000', 51, true";
     for (of_type, memory_type) in [(true, "'project'"), (false, "null")] {
         let values = format!("'client-7', true, false, false, {memory_type}, {rest}");
         let sql = memories::list_sql([of_type, false, false, false]);

@@ -75,13 +75,7 @@ pub(crate) fn from_row(row: &Row) -> Result<Thread, db::Error> {
 
 /// The rows of [`list_sql`]; `None` where the client is not seen.
 pub(crate) fn listed(rows: &[Row]) -> Result<Option<Vec<Thread>>, db::Error> {
-    let Some(first) = rows.first() else {
-        return Ok(None);
-    };
-    if first.try_get::<_, Option<Uuid>>("id")?.is_none() {
-        return Ok(Some(Vec::new()));
-    }
-    rows.iter().map(from_row).collect::<Result<_, _>>().map(Some)
+    super::listed::<Uuid, _>(rows, "id", from_row)
 }
 
 /// Makes a thread, or gives the one that is there another title, where one is given. Its client is locked. The flag says

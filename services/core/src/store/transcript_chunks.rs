@@ -91,18 +91,14 @@ pub(crate) const LIST: &str = "
 
 /// The rows of [`LIST`]; `None` where the session is not seen.
 pub(crate) fn listed(rows: &[Row]) -> Result<Option<Transcript>, db::Error> {
-    let Some(first) = rows.first() else {
-        return Ok(None);
+    let chunks = super::listed::<i32, _>(rows, "chunk_index", chunk)?;
+    let transcript = |(first, chunks): (&Row, _)| {
+        Ok(Transcript {
+            client_id: first.try_get("client_id")?,
+            chunks,
+        })
     };
-    let is_empty = first.try_get::<_, Option<i32>>("chunk_index")?.is_none();
-    Ok(Some(Transcript {
-        client_id: first.try_get("client_id")?,
-        chunks: if is_empty {
-            Vec::new()
-        } else {
-            rows.iter().map(chunk).collect::<Result<_, _>>()?
-        },
-    }))
+    rows.first().zip(chunks).map(transcript).transpose()
 }
 
 fn chunk(row: &Row) -> Result<Chunk, db::Error> {

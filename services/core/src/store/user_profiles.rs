@@ -39,13 +39,7 @@ pub(crate) const FIND: &str = "
 
 /// The rows of [`LIST`]; `None` where the client is not seen.
 pub(crate) fn listed(rows: &[Row]) -> Result<Option<Vec<Entry>>, db::Error> {
-    let Some(first) = rows.first() else {
-        return Ok(None);
-    };
-    if first.try_get::<_, Option<&str>>("profile_key")?.is_none() {
-        return Ok(Some(Vec::new()));
-    }
-    rows.iter().map(from_row).collect::<Result<_, _>>().map(Some)
+    super::listed::<String, _>(rows, "profile_key", from_row)
 }
 
 pub(crate) fn from_row(row: &Row) -> Result<Entry, db::Error> {

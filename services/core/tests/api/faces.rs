@@ -25,7 +25,7 @@ fn looking_for(embedding: &[f64]) -> Value {
 }
 
 /// Lets every consent have run out.
-const RUN_OUT: &str = "
+pub(crate) const RUN_OUT: &str = "
     set session_replication_role = replica;
     update core.consents set granted_at = now() - interval '2 days', expires_at = now() - interval '1 day'";
 
@@ -308,6 +308,51 @@ async fn a_face_is_forgotten_by_those_who_may_keep_it_and_by_the_person() {
         let path = format!("{OF_A}/{}", ids[id]);
         assert_eq!(h.call(caller).delete(&path).await.code(), code, "{caller}");
     }
+    assert_eq!(h.faces().await, 0);
+}
+
+#[tokio::test]
+async fn a_crisis_opens_no_faces() {
+    let mut h = Harness::new().await;
+    h.consenting("client-a", &["counselor"]).await;
+    assert_eq!(h.keep("client-a", "one", &numbers(1.0, 0.0)).await, 201);
+    let helper = h.helper_in_a_crisis("client-a").await;
+    let listed = h.call("counselor").get(OF_A).await;
+    let one = format!("{OF_A}/{}", listed.items()[0]["id"]);
+    assert_eq!(helper.get(OF_A).await.code(), 404);
+    assert_eq!(helper.delete(&one).await.code(), 404);
+    assert_eq!(
+        helper.post(OF_A, &face("two", &numbers(1.0, 0.0))).await.code(),
+        404
+    );
+    assert_eq!(h.faces().await, 1);
+}
+
+#[tokio::test]
+async fn a_revocation_waits_for_the_face_that_is_being_kept_and_takes_it_along() {
+    let mut h = Harness::new().await;
+    let consent = h.consenting("client-a", &["counselor"]).await;
+    // One under the same hash that comes to nothing: whoever keeps a face has seen the consent when they wait for it.
+    let other = h.database.superuser().await;
+    other
+        .run(
+            "set session_replication_role = replica; begin;
+             insert into core.face_embeddings (user_id, embedding, model_name, idempotency_hash)
+             values ('client-a', array_fill(1, array[512])::public.vector, 'face-512', 'one')",
+        )
+        .await;
+    let embedding = numbers(1.0, 0.0);
+    let revoke = async {
+        h.so_many_wait(1).await;
+        let path = format!("/v1/consents/{consent}");
+        h.call("client-a").delete(&path).await.code()
+    };
+    let release = async {
+        h.so_many_wait(2).await;
+        other.run("rollback").await;
+    };
+    let (kept, revoked, ()) = futures::join!(h.keep("client-a", "one", &embedding), revoke, release);
+    assert_eq!((kept, revoked), (201, 204));
     assert_eq!(h.faces().await, 0);
 }
 

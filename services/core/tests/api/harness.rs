@@ -130,10 +130,33 @@ impl Harness {
     /// Lets staff see a client as social does while an escalation lasts.
     pub(crate) async fn crisis(&self, user_id: &str, staff: &str) {
         let sql = format!(
-            "insert into core.temporary_access (staff_id, client_id, cause, reference, until)
-             values ('staff-{staff}', '{user_id}', 'escalation', 1, 'infinity')"
+            "select core.grant_temporary_access(array['staff-{staff}'], array['{user_id}'], 'escalation', array[1])"
         );
         self.run(&sql).await;
+    }
+
+    /// A counselor of others who is on call and sees a client for an escalation alone: their last messages are open.
+    pub(crate) async fn helper_in_a_crisis(&self, user_id: &str) -> Client {
+        self.run("insert into core.staff_roles (user_id, role) values ('staff-counselor_other', 'oncall')")
+            .await;
+        self.crisis(user_id, "counselor_other").await;
+        let helper = self.call("counselor_other");
+        let messages = helper.get(&format!("/v1/users/{user_id}/messages")).await;
+        assert_eq!(messages.code(), 200, "the escalation opens them");
+        helper
+    }
+
+    /// Returns when so many wait for a lock.
+    pub(crate) async fn so_many_wait(&self, count: i64) {
+        let waiting = "select count(*) from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock'";
+        let wait = async {
+            while self.database.count(waiting).await < count {
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(10), wait).await;
+        assert!(waited.is_ok(), "no {count} wait for a lock");
     }
 
     /// A caller by the name of its principal.

@@ -394,17 +394,6 @@ async fn a_write_that_meets_an_erasure_finds_nobody_and_breaks_nothing() {
     assert_eq!(web::Problem::from(error).code(), web::Code::NotFound);
 }
 
-impl Harness {
-    /// Returns when somebody waits for a lock.
-    async fn somebody_waits(&self) {
-        let waiting = "select count(*) from pg_stat_activity
-            where datname = current_database() and wait_event_type = 'Lock'";
-        while self.database.count(waiting).await == 0 {
-            tokio::task::yield_now().await;
-        }
-    }
-}
-
 #[tokio::test]
 async fn an_erasure_waits_for_whoever_works_on_the_client_and_holds_nothing_that_they_need() {
     let mut h = Harness::new().await;
@@ -418,7 +407,7 @@ async fn an_erasure_waits_for_whoever_works_on_the_client_and_holds_nothing_that
         .await;
     let erasing = h.call("admin");
     let work = async {
-        h.somebody_waits().await;
+        h.so_many_wait(1).await;
         working
             .run(
                 "insert into social.nudges (user_id, nudge_type, nudge_message, risk_level, expires_at)
@@ -454,7 +443,7 @@ async fn what_somebody_was_writing_when_the_erasure_began_is_found_by_it() {
         .await;
     let erasing = h.call("app");
     let view = async {
-        h.somebody_waits().await;
+        h.so_many_wait(1).await;
         viewing.run("commit").await;
     };
     let path = opt_out("client-a");

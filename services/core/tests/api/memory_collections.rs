@@ -4,8 +4,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::Answer;
 
+use crate::faces::RUN_OUT;
 use crate::harness::{Harness, column};
-use crate::memories::{fact, patch, path_of, problem, with};
+use crate::memories::{TAKEN_BACK, fact, patch, path_of, problem, with};
 
 const OF_A: &str = "/v1/users/client-a/collections";
 
@@ -42,7 +43,11 @@ async fn a_collection_is_made_renamed_listed_and_removed_without_its_memories() 
     assert_eq!((taken.code(), problem(&taken)), (409, "taken"));
     for caller in [h.call("client-a"), h.app_for("client-a"), h.call("counselor")] {
         assert_eq!(column(&caller.get(OF_A).await, "name"), ["a flat", "a job"]);
-        assert_eq!(caller.get(&path(&made)).await.json, made.json);
+        let read = caller.get(&path(&made)).await;
+        assert_eq!(read.at("/description"), &json!("of my own"));
+        for (field, value) in made.json.as_object().unwrap() {
+            assert_eq!(&read.json[field], value, "{field}");
+        }
     }
     let page = client.get(&format!("{OF_A}?limit=1")).await;
     let cursor = page.at("/next_cursor").as_str().unwrap().to_owned();
@@ -55,12 +60,13 @@ async fn a_collection_is_made_renamed_listed_and_removed_without_its_memories() 
         &json!({"name": "a house", "description": null}),
     )
     .await;
-    assert_eq!(renamed.code(), 200);
+    assert_eq!((renamed.code(), renamed.at("/name")), (200, &Value::Null));
+    let read = client.get(&path(&made)).await;
     assert_eq!(
         (
-            renamed.at("/name"),
-            renamed.at("/description"),
-            renamed.at("/collection_type")
+            read.at("/name"),
+            read.at("/description"),
+            read.at("/collection_type")
         ),
         (&json!("a house"), &Value::Null, &json!("goal"))
     );
@@ -124,20 +130,25 @@ async fn a_correction_takes_the_place_of_what_it_corrects_and_what_is_forgotten_
 }
 
 #[tokio::test]
-async fn nobody_puts_memories_of_one_client_into_the_collection_of_another() {
+async fn nobody_but_those_who_care_reads_a_collection_or_puts_into_it_what_is_another_client_s() {
     let mut h = Harness::remembering("client-a").await;
     h.remembered("client-b", &[]).await;
     let made = h.call("client-a").post(OF_A, &goal("mine")).await;
     let theirs = h.remember("client-b", &fact("theirs")).await;
     let mine = h.remember("client-a", &fact("mine")).await;
     assert_eq!(h.put_empty(&item(&made, &theirs)).await, 404);
-    let other = h.call("client-b");
+    let (other, helper) = (h.call("client-b"), h.helper_in_a_crisis("client-a").await);
+    let items = format!("{}/items", path(&made));
+    for read in [OF_A, &path(&made), &items] {
+        assert_eq!(helper.get(read).await.code(), 404, "{read}");
+        assert_eq!(h.call("counselor").get(read).await.code(), 200, "{read}");
+    }
     for (method, path) in [
         (Method::GET, path(&made)),
         (Method::DELETE, path(&made)),
         (Method::PUT, item(&made, &mine)),
         (Method::DELETE, item(&made, &mine)),
-        (Method::GET, format!("{}/items", path(&made))),
+        (Method::GET, items),
         (Method::GET, OF_A.to_owned()),
     ] {
         let answer = other.send(method.clone(), &path, None).await;
@@ -163,6 +174,62 @@ async fn without_a_consent_a_collection_can_be_read_and_removed_but_not_made_or_
     assert_eq!(h.put_empty(&item(&made, &memory)).await, 403);
     assert_eq!(client.get(&path(&made)).await.code(), 200);
     assert_eq!(client.delete(&path(&made)).await.code(), 204);
+}
+
+#[tokio::test]
+async fn without_a_consent_nobody_but_the_client_reads_what_is_remembered() {
+    let mut h = Harness::remembering("client-a").await;
+    h.client("client-b", &["counselor"]).await;
+    let client = h.call("client-a");
+    let made = client.post(OF_A, &goal("a flat")).await;
+    let memory = h.remember("client-a", &fact("saves money")).await;
+    assert_eq!(h.put_empty(&item(&made, &memory)).await, 204);
+    let paths = [
+        "/v1/users/client-a/memories".to_owned(),
+        path_of(&memory),
+        OF_A.to_owned(),
+        path(&made),
+        format!("{}/items", path(&made)),
+    ];
+    let others = || [h.call("counselor"), h.app_for("client-a")];
+    let again = json!({"purpose": "memory"});
+    for is_over in [RUN_OUT, TAKEN_BACK] {
+        for path in &paths {
+            for caller in others() {
+                assert_eq!(caller.get(path).await.code(), 200, "{path}");
+            }
+        }
+        h.run(is_over).await;
+        for path in &paths {
+            for caller in others() {
+                let refused = caller.get(path).await;
+                assert_eq!((refused.code(), problem(&refused)), (403, "consent-required"));
+            }
+            assert_eq!(client.get(path).await.code(), 200, "{path}");
+            assert_eq!(h.call("counselor_other").get(path).await.code(), 404, "{path}");
+        }
+        let given = client.post("/v1/users/client-a/consents", &again).await;
+        assert_eq!(given.code(), 201);
+    }
+    for nothing in ["memories", "collections"] {
+        let path = format!("/v1/users/client-b/{nothing}");
+        assert_eq!(h.call("counselor").get(&path).await.code(), 403, "never asked");
+        assert_eq!(h.call("client-b").get(&path).await.code(), 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_collection_was_about_is_kept_by_no_answer() {
+    let h = Harness::remembering("client-a").await;
+    let keyed = |key: &str| h.call("client-a").with_header("idempotency-key", key);
+    let about = json!({"collection_type": "marker", "name": "marker", "description": "marker"});
+    let made = keyed("one").post(OF_A, &about).await;
+    let change = json!({"name": "another marker"});
+    let changed = patch(&keyed("two"), &path(&made), &change).await;
+    assert_eq!((made.code(), changed.code()), (201, 200));
+    assert_eq!(h.call("client-a").delete(&path(&made)).await.code(), 204);
+    assert_eq!(h.answers_that_say("marker").await, 0);
+    assert_eq!(keyed("one").post(OF_A, &about).await.bytes, made.bytes);
 }
 
 #[tokio::test]

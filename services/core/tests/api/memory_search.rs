@@ -1,5 +1,6 @@
 //! Finding memories: as many as asked for where there are as many, only what holds, and only under a consent.
 
+use core_service::{Config, SearchConfig};
 use serde_json::{Value, json};
 use testkit::Answer;
 
@@ -151,7 +152,15 @@ async fn of_one_client_exactly_the_nearest_are_found() {
 
 #[tokio::test]
 async fn a_filter_that_leaves_few_shortens_no_list() {
-    let mut h = Harness::new().await;
+    // A walk gives up where it does among more memories than a test can plant.
+    let mut h = Harness::with_config(|config| Config {
+        search: SearchConfig {
+            walked_max: 200,
+            ..config.search
+        },
+        ..config
+    })
+    .await;
     h.with_random_memories().await;
     h.remembered("client-99", &["counselor_other"]).await;
     h.run(
@@ -162,11 +171,6 @@ async fn a_filter_that_leaves_few_shortens_no_list() {
          select '00000000-0000-0000-0000-000000000001', id, user_id, 'self' from core.memories
          where user_id = 'client-01' and content like 'memory 1%' order by content limit 12;
          update core.memories set role = 'companion' where role is null",
-    )
-    .await;
-    // A walk gives up where it does among more memories than a test can plant.
-    h.run(
-        "do $$ begin execute format('alter database %I set hnsw.max_scan_tuples = 200', current_database()); end $$",
     )
     .await;
     let embedding = asked(1).remove(0);
@@ -206,6 +210,33 @@ async fn a_filter_that_leaves_few_shortens_no_list() {
     assert_eq!(h.found("counselor", &all).await.len(), 20, "all there are");
     let other = json!({"embedding": embedding, "model": "random-16"});
     assert_eq!(h.found("counselor_other", &other).await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn every_session_walks_an_index_as_it_is_set() {
+    let mut h = Harness::with_config(|config| Config {
+        search: SearchConfig {
+            ef_search: 57,
+            walked_max: 4_321,
+            ..config.search
+        },
+        ..config
+    })
+    .await;
+    h.remembered("client-a", &[]).await;
+    // Whoever remembers writes down what holds in its session.
+    h.run(
+        "create function core.tell() returns trigger language plpgsql as $$ begin
+             new.write_reason := current_setting('hnsw.iterative_scan') || ' ' || current_setting('hnsw.ef_search')
+                 || ' ' || current_setting('hnsw.max_scan_tuples');
+             return new;
+         end $$;
+         create trigger tell before insert on core.memories for each row execute function core.tell()",
+    )
+    .await;
+    let memory = h.remember("client-a", &fact("tea")).await;
+    let read = h.call("client-a").get(&path_of(&memory)).await;
+    assert_eq!(read.at("/write_reason"), &json!("relaxed_order 57 4321"));
 }
 
 #[tokio::test]
@@ -268,6 +299,7 @@ async fn without_a_consent_nothing_is_searched_and_a_caseload_leaves_the_client_
 async fn staff_find_nothing_sensitive_and_nobody_anything_of_strangers() {
     let mut h = Harness::remembering("client-a").await;
     h.remembered("client-b", &[]).await;
+    let helper = h.helper_in_a_crisis("client-a").await;
     h.with_tiny_model().await;
     let hidden = with(embedded("hidden tea", [1.0, 0.0, 0.0]), "is_sensitive", true);
     h.remember("client-a", &hidden).await;
@@ -277,6 +309,9 @@ async fn staff_find_nothing_sensitive_and_nobody_anything_of_strangers() {
     for what in [near([1.0, 0.0, 0.0]), json!({"query": "tea"})] {
         assert_eq!(h.found("client-a", &what).await, ["hidden tea"]);
         assert_eq!(h.found("counselor", &what).await, Vec::<Value>::new());
+        assert_eq!(helper.post(SEARCH, &what).await.items(), Vec::<Value>::new());
+        let of_a = with(what.clone(), "user_id", "client-a");
+        assert_eq!(helper.post(SEARCH, &of_a).await.code(), 404, "for a crisis alone");
         let strange = with(what.clone(), "user_id", "client-b");
         for caller in ["client-a", "counselor"] {
             assert_eq!(h.search(caller, &strange).await.code(), 404, "{caller}");

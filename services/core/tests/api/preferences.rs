@@ -114,18 +114,23 @@ async fn a_profile_is_written_by_key_read_by_key_and_forgotten() {
     let entry = json!({"profile_value": "the river", "source": "onboarding", "metadata": {"turn": 3}});
     let first = client.put(&path, &entry).await;
     assert_eq!((first.code(), first.at("/is_sensitive")), (201, &json!(false)));
+    assert_eq!(first.at("/profile_value"), &Value::Null, "it is not sent back");
+    let read = client.get(&path).await;
+    for (field, value) in entry.as_object().unwrap() {
+        assert_eq!(&read.json[field], value);
+    }
     let second = client.put(&path, &json!({"profile_value": "the hills"})).await;
-    assert_eq!(
-        (second.code(), second.at("/profile_value")),
-        (200, &json!("the hills"))
-    );
-    assert_eq!(
-        (second.at("/source"), second.at("/metadata")),
-        (&Value::Null, &Value::Null)
-    );
+    assert_eq!(second.code(), 200);
     assert_eq!(second.at("/created_at"), first.at("/created_at"));
-    assert_eq!(client.get(&path).await.bytes, second.bytes);
-    assert_eq!(h.call("counselor").get(&path).await.bytes, second.bytes);
+    let read = client.get(&path).await;
+    assert_eq!(
+        read.json,
+        json!({
+            "profile_key": "favourite_place", "profile_value": "the hills", "is_sensitive": false, "source": null,
+            "metadata": null, "created_at": second.at("/created_at"), "updated_at": second.at("/updated_at"),
+        })
+    );
+    assert_eq!(h.call("counselor").get(&path).await.bytes, read.bytes);
     assert_eq!(client.delete(&path).await.code(), 204);
     assert_eq!(client.get(&path).await.code(), 404);
     assert_eq!(client.delete(&path).await.code(), 404);
@@ -232,7 +237,18 @@ async fn a_preference_is_stated_once_and_a_thing_is_liked_or_disliked() {
     walks["weight"] = json!(0.123_456_7);
     walks["source_session_id"] = json!("session-1");
     let first = client.post(STATED, &walks).await;
-    assert_eq!((first.code(), first.at("/weight")), (201, &json!(0.123_457)));
+    assert_eq!(
+        (first.code(), first.at("/value")),
+        (201, &Value::Null),
+        "it is not sent back"
+    );
+    let listed = client.get(STATED).await;
+    let kept = &listed.items()[0];
+    assert_eq!((&kept["id"], &kept["value"]), (first.at("/id"), &json!("walks")));
+    assert_eq!(
+        (&kept["kind"], &kept["weight"]),
+        (&json!("like"), &json!(0.123_457))
+    );
     walks["source_session_id"] = json!("session-2");
     let again = h.call("app").post(STATED, &walks).await;
     assert_eq!((again.code(), &again.bytes), (200, &first.bytes));
@@ -255,6 +271,27 @@ async fn a_preference_is_stated_once_and_a_thing_is_liked_or_disliked() {
     walks["kind"] = json!("dislike");
     assert_eq!(client.post(STATED, &walks).await.code(), 201);
     assert_eq!(column(&client.get(STATED).await, "kind"), ["dislike", "dislike"]);
+}
+
+#[tokio::test]
+async fn what_was_forgotten_of_a_profile_or_preferences_is_kept_by_no_answer() {
+    let h = Harness::with_client("client-a").await;
+    let keyed = |key: &str| h.call("client-a").with_header("idempotency-key", key);
+    let path = format!("{PROFILE}/marker");
+    let entry = json!({"profile_value": "marker", "source": "marker", "metadata": {"of": "marker"}});
+    let mut likes = likes("marker");
+    (likes["category"], likes["source_session_id"]) = (json!("marker"), json!("marker"));
+    let written = keyed("one").put(&path, &entry).await;
+    let stated = keyed("two").post(STATED, &likes).await;
+    let again = keyed("three").post(STATED, &likes).await;
+    assert_eq!((written.code(), stated.code(), again.code()), (201, 201, 200));
+    let client = h.call("client-a");
+    assert_eq!(client.delete(&path).await.code(), 204);
+    let stated_path = format!("{STATED}/{}", stated.at("/id"));
+    assert_eq!(client.delete(&stated_path).await.code(), 204);
+    assert_eq!(h.answers_that_say("marker").await, 0);
+    assert_eq!(keyed("one").put(&path, &entry).await.bytes, written.bytes);
+    assert_eq!(keyed("two").post(STATED, &likes).await.bytes, stated.bytes);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use testkit::serving;
 
 use crate::audit::{sealed, tampered};
 use crate::harness::Harness;
+use crate::threads::{MAIN, turn};
 
 #[tokio::test]
 async fn answers_events_and_receipts_go_when_their_term_is_over() {
@@ -120,6 +121,38 @@ async fn a_message_of_somebody_who_is_worked_on_ends_with_the_next_round() {
     assert_eq!(h.app.round("end_terms").await.unwrap(), 0, "it waits for nobody");
     tx.rollback().await.unwrap();
     assert_eq!(h.app.round("end_terms").await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn an_empty_thread_that_gets_a_turn_while_it_is_swept_stays() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &[]).await;
+    h.client("client-b", &[]).await;
+    h.run(
+        "insert into core.chat_threads (id, user_id, role, thread_id, title, updated_at)
+         select gen_random_uuid(), u.user_id, 'companion', 'main', '', now() - interval '3 years'
+         from core.users u where u.kind = 'client'",
+    )
+    .await;
+    // The turn is not told of yet, so nobody else sees it.
+    let working = h.database.superuser().await;
+    working.run("begin; lock table core.outbox in share mode").await;
+    let client = h.call("client-a");
+    let sweep = async {
+        h.so_many_wait(1).await;
+        let swept = h.app.round("end_terms").await;
+        working.run("commit").await;
+        swept
+    };
+    let (path, said) = (format!("{MAIN}/turns"), turn("said", "replied"));
+    let (stored, swept) = futures::join!(client.post(&path, &said), sweep);
+    assert_eq!(
+        (stored.code(), swept.unwrap()),
+        (201, 1),
+        "that of another one goes"
+    );
+    let kept = client.get(&format!("{MAIN}/messages")).await;
+    assert_eq!(kept.items().len(), 2);
 }
 
 #[tokio::test]

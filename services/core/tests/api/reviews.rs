@@ -144,6 +144,57 @@ async fn a_reply_without_metadata_can_be_a_mistake_too() {
 }
 
 #[tokio::test]
+async fn a_reply_that_ends_while_it_is_reviewed_is_nobody_s_to_review() {
+    for has_metadata in [true, false] {
+        let mut h = Harness::new().await;
+        h.client("client-a", &["counselor"]).await;
+        let reply = h.reply("client-a", "m", "2.1").await;
+        if !has_metadata {
+            h.run("delete from core.message_ai_metadata").await;
+        }
+        h.run("update core.messages set timestamp = now() - interval '3 years'")
+            .await;
+        // It ends, and waits to tell that it did.
+        let working = h.database.superuser().await;
+        working.run("begin; lock table core.outbox in share mode").await;
+        let body = json!({"is_mistake": true, "mistake_note": "it gave a dose"});
+        let review = async {
+            h.so_many_wait(1).await;
+            h.review("counselor", &reply, &body).await.code()
+        };
+        let release = async {
+            h.so_many_wait(2).await;
+            working.run("commit").await;
+        };
+        let (ended, reviewed, ()) = futures::join!(h.app.round("end_terms"), review, release);
+        assert_eq!((ended.unwrap(), reviewed), (2, 404));
+        let kept = "select count(*) from core.message_ai_metadata where num_nonnulls(user_id, mistake_note, reviewed_by) > 0";
+        assert_eq!(h.database.count(kept).await, 0);
+    }
+}
+
+#[tokio::test]
+async fn who_reviews_holds_no_reply_while_they_wait_for_its_client_as_an_erasure_does() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    let reply = h.reply("client-a", "m", "2.1").await;
+    h.run("delete from core.message_ai_metadata").await;
+    let erasing = h.database.superuser().await;
+    erasing
+        .run("begin; select from core.users where user_id = 'client-a' for update")
+        .await;
+    let erase = async {
+        h.so_many_wait(1).await;
+        erasing
+            .run("select from core.messages for update nowait; rollback")
+            .await;
+    };
+    let body = json!({"is_mistake": true});
+    let (reviewed, ()) = futures::join!(h.review("counselor", &reply, &body), erase);
+    assert_eq!(reviewed.code(), 204);
+}
+
+#[tokio::test]
 async fn mistakes_are_listed_newest_first_by_model_and_version_for_the_own_clients() {
     let mut h = Harness::new().await;
     h.client("client-a", &["counselor"]).await;

@@ -540,19 +540,6 @@ impl Harness {
         assert_eq!(left.code(), 200, "{}", left.json);
         answers.iter().map(Answer::code).collect()
     }
-
-    async fn so_many_wait(&self, count: i64) {
-        let waiting = "select count(*) from pg_stat_activity
-            where datname = current_database() and wait_event_type = 'Lock'";
-        let wait = async {
-            while self.database.count(waiting).await < count {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(10), wait)
-            .await
-            .expect("they wait for the erasure");
-    }
 }
 
 #[tokio::test]

@@ -106,6 +106,30 @@ async fn a_thread_that_nobody_named_is_called_by_the_first_words_said_in_it() {
 }
 
 #[tokio::test]
+async fn of_two_first_turns_at_once_the_thread_is_called_by_the_one_that_came_first() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &[]).await;
+    let client = h.call("client-a");
+    assert_eq!(client.put(MAIN, &json!({})).await.code(), 201);
+    // The first one has given the thread its title, and waits to tell of its messages.
+    let working = h.database.superuser().await;
+    working.run("begin; lock table core.outbox in share mode").await;
+    let path = format!("{MAIN}/turns");
+    let (first, second) = (turn("first words", "reply"), turn("second words", "reply"));
+    let follow = async {
+        h.so_many_wait(1).await;
+        client.post(&path, &second).await.code()
+    };
+    let release = async {
+        h.so_many_wait(2).await;
+        working.run("commit").await;
+    };
+    let (led, followed, ()) = futures::join!(client.post(&path, &first), follow, release);
+    assert_eq!((led.code(), followed), (201, 201));
+    assert_eq!(client.get(MAIN).await.at("/title"), &json!("first words"));
+}
+
+#[tokio::test]
 async fn threads_are_listed_by_last_activity_page_by_page() {
     let mut h = Harness::new().await;
     h.client("client-a", &["counselor"]).await;

@@ -28,7 +28,8 @@ impl Missed {
             urgency: Urgency::High,
             risk_score: None,
             risk_level: self.risk_label.clone(),
-            reason: "A contact with the client was expected, and nobody has spoken with them since.".to_owned(),
+            reason: "A contact with the client was expected, and nobody has spoken with them since."
+                .to_owned(),
             data: json!({
                 "expected_at": self.expected_at,
                 "escalation_id": self.escalation_id,

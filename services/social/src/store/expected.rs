@@ -54,12 +54,7 @@ pub(crate) async fn missed(tx: &Tx, looked: &Looked<'_>) -> Result<Vec<Missed>, 
          order by p.user_id, p.due_at desc
          limit $4"
     );
-    let params: db::Params<'_> = &[
-        &looked.now,
-        &looked.grace_hours,
-        &looked.user_ids,
-        &looked.limit,
-    ];
+    let params: db::Params<'_> = &[&looked.now, &looked.grace_hours, &looked.user_ids, &looked.limit];
     let rows = tx.query(&sql, params).await?;
     rows.iter()
         .map(|row| {

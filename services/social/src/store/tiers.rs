@@ -85,7 +85,8 @@ pub(crate) async fn lock_untold(
         .query(
             "select e.escalation_id from social.escalations e
              where e.status in ('pending', 'notified') and e.user_id is not null
-                and exists (select from social.untold(e.escalation_id, coalesce($1::timestamptz, now())))
+                and e.escalation_id in (
+                    select u.escalation_id from social.untold(null, coalesce($1::timestamptz, now())) u)
              order by e.timestamp limit $2 for update of e skip locked",
             &[&now, &limit],
         )
@@ -120,9 +121,8 @@ pub(crate) async fn tell(
              select gen_random_uuid(), e.escalation_id, e.round, u.tier, u.staff_id, u.relation, u.method,
                 case u.method when 'in_app' then 'sent' else 'pending' end,
                 case when u.method <> 'in_app' then clock.now end
-             from clock cross join social.escalations e
-             cross join lateral social.untold(e.escalation_id, clock.now) as u
-             where e.escalation_id = any ($1)
+             from clock cross join lateral social.untold($1, clock.now) as u
+             join social.escalations e on e.escalation_id = u.escalation_id
              on conflict (escalation_id, round, tier, staff_id, method) do nothing
              returning escalation_id, staff_id, relation",
             &[&escalation_ids, &now],

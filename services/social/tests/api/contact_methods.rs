@@ -4,10 +4,10 @@ use chrono::TimeDelta;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use social_service::{Config, PagingConfig};
-use testkit::{Answer, SmtpSink};
+use testkit::{Answer, SmtpSink, WebhookSink};
 
 use crate::harness::Harness;
-use crate::receiver::{Receiver, verified};
+use crate::receiver::verified;
 
 const PATH: &str = "/v1/contact-methods";
 const ADDRESS: &str = "somebody@mail.example";
@@ -48,7 +48,7 @@ impl Harness {
     }
 
     /// A verified webhook of this member of staff; its secret.
-    pub(crate) async fn has_webhook(&self, receiver: &mut Receiver, who: &str) -> String {
+    pub(crate) async fn has_webhook(&self, receiver: &mut WebhookSink, who: &str) -> String {
         let named = self.names(who, "webhook", &receiver.url()).await;
         assert_eq!(named.code(), 201, "{}", named.json);
         assert_eq!(self.app.round("codes").await.unwrap(), 1);
@@ -155,7 +155,7 @@ async fn a_code_that_is_not_taken_is_sent_three_times_and_its_owner_told_why() {
 
 #[tokio::test]
 async fn a_webhook_is_verified_like_a_mailbox_and_its_secret_is_shown_once() {
-    let mut receiver = Receiver::new().await;
+    let mut receiver = WebhookSink::new().await;
     let h = Harness::paging(None, true).await;
     let named = h.names("oncall", "webhook", &receiver.url()).await;
     let secret = named.at("/secret").as_str().unwrap().to_owned();

@@ -4,13 +4,13 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use service::{Service, Settings};
 use telemetry::Metrics;
-use testkit::SmtpSink;
+use testkit::{SmtpSink, WebhookSink};
 use uuid::Uuid;
 
 use crate::contact_methods::paging;
 use crate::escalations::crisis;
 use crate::harness::Harness;
-use crate::receiver::{Receiver, verified};
+use crate::receiver::verified;
 
 /// More than any pause between attempts.
 const A_MINUTE: TimeDelta = TimeDelta::minutes(1);
@@ -121,7 +121,7 @@ async fn a_mailed_page_says_how_urgent_it_is_and_where_to_look_and_never_who_or_
 
 #[tokio::test]
 async fn a_page_by_webhook_is_found_good_by_the_official_library_and_no_other() {
-    let mut receiver = Receiver::new().await;
+    let mut receiver = WebhookSink::new().await;
     let mut h = Harness::paging(None, true).await;
     let secret = h.has_webhook(&mut receiver, "oncall").await;
     h.client("client-a", &["counselor"]).await;
@@ -154,8 +154,8 @@ async fn a_page_by_webhook_is_found_good_by_the_official_library_and_no_other() 
 
 #[tokio::test]
 async fn a_page_whose_sender_dies_is_sent_again_under_the_same_id() {
-    let mut silent = Receiver::that_answers("").await;
-    let mut taking = Receiver::new().await;
+    let mut silent = WebhookSink::that_answers("").await;
+    let mut taking = WebhookSink::new().await;
     let mut h = Harness::paging(None, true).await;
     h.has_webhook(&mut taking, "oncall").await;
     h.move_webhook("oncall", &silent.url()).await;
@@ -181,7 +181,7 @@ async fn a_page_whose_sender_dies_is_sent_again_under_the_same_id() {
 
 #[tokio::test]
 async fn two_workers_send_a_page_once() {
-    let mut receiver = Receiver::new().await;
+    let mut receiver = WebhookSink::new().await;
     let mut h = Harness::paging(None, true).await;
     h.has_webhook(&mut receiver, "oncall").await;
     h.client("client-a", &["counselor"]).await;
@@ -203,8 +203,8 @@ async fn two_workers_send_a_page_once() {
 
 #[tokio::test]
 async fn a_page_that_is_not_taken_goes_on_by_the_next_method_and_then_to_the_next_tier() {
-    let mut refusing = Receiver::that_answers("503 Service Unavailable").await;
-    let mut taking = Receiver::new().await;
+    let mut refusing = WebhookSink::that_answers("503 Service Unavailable").await;
+    let mut taking = WebhookSink::new().await;
     let mut sink = SmtpSink::new().await;
     let mut h = Harness::paging(Some(&sink.url()), true).await;
     h.has_mailbox(&mut sink, "counselor").await;
@@ -252,8 +252,8 @@ async fn a_page_that_is_not_taken_goes_on_by_the_next_method_and_then_to_the_nex
 
 #[tokio::test]
 async fn while_one_of_a_tier_was_reached_the_next_tier_waits_for_its_time() {
-    let mut gone = Receiver::that_answers("410 Gone").await;
-    let mut taking = Receiver::new().await;
+    let mut gone = WebhookSink::that_answers("410 Gone").await;
+    let mut taking = WebhookSink::new().await;
     let mut h = Harness::paging(None, true).await;
     h.has_webhook(&mut taking, "oncall").await;
     h.has_webhook(&mut taking, "counselor").await;
@@ -271,8 +271,8 @@ async fn while_one_of_a_tier_was_reached_the_next_tier_waits_for_its_time() {
 
 #[tokio::test]
 async fn behind_the_last_tier_nothing_begins_again_because_nobody_was_reached() {
-    let mut gone = Receiver::that_answers("410 Gone").await;
-    let mut taking = Receiver::new().await;
+    let mut gone = WebhookSink::that_answers("410 Gone").await;
+    let mut taking = WebhookSink::new().await;
     let mut h = Harness::paging(None, true).await;
     h.has_webhook(&mut taking, "oncall").await;
     h.move_webhook("oncall", &gone.url()).await;
@@ -290,8 +290,8 @@ async fn behind_the_last_tier_nothing_begins_again_because_nobody_was_reached() 
 
 #[tokio::test]
 async fn of_two_last_pages_that_fail_at_once_one_sees_that_nobody_was_reached() {
-    let gone = Receiver::that_answers("410 Gone").await;
-    let mut taking = Receiver::new().await;
+    let gone = WebhookSink::that_answers("410 Gone").await;
+    let mut taking = WebhookSink::new().await;
     let mut h = Harness::paging(None, true).await;
     h.has_webhook(&mut taking, "oncall").await;
     h.move_webhook("oncall", &gone.url()).await;
@@ -333,8 +333,8 @@ async fn somebody_waits(h: &Harness) {
 
 #[tokio::test]
 async fn what_leads_inside_when_a_page_leaves_is_not_connected_to() {
-    let mut taking = Receiver::new().await;
-    let inside = Receiver::new().await;
+    let mut taking = WebhookSink::new().await;
+    let inside = WebhookSink::new().await;
     let mut h = Harness::paging(None, true).await;
     h.has_webhook(&mut taking, "counselor").await;
     h.has_webhook(&mut taking, "oncall").await;
@@ -367,10 +367,10 @@ async fn what_leads_inside_when_a_page_leaves_is_not_connected_to() {
 
 #[tokio::test]
 async fn a_redirect_is_an_answer_like_another_and_is_not_followed() {
-    let inside = Receiver::new().await;
+    let inside = WebhookSink::new().await;
     let answer: &'static str = Box::leak(format!("302 Found\r\nlocation: {}", inside.url()).into_boxed_str());
-    let mut redirecting = Receiver::that_answers(answer).await;
-    let mut taking = Receiver::new().await;
+    let mut redirecting = WebhookSink::that_answers(answer).await;
+    let mut taking = WebhookSink::new().await;
     let mut h = Harness::paging(None, true).await;
     h.has_webhook(&mut taking, "oncall").await;
     h.move_webhook("oncall", &redirecting.url()).await;
@@ -388,7 +388,7 @@ async fn a_redirect_is_an_answer_like_another_and_is_not_followed() {
 
 #[tokio::test]
 async fn a_page_about_an_episode_that_has_ended_is_withdrawn() {
-    let mut receiver = Receiver::new().await;
+    let mut receiver = WebhookSink::new().await;
     let mut h = Harness::paging(None, true).await;
     h.has_webhook(&mut receiver, "oncall").await;
     h.client("client-a", &["counselor"]).await;
@@ -404,7 +404,7 @@ async fn a_page_about_an_episode_that_has_ended_is_withdrawn() {
 
 #[tokio::test]
 async fn who_was_suspended_or_has_taken_the_method_away_is_paged_no_more() {
-    let mut receiver = Receiver::new().await;
+    let mut receiver = WebhookSink::new().await;
     let mut h = Harness::paging(None, true).await;
     h.has_webhook(&mut receiver, "oncall").await;
     h.has_webhook(&mut receiver, "counselor").await;

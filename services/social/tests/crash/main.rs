@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod escalations;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -51,13 +53,13 @@ async fn count(tx: &Tx, events: &[Event]) -> Result<(), HandleError> {
 }
 
 /// Half of the clients get high scores: each needs one episode.
-fn is_in_crisis(message_id: usize) -> bool {
-    message_id <= MESSAGES && (message_id - 1) % CLIENTS < CLIENTS / 2
+fn risk_of(message_id: usize) -> f64 {
+    let is_in_crisis = message_id <= MESSAGES && (message_id - 1) % CLIENTS < CLIENTS / 2;
+    if is_in_crisis { 0.9 } else { 0.1 }
 }
 
 /// Posts until it is acknowledged; what was not answered is simply posted again.
-async fn post(client: &Client, message_id: usize) {
-    let risk = if is_in_crisis(message_id) { 0.9 } else { 0.1 };
+async fn post(client: &Client, message_id: usize, risk: f64) {
     let body = json!({
         "p_craving": 0.0, "p_relapse": 0.0, "p_negative_mood": 0.0, "p_neutral": 0.0, "p_toxic": 0.0,
         "p_isolation": 0.0, "risk_score": risk, "model_version": "m1",
@@ -174,7 +176,7 @@ impl World {
                     if message_id > MESSAGES {
                         return;
                     }
-                    post(&pipeline, message_id).await;
+                    post(&pipeline, message_id, risk_of(message_id)).await;
                     done.fetch_add(1, Ordering::Relaxed);
                 }
             })
@@ -195,7 +197,7 @@ impl World {
                 == 0
         })
         .await;
-        post(&pipeline, MESSAGES + 1).await;
+        post(&pipeline, MESSAGES + 1, risk_of(MESSAGES + 1)).await;
         let arrived = format!("select count(*) from causal.daily_risk where user_id = '{LAST_CLIENT}'");
         eventually("the last event", DRAIN, async || self.count(&arrived).await == 1).await;
         self.stop.send_replace(true);

@@ -3,19 +3,18 @@
 use actix_web::web::{Data, Path, ThinData};
 use actix_web::{HttpResponse, delete, get, put};
 use chrono::{DateTime, Utc};
-use db::Row;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use web::{Answer, Caller, CursorKey, Granted, Identifier, NOBODY_ELSE, Page, Paging, Query, Write};
 
-use super::super::memories::{MemoryView, sees_sensitive};
+use super::super::memories::{MemoryView, is_the_client, sees_sensitive};
 use super::super::preferences::{READ, WRITE};
 use super::{Place, keeper};
 use crate::error::Error;
 use crate::ops::remember;
 use crate::state::State;
-use crate::store::memory_collections::Place as Stored;
+use crate::store::memory_collections::{Item, Place as Stored};
 use crate::store::{memories, memory_collections};
 
 /// A memory in a collection.
@@ -47,13 +46,13 @@ struct ItemView {
     added_at: DateTime<Utc>,
 }
 
-impl ItemView {
-    fn from_row(row: &Row) -> Result<Self, db::Error> {
-        Ok(Self {
-            memory: memories::from_row(row)?.into(),
-            added_by: row.try_get("added_by")?,
-            added_at: row.try_get("added_at")?,
-        })
+impl From<Item> for ItemView {
+    fn from(found: Item) -> Self {
+        Self {
+            memory: found.memory.into(),
+            added_by: found.added_by,
+            added_at: found.added_at,
+        }
     }
 }
 
@@ -129,7 +128,10 @@ pub(crate) async fn remove(
         ("limit" = Option<i64>, Query),
         ("cursor" = Option<String>, Query)
     ),
-    responses((status = 200, body = Page<ItemView>)),
+    responses(
+        (status = 200, body = Page<ItemView>),
+        (status = 403, description = "consent-required: the client, who needs none, has not consented to be remembered")
+    ),
     extensions(("x-principals" = json!(READ)))
 )]
 #[get("/v1/users/{user_id}/collections/{collection_id}/items")]
@@ -143,27 +145,19 @@ pub(crate) async fn list_items(
     caller.allow(&READ)?;
     let list = format!("collection {}", path.collection_id);
     let after: Uuid = cursors.open(&list, &caller, &paging)?.unwrap_or_default();
-    let (sees_sensitive, limit) = (sees_sensitive(&caller), paging.limit + 1);
     let params: db::Params<'_> = &[
         &&*path.user_id,
         &path.collection_id,
-        &sees_sensitive,
+        &is_the_client(&caller),
+        &sees_sensitive(&caller),
         &after,
-        &limit,
+        &(paging.limit + 1),
     ];
     let actor = caller.actor_for(&path.user_id)?;
     let sql = memory_collections::items_sql();
     let rows = state.db.read(&actor, &sql, params).await?;
-    let first = rows.first().ok_or(Error::NotFound)?;
-    let items = if first
-        .try_get::<_, Option<Uuid>>("id")
-        .map_err(db::Error::from)?
-        .is_none()
-    {
-        Vec::new()
-    } else {
-        rows.iter().map(ItemView::from_row).collect::<Result<_, _>>()?
-    };
+    let found = remember::must_be_shown(memory_collections::items(&rows)?)?;
+    let items = found.into_iter().map(ItemView::from).collect();
     let page = Page::cut(items, paging.limit, |last: &ItemView| {
         cursors.seal(&list, &caller, &paging, &last.memory.id)
     });
