@@ -41,6 +41,7 @@ const ADVANCE_EVERY: Duration = Duration::from_secs(2);
 // The first attempt of a page is made within two seconds.
 const DELIVER_EVERY: Duration = Duration::from_millis(500);
 const CODES_EVERY: Duration = Duration::from_secs(1);
+const REMIND_EVERY: Duration = Duration::from_secs(30);
 
 /// Starts the service.
 ///
@@ -102,6 +103,9 @@ fn jobs(state: &Arc<State>) -> Vec<Job> {
         }),
         job("codes", CODES_EVERY, state, |state| {
             Box::pin(async move { jobs::codes::round(&state).await })
+        }),
+        job("remind", REMIND_EVERY, state, |state| {
+            Box::pin(async move { jobs::remind::round(&state).await })
         }),
     ]
 }

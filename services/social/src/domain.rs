@@ -7,6 +7,7 @@ pub(crate) mod duty;
 pub(crate) mod escalation;
 pub(crate) mod intervention;
 pub(crate) mod label;
+pub(crate) mod meeting;
 pub(crate) mod page;
 pub(crate) mod policy;
 pub(crate) mod prediction;

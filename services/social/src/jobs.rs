@@ -5,5 +5,6 @@ pub(crate) mod codes;
 pub(crate) mod deliver;
 pub(crate) mod duty;
 pub(crate) mod release;
+pub(crate) mod remind;
 pub(crate) mod rotations;
 pub(crate) mod sweep;

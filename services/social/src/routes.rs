@@ -1,11 +1,13 @@
 //! Every path of the social service.
 
+mod calendar_link;
 mod contact_methods;
 mod contacts;
 mod crisis_resources;
 mod deliveries;
 mod escalation_policies;
 mod escalations;
+mod meetings;
 mod nudges;
 mod of_client;
 mod oncall;
@@ -88,6 +90,17 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(contact_methods::verify)
         .service(contact_methods::remove)
         .service(deliveries::list)
+        // meetings; the calendar's paths stand before those of one meeting
+        .service(meetings::calendar::renew_link)
+        .service(meetings::calendar::end_link)
+        .service(meetings::calendar::show)
+        .service(meetings::create)
+        .service(meetings::list)
+        .service(meetings::find)
+        .service(meetings::moving::consent)
+        .service(meetings::moving::confirm)
+        .service(meetings::moving::complete)
+        .service(meetings::moving::cancel)
         // clients and their app
         .service(nudges::create)
         .service(nudges::list)

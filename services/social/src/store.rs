@@ -10,6 +10,7 @@ pub(crate) mod crisis_resources;
 pub(crate) mod deliveries;
 pub(crate) mod escalation_policies;
 pub(crate) mod escalations;
+pub(crate) mod meeting_calendars;
 pub(crate) mod meetings;
 pub(crate) mod nudges;
 pub(crate) mod oncall_calendar;
