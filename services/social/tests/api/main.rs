@@ -14,6 +14,8 @@ mod escalations;
 mod events;
 mod harness;
 mod leaving;
+mod meetings;
+mod meetings_calendar;
 mod nudges;
 mod oncall;
 mod oncall_calendar;
