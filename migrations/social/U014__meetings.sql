@@ -1,4 +1,6 @@
 -- Undoes V014.
+alter table social.user_risk_profiles drop constraint ck_user_risk_profiles_drill, drop column is_drill;
+drop table social.operational_warnings;
 drop table social.meeting_calendars;
 drop function social.counsels(varchar, varchar), social.is_counselor(varchar);
 drop trigger check_move on social.meetings;

@@ -85,3 +85,39 @@ create policy owner on social.meeting_calendars to recoverly_owner using (true) 
 
 grant execute on function social.is_counselor(varchar), social.counsels(varchar, varchar)
     to recoverly_social, recoverly_social_worker;
+
+-- What the service itself must not miss: that it does not work as it should.
+create table social.operational_warnings (
+    warning_id bigint generated always as identity,
+    kind varchar(50) not null,
+    measure bigint not null,
+    opened_at timestamptz not null default now(),
+    last_seen_at timestamptz not null default now(),
+    closed_at timestamptz,
+    constraint pk_operational_warnings primary key (warning_id),
+    constraint ck_operational_warnings_kind check (kind in ('pipeline_silent', 'staff_unreachable', 'outbox_lag', 'delivery_lag', 'drill_failed')),
+    constraint ck_operational_warnings_times check (last_seen_at >= opened_at and closed_at >= opened_at)
+);
+
+comment on table social.operational_warnings is 'What does not work as it should, from when to when; at most one of a kind is open. Names nobody.';
+comment on column social.operational_warnings.warning_id is 'Row id.';
+comment on column social.operational_warnings.kind is 'pipeline_silent, staff_unreachable, outbox_lag, delivery_lag or drill_failed.';
+comment on column social.operational_warnings.measure is 'How bad it was when it was last seen: minutes that something waits, or people of whom it is so.';
+comment on column social.operational_warnings.opened_at is 'When it was first seen.';
+comment on column social.operational_warnings.last_seen_at is 'When it was last seen to have changed.';
+comment on column social.operational_warnings.closed_at is 'When it was seen to be over; null while it is open.';
+
+create unique index uq_operational_warnings_open on social.operational_warnings (kind) where closed_at is null;
+
+alter table social.operational_warnings enable row level security;
+alter table social.operational_warnings force row level security;
+create policy seen on social.operational_warnings for select
+    using ((select social.actor_holds(array['supervisor', 'admin'])));
+create policy worker on social.operational_warnings to recoverly_worker using (true) with check (true);
+create policy owner on social.operational_warnings to recoverly_owner using (true) with check (true);
+
+-- Nobody who may be in need is taken for a rehearsal: the id says it, and the job that sets this looks for messages.
+alter table social.user_risk_profiles
+    add column is_drill boolean not null default false,
+    add constraint ck_user_risk_profiles_drill check (not is_drill or user_id like 'drill-%');
+comment on column social.user_risk_profiles.is_drill is 'Whether nobody is behind it: escalations about it rehearse, and it is on no caseload list and in no count.';

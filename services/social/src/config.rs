@@ -1,11 +1,13 @@
 //! What the social service finds in its environment.
 
 mod paging;
+mod watch;
 
 use ::config::Env;
 use service::{Term, Variables};
 
 pub use paging::PagingConfig;
+pub use watch::WatchConfig;
 
 /// The names of its variables.
 pub(crate) const VARIABLES: Variables = Variables {
@@ -31,6 +33,8 @@ pub struct Config {
     pub delivery_days: i32,
     /// How staff are reached outside the app; without it nobody is.
     pub paging: Option<PagingConfig>,
+    /// What the service watches itself for.
+    pub watch: WatchConfig,
 }
 
 impl Default for Config {
@@ -42,6 +46,7 @@ impl Default for Config {
             escalation_days: 731,
             delivery_days: 365,
             paging: None,
+            watch: WatchConfig::default(),
         }
     }
 }
@@ -51,6 +56,7 @@ impl Config {
     pub(crate) fn read(env: &mut Env) -> Option<Self> {
         let default = Self::default();
         let paging = PagingConfig::read(env);
+        let watch = WatchConfig::read(env);
         Some(Self {
             prediction_days: env.within(
                 "RECOVERLY_PREDICTIONS_DAYS",
@@ -83,6 +89,7 @@ impl Config {
                 "days for which it is kept who was told of an escalation that is closed",
             ),
             paging: paging?,
+            watch,
         })
     }
 
@@ -112,6 +119,12 @@ impl Config {
             // Who was on duty tells who could have answered.
             Term::since("social.oncall_shifts", "ends_at", "true", self.escalation_days),
             Term::since("social.oncall_overrides", "ends_at", "true", self.escalation_days),
+            Term::since(
+                "social.operational_warnings",
+                "closed_at",
+                "true",
+                self.escalation_days,
+            ),
         ]
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod calendar;
 pub(crate) mod callback;
 pub(crate) mod contact;
+pub(crate) mod drill;
 pub(crate) mod duty;
 pub(crate) mod escalation;
 pub(crate) mod intervention;
@@ -16,4 +17,5 @@ pub(crate) mod quiet;
 pub(crate) mod readings;
 pub(crate) mod rotation;
 pub(crate) mod safety;
+pub(crate) mod warning;
 pub(crate) mod windows;

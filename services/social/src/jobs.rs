@@ -3,8 +3,10 @@
 pub(crate) mod advance;
 pub(crate) mod codes;
 pub(crate) mod deliver;
+pub(crate) mod drill;
 pub(crate) mod duty;
 pub(crate) mod release;
 pub(crate) mod remind;
 pub(crate) mod rotations;
 pub(crate) mod sweep;
+pub(crate) mod watch;

@@ -11,6 +11,7 @@ mod meetings;
 mod nudges;
 mod of_client;
 mod oncall;
+mod operational_warnings;
 mod predictions;
 mod profiles;
 mod safety_events;
@@ -90,6 +91,8 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(contact_methods::verify)
         .service(contact_methods::remove)
         .service(deliveries::list)
+        // operators
+        .service(operational_warnings::list)
         // meetings; the calendar's paths stand before those of one meeting
         .service(meetings::calendar::renew_link)
         .service(meetings::calendar::end_link)

@@ -8,6 +8,7 @@ pub(crate) mod contact_methods;
 pub(crate) mod contacts;
 pub(crate) mod crisis_resources;
 pub(crate) mod deliveries;
+pub(crate) mod drills;
 pub(crate) mod escalation_policies;
 pub(crate) mod escalations;
 pub(crate) mod meeting_calendars;
@@ -18,6 +19,7 @@ pub(crate) mod oncall_overrides;
 pub(crate) mod oncall_rotations;
 pub(crate) mod oncall_schedules;
 pub(crate) mod oncall_shifts;
+pub(crate) mod operational_warnings;
 #[cfg(test)]
 mod plans;
 pub(crate) mod policies;

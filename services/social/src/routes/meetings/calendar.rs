@@ -21,7 +21,6 @@ const FEED: &str = "/v1/meetings/calendar.ics";
 /// and not with whom. Takes no Idempotency-Key, since the answer holds a secret.
 #[utoipa::path(
     tag = "meetings",
-    operation_id = "renew_meetings_link",
     responses((status = 200, body = CalendarLink)),
     extensions(("x-principals" = json!(HOLD)))
 )]
@@ -40,7 +39,6 @@ pub(crate) async fn renew_link(state: Data<State>, request: Write<()>) -> Result
 /// End the link to the calendar of the own meetings.
 #[utoipa::path(
     tag = "meetings",
-    operation_id = "end_meetings_link",
     responses((status = 204, description = "There is none")),
     extensions(("x-principals" = json!(HOLD)))
 )]
@@ -59,7 +57,6 @@ pub(crate) async fn end_link(state: Data<State>, request: Write<()>) -> Result<H
 /// what is not confirmed yet is tentative. Asks for no token: the link holds a secret. 404 for a link that is none.
 #[utoipa::path(
     tag = "meetings",
-    operation_id = "show_meetings",
     params(("secret" = String, Query)),
     responses(
         (status = 200, description = "The feed", body = String, content_type = "text/calendar"),
