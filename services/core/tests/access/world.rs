@@ -74,6 +74,7 @@ pub(crate) const OF_A_CLIENT: &[&str] = &[
     "{session_key}",
     "{memory_id}",
     "{collection_id}",
+    "{meeting_id}",
 ];
 /// Parameters that lead to nobody in particular.
 const OTHERS: &[(&str, &str)] = &[
@@ -360,6 +361,10 @@ fn belongings() -> String {
      insert into social.screener_answers (user_id, answered_at, wish_to_be_dead, suicidal_thoughts, thoughts_of_method, intent,
         plan_with_intent, behaviour, urgency)
      select user_id, '2026-06-15T08:00:00Z', true, false, false, false, false, 'never', 'medium' from planted_clients;
+     insert into core.consents (user_id, purpose) select user_id, 'meeting' from planted_clients;
+     insert into social.meetings (user_id, meeting_type, scheduled_time, ends_at, user_consent, status, notes)
+     select user_id, 'session', at, at + interval '30 minutes', true, 'proposed', 'met-with-' || user_id
+     from planted_clients, (select now() + interval '90 days' as at) as later;
      insert into social.crisis_resources (name, phone, hours) values ('Line', '142', 'at any hour');
      insert into social.nudges (user_id, nudge_type, nudge_message, risk_level, source, status, send_after, expires_at)
      select user_id, 'check_in', 'nudge-of-' || user_id, 'LOW_RISK', 'rule', 'sent', now(), now() + interval '1 day'

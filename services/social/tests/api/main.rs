@@ -29,3 +29,4 @@ mod retention;
 mod rules;
 mod safety;
 mod tiers;
+mod watch;
