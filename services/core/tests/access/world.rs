@@ -204,6 +204,10 @@ impl World {
                 "select user_id, min(nudge_id)::text as thing from social.nudges group by user_id",
             ),
             (
+                "{meeting_id}",
+                "select user_id, min(meeting_id)::text as thing from social.meetings group by user_id",
+            ),
+            (
                 "{escalation_id}",
                 "select user_id, min(escalation_id)::text as thing from social.escalations group by user_id",
             ),

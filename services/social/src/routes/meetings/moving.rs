@@ -200,12 +200,12 @@ pub(crate) async fn complete(
 
 /// Why a meeting does not take place.
 #[derive(ToSchema)]
-struct Cancel {
+struct CallOff {
     /// Both read it; up to 8 KiB.
     reason: Option<String>,
 }
 
-impl Read for Cancel {
+impl Read for CallOff {
     const MAX_BODY_BYTES: usize = 16 * 1024;
     const MAY_BE_ABSENT: bool = true;
 
@@ -218,7 +218,7 @@ impl Read for Cancel {
 /// Call a meeting off.
 #[utoipa::path(
     tag = "meetings",
-    request_body = Cancel,
+    request_body = CallOff,
     responses((status = 200, body = MeetingView)),
     extensions(("x-principals" = json!(CANCEL)))
 )]
@@ -226,7 +226,7 @@ impl Read for Cancel {
 pub(crate) async fn cancel(
     state: Data<State>,
     meeting_id: Path<Id>,
-    request: Write<Cancel>,
+    request: Write<CallOff>,
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, body, key } = request.allow(&CANCEL)?;
     let tx = state.db.begin(&caller.actor()?).await?;
