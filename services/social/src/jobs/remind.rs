@@ -40,7 +40,8 @@ fn reminder(near: &Nearing) -> Option<Insert> {
         nudge_type: NUDGE_TYPE.to_owned(),
         nudge_message: MESSAGE.to_owned(),
         risk_level: near.label.as_str(),
-        source: "rule",
+        // Not the rules' own, which is the first after a label.
+        source: "staff",
         created_at: near.now,
         send_after,
         expires_at: near.scheduled_time,

@@ -17,7 +17,7 @@ pub(crate) struct Limits {
 }
 
 /// A day of messages is looked at and no more. Without one that waits, no prediction is owed: nobody has written. The latest
-/// of the last hundred predictions, since a backfill may bring old ones.
+/// of the last hundred predictions, since a backfill may bring old ones; the oldest of the thousand events that are due first.
 const FIND: &str = "
     with clock as (select coalesce($1::timestamptz, now()) as now,
             make_interval(mins => $2) as silence, make_interval(mins => $3) as lag),
@@ -35,7 +35,10 @@ const FIND: &str = "
         select count(*) as people from clock cross join lateral social.on_duty(clock.now) as d (staff_id)
         where $4 and not exists (select from social.contact_methods c
             where c.staff_id = d.staff_id and c.verified_at is not null)),
-    unsent as (select min(o.created_at) as since from social.outbox o where o.published_at is null),
+    unsent as (
+        select min(o.created_at) as since
+        from (select u.created_at from social.outbox u where u.published_at is null
+            order by u.next_attempt_at, u.id limit 1000) as o),
     unpaged as (select min(d.next_attempt_at) as since from social.notification_deliveries d where d.status = 'pending')
     select 'pipeline_silent' as kind, (extract(epoch from clock.now - w.since) / 60)::int8 as measure from clock, waiting w
     union all select 'staff_unreachable', u.people from unreachable u where u.people > 0
