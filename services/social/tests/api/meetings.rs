@@ -145,9 +145,8 @@ async fn a_meeting_is_confirmed_only_under_a_consent_that_holds_then() {
     h.moves("counselor", &meeting, "confirm", 200).await;
 }
 
-#[tokio::test]
-async fn a_revocation_that_is_under_way_beats_the_confirmation() {
-    let h = Harness::meeting().await;
+/// What a confirmation is answered that meets a revocation which is not committed yet.
+async fn confirms_during_a_revocation(h: &Harness) -> u16 {
     let meeting = h.proposed("counselor", "client-a", Some(in_minutes(60))).await;
     h.moves("client-a", &meeting, "consent", 200).await;
     let revoking = h.database.pools("core").begin_worker().await.unwrap();
@@ -157,16 +156,33 @@ async fn a_revocation_that_is_under_way_beats_the_confirmation() {
         where datname = current_database() and wait_event_type = 'Lock'";
     let is_answered = Cell::new(false);
     let confirm = async {
-        h.moves("counselor", &meeting, "confirm", 403).await;
+        let path = format!("{meeting}/confirm");
+        let answer = h.call("counselor").post(&path, &json!({})).await;
         is_answered.set(true);
+        answer.code()
     };
     let commit = async {
-        while h.database.count(waiting).await == 0 {
-            assert!(!is_answered.get(), "it waits for the revocation");
-        }
+        while !is_answered.get() && h.database.count(waiting).await == 0 {}
         revoking.commit().await.unwrap();
     };
-    join(confirm, commit).await;
+    join(confirm, commit).await.0
+}
+
+#[tokio::test]
+async fn a_revocation_that_is_under_way_beats_the_confirmation() {
+    let h = Harness::meeting().await;
+    assert_eq!(confirms_during_a_revocation(&h).await, 403);
+}
+
+#[tokio::test]
+async fn without_holding_the_consent_a_meeting_would_be_confirmed_under_a_revocation() {
+    let h = Harness::meeting().await;
+    let not_held = "create or replace function core.hold_consent(of_user varchar, for_purpose varchar, to_recipient varchar)
+        returns bigint language sql security definer set search_path = pg_catalog, pg_temp as $$
+        select c.consent_id from core.consents c
+        where c.user_id = of_user and c.purpose = for_purpose and c.recipient = to_recipient and c.revoked_at is null $$";
+    h.database.superuser().await.run(not_held).await;
+    assert_eq!(confirms_during_a_revocation(&h).await, 200);
 }
 
 #[tokio::test]
@@ -198,17 +214,29 @@ async fn neither_a_counselor_nor_a_client_is_at_two_meetings_at_a_time() {
     assert_eq!(other.code(), 201, "a time that was cancelled is free");
 }
 
-#[tokio::test]
-async fn of_ten_counselors_calls_for_one_time_at_once_one_gets_it() {
-    let h = Harness::meeting().await;
+/// How many of ten calls for one time at once get it, and how many are refused.
+async fn ten_calls_at_once(h: &Harness) -> (usize, usize) {
     let calls = (0..10).map(|n| {
         let client = if n % 2 == 0 { "client-a" } else { "client-b" };
         h.proposes("counselor", client, Some(in_minutes(60 + n)))
     });
     let answers = futures::future::join_all(calls).await;
-    let made = answers.iter().filter(|answer| answer.code() == 201).count();
-    let refused = answers.iter().filter(|answer| answer.code() == 409).count();
-    assert_eq!((made, refused), (1, 9));
+    let with = |code| answers.iter().filter(|answer| answer.code() == code).count();
+    (with(201), with(409))
+}
+
+#[tokio::test]
+async fn of_ten_calls_for_one_time_at_once_one_gets_it() {
+    let h = Harness::meeting().await;
+    assert_eq!(ten_calls_at_once(&h).await, (1, 9));
+}
+
+#[tokio::test]
+async fn without_the_constraints_all_of_them_would_get_it() {
+    let h = Harness::meeting().await;
+    let open = "alter table social.meetings drop constraint ex_meetings_counselor, drop constraint ex_meetings_client";
+    h.database.superuser().await.run(open).await;
+    assert_eq!(ten_calls_at_once(&h).await, (10, 0));
 }
 
 #[tokio::test]
