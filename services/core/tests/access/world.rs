@@ -365,10 +365,6 @@ fn belongings() -> String {
      insert into social.screener_answers (user_id, answered_at, wish_to_be_dead, suicidal_thoughts, thoughts_of_method, intent,
         plan_with_intent, behaviour, urgency)
      select user_id, '2026-06-15T08:00:00Z', true, false, false, false, false, 'never', 'medium' from planted_clients;
-     insert into core.consents (user_id, purpose) select user_id, 'meeting' from planted_clients;
-     insert into social.meetings (user_id, meeting_type, scheduled_time, ends_at, user_consent, status, notes)
-     select user_id, 'session', at, at + interval '30 minutes', true, 'proposed', 'met-with-' || user_id
-     from planted_clients, (select now() + interval '90 days' as at) as later;
      insert into social.crisis_resources (name, phone, hours) values ('Line', '142', 'at any hour');
      insert into social.nudges (user_id, nudge_type, nudge_message, risk_level, source, status, send_after, expires_at)
      select user_id, 'check_in', 'nudge-of-' || user_id, 'LOW_RISK', 'rule', 'sent', now(), now() + interval '1 day'
@@ -414,7 +410,11 @@ fn belongings() -> String {
      select gen_random_uuid(), user_id, 'goal', 'goal-of-' || user_id, 'self', 'self' from planted_clients;
      insert into core.memory_collection_items (collection_id, memory_id, user_id, added_by)
      select c.id, m.id, m.user_id, 'self'
-     from core.memories m join core.memory_collections c on c.user_id = m.user_id;"
+     from core.memories m join core.memory_collections c on c.user_id = m.user_id;
+     insert into core.consents (user_id, purpose) select user_id, 'meeting' from planted_clients;
+     insert into social.meetings (user_id, meeting_type, scheduled_time, ends_at, user_consent, status, notes)
+     select user_id, 'session', at, at + interval '30 minutes', true, 'proposed', 'met-with-' || user_id
+     from planted_clients, (select now() + interval '90 days' as at) as later;"
         .to_owned()
 }
 
