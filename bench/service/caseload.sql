@@ -9,7 +9,7 @@ p.days_since_last_buddy_msg, p.reasons, p.policy_version, p.computed_at, p.model
             cross join lateral (select array_position(
                 array['HIGH_RISK', 'MODERATE_RISK', 'ISOLATION_ONLY', 'UNKNOWN', 'LOW_RISK'],
                 p.current_risk_label::text) as urgency) as label
-            where p.user_id = any ((select core.visible_clients())::varchar[])
+            where p.user_id = any ((select core.visible_clients())::varchar[]) and not p.is_drill
                 and ($1::varchar is null or p.current_risk_label = $1)
                 and ($2::varchar is null or p.risk_trend = $2)
                 and ($3::int4 is null or (label.urgency, -coalesce(p.short_avg_risk_score, -1), p.user_id)

@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ConsentPurpose, ConversationType, EscalationStatus, EscalationType, ModelRiskLevel, RiskLabel,
-    SenderRole, Trend, Urgency,
+    ConsentPurpose, ConversationType, EscalationStatus, EscalationType, MeetingStatus, ModelRiskLevel,
+    RiskLabel, SenderRole, Trend, Urgency,
 };
 
 /// A contract: the data of one routing key.
@@ -285,6 +285,31 @@ pub mod family_card {
     pub const SHARED: &str = "social.familycard.shared";
     /// Its consent ended before.
     pub const FAILED: &str = "social.familycard.failed";
+}
+
+/// A meeting changed its state; the routing key says how.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MeetingChanged {
+    /// The meeting.
+    pub meeting_id: i64,
+    /// With which client.
+    pub user_id: String,
+    /// Its state now.
+    pub status: MeetingStatus,
+    /// When it begins, UTC; absent where that is open.
+    pub scheduled_time: Option<DateTime<Utc>>,
+}
+
+/// Routing keys of [`MeetingChanged`].
+pub mod meeting {
+    /// Its time is kept for the counselor: it is scheduled, or confirmed as well.
+    pub const SCHEDULED: &str = "social.meeting.scheduled";
+    /// The client agreed to it.
+    pub const CONSENTED: &str = "social.meeting.consented";
+    /// It is over: it took place, or the client did not come.
+    pub const COMPLETED: &str = "social.meeting.completed";
+    /// It does not take place.
+    pub const CANCELLED: &str = "social.meeting.cancelled";
 }
 
 /// A nudge changed its state; the routing key says how.

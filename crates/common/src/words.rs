@@ -192,6 +192,24 @@ words! {
 }
 
 words! {
+    /// Where a meeting stands; the first three are open.
+    MeetingStatus {
+        /// It is in question.
+        Proposed = "proposed",
+        /// Its time is kept for the counselor.
+        Scheduled = "scheduled",
+        /// Client and counselor will come.
+        Confirmed = "confirmed",
+        /// It took place.
+        Completed = "completed",
+        /// The client did not come.
+        NoShow = "no_show",
+        /// It does not take place.
+        Cancelled = "cancelled",
+    }
+}
+
+words! {
     /// What a client consents to.
     ConsentPurpose {
         /// Faces are stored and searched.

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::gather::{Gather, Gatherers};
 use crate::paging::{self, Paging};
 use crate::state::{CONTACT_METHODS_PER_MINUTE, MAX_BATCHES_AT_WORK, State};
-use crate::{config, events, jobs, routes};
+use crate::{config, events, jobs, metrics, routes};
 
 static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrations/social");
 
@@ -43,6 +43,9 @@ const DELIVER_EVERY: Duration = Duration::from_millis(500);
 const CODES_EVERY: Duration = Duration::from_secs(1);
 const LAPSE_EVERY: Duration = Duration::from_secs(60);
 const SILENCE_EVERY: Duration = Duration::from_secs(60);
+const REMIND_EVERY: Duration = Duration::from_secs(30);
+const WATCH_EVERY: Duration = Duration::from_secs(15);
+const DRILL_EVERY: Duration = Duration::from_secs(30);
 
 /// Starts the service.
 ///
@@ -68,6 +71,8 @@ pub fn start(
         paging,
         contact_pace: Pace::per_minute(CONTACT_METHODS_PER_MINUTE),
         silence_hours: config.silence_hours,
+        watch: config.watch.clone(),
+        metrics: metrics::Metrics::new(&metrics),
     });
     let for_events = Arc::clone(&state);
     let definition = Definition {
@@ -111,6 +116,15 @@ fn jobs(state: &Arc<State>) -> Vec<Job> {
         }),
         job("silence", SILENCE_EVERY, state, |state| {
             Box::pin(async move { jobs::silence::round(&state).await })
+        }),
+        job("remind", REMIND_EVERY, state, |state| {
+            Box::pin(async move { jobs::remind::round(&state).await })
+        }),
+        job("watch", WATCH_EVERY, state, |state| {
+            Box::pin(async move { jobs::watch::round(&state).await })
+        }),
+        job("drill", DRILL_EVERY, state, |state| {
+            Box::pin(async move { jobs::drill::round(&state).await })
         }),
     ]
 }

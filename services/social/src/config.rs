@@ -1,11 +1,13 @@
 //! What the social service finds in its environment.
 
 mod paging;
+mod watch;
 
 use ::config::Env;
 use service::{Term, Variables};
 
 pub use paging::PagingConfig;
+pub use watch::WatchConfig;
 
 /// The names of its variables.
 pub(crate) const VARIABLES: Variables = Variables {
@@ -35,6 +37,8 @@ pub struct Config {
     pub silence_hours: i32,
     /// How staff are reached outside the app; without it nobody is.
     pub paging: Option<PagingConfig>,
+    /// What the service watches itself for.
+    pub watch: WatchConfig,
 }
 
 impl Default for Config {
@@ -48,6 +52,7 @@ impl Default for Config {
             family_days: 1_096,
             silence_hours: 12,
             paging: None,
+            watch: WatchConfig::default(),
         }
     }
 }
@@ -57,6 +62,7 @@ impl Config {
     pub(crate) fn read(env: &mut Env) -> Option<Self> {
         let default = Self::default();
         let paging = PagingConfig::read(env);
+        let watch = WatchConfig::read(env);
         Some(Self {
             prediction_days: env.within(
                 "RECOVERLY_PREDICTIONS_DAYS",
@@ -101,6 +107,7 @@ impl Config {
                 "hours after which staff are told of a contact with a client that was expected and missed",
             ),
             paging: paging?,
+            watch,
         })
     }
 
@@ -136,6 +143,12 @@ impl Config {
             // Who was on duty tells who could have answered.
             Term::since("social.oncall_shifts", "ends_at", "true", self.escalation_days),
             Term::since("social.oncall_overrides", "ends_at", "true", self.escalation_days),
+            Term::since(
+                "social.operational_warnings",
+                "closed_at",
+                "true",
+                self.escalation_days,
+            ),
         ]
     }
 }

@@ -5,6 +5,8 @@ use actix_web::ResponseError;
 use actix_web::http::StatusCode;
 use web::{Code, Problem};
 
+use crate::domain::meeting::Refusal;
+
 /// A refusal or a failure of a handler.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -47,6 +49,9 @@ pub(crate) enum Error {
     /// Only a nudge that was sent can be answered, and once.
     #[error("the nudge is {0}")]
     NudgeState(String),
+    /// The meeting is not to be moved so.
+    #[error("the meeting is not moved: {0:?}")]
+    Meeting(Refusal),
     /// The gathering queue is full or its worker gone.
     #[error("too many predictions are waiting")]
     Busy,
@@ -59,6 +64,9 @@ const RETRY_AFTER_SECONDS: u64 = 1;
 const OFF_DUTY: &str = "ck_escalations_duty";
 /// What refuses an entry of the ledger whose consent is over: it may have run out in the moment before.
 const UNCOVERED: &str = "ck_disclosures_consent";
+
+/// What refuses a second meeting of a counselor or a client at the same time.
+const NOT_FREE: [&str; 2] = ["ex_meetings_counselor", "ex_meetings_client"];
 
 impl Error {
     /// Whether the same transaction may succeed when run again.
@@ -74,9 +82,16 @@ impl Error {
                 Problem::forbidden("You are not on duty: who is on call acknowledges during the own shift.")
             }
             Self::Db(error) if error.constraint() == Some(UNCOVERED) => Self::ConsentRequired.problem(),
+            Self::Db(error) if error.constraint().is_some_and(|name| NOT_FREE.contains(&name)) => {
+                Problem::conflict(
+                    Code::Conflict,
+                    "The counselor or the client has another meeting at that time. Choose another one, or cancel that meeting.",
+                )
+            }
             Self::Db(error) => Problem::from(error),
             Self::Encode(error) => Problem::internal(error),
             Self::NotFound => Problem::not_found(),
+            Self::Meeting(refusal) => of_meeting(*refusal),
             Self::PredictionDiffers => Problem::conflict(
                 Code::Differs,
                 "This message already has a prediction of this model version with other content. \
@@ -130,4 +145,33 @@ impl ResponseError for Error {
     fn error_response(&self) -> HttpResponse {
         self.problem().error_response()
     }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Meeting(refusal)
+    }
+}
+
+/// Why a meeting is not moved, and what can be done instead.
+fn of_meeting(refusal: Refusal) -> Problem {
+    let detail = match refusal {
+        Refusal::Is(status) => {
+            format!("The meeting is {status}, from where it does not go there. Read it, or propose another one.")
+        }
+        Refusal::Past => "The time of the meeting has passed. Cancel it and propose another one.".to_owned(),
+        Refusal::Ahead => "The meeting has not begun. Until then it can only be cancelled.".to_owned(),
+        Refusal::NotAgreed => "The client has not agreed to the meeting yet.".to_owned(),
+        Refusal::OfAnother => {
+            "The meeting is another counselor's, who alone confirms it. Cancel it and propose another one.".to_owned()
+        }
+        Refusal::AtAnotherTime => {
+            "The client agreed to another time. Leave scheduled_time out, or cancel the meeting and propose another one."
+                .to_owned()
+        }
+        Refusal::WithoutTime => {
+            return Problem::invalid_field("/scheduled_time", "is required: the meeting has no time yet");
+        }
+    };
+    Problem::conflict(Code::WrongState, detail)
 }

@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod gather;
 mod jobs;
+mod metrics;
 mod ops;
 mod paging;
 mod routes;
@@ -19,5 +20,5 @@ mod store;
 mod webhook;
 
 pub use app::{PROGRAM, start};
-pub use config::{Config, PagingConfig};
+pub use config::{Config, PagingConfig, WatchConfig};
 pub use routes::openapi;

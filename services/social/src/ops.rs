@@ -1,6 +1,7 @@
 //! Transactions that several of routes, events and jobs share.
 
 pub(crate) mod decide;
+pub(crate) mod end_meeting;
 pub(crate) mod fill_rotations;
 pub(crate) mod flag;
 pub(crate) mod raise;

@@ -1,5 +1,6 @@
 //! Every path of the social service.
 
+mod calendar_link;
 mod contact_methods;
 mod contacts;
 mod crisis_resources;
@@ -7,9 +8,11 @@ mod deliveries;
 mod escalation_policies;
 mod escalations;
 mod family;
+mod meetings;
 mod nudges;
 mod of_client;
 mod oncall;
+mod operational_warnings;
 mod predictions;
 mod profiles;
 mod safety_events;
@@ -95,6 +98,19 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(contact_methods::verify)
         .service(contact_methods::remove)
         .service(deliveries::list)
+        // operators
+        .service(operational_warnings::list)
+        // meetings; the calendar's paths stand before those of one meeting
+        .service(meetings::calendar::renew_link)
+        .service(meetings::calendar::end_link)
+        .service(meetings::calendar::show)
+        .service(meetings::create)
+        .service(meetings::list)
+        .service(meetings::find)
+        .service(meetings::moving::consent)
+        .service(meetings::moving::confirm)
+        .service(meetings::moving::complete)
+        .service(meetings::moving::cancel)
         // clients and their app
         .service(nudges::create)
         .service(nudges::list)

@@ -7,7 +7,9 @@ use service::Clock;
 use tokio::sync::Semaphore;
 use web::Pace;
 
+use crate::config::WatchConfig;
 use crate::gather::Gather;
+use crate::metrics::Metrics;
 use crate::paging::Paging;
 
 /// The ways to the database and the broker, the clock, and the queue of single predictions.
@@ -26,6 +28,9 @@ pub(crate) struct State {
     pub(crate) contact_pace: Pace,
     /// How long after its time an expected contact with a client is missed.
     pub(crate) silence_hours: i32,
+    /// What the service watches itself for, and how it shows what it found.
+    pub(crate) watch: WatchConfig,
+    pub(crate) metrics: Metrics,
 }
 
 /// How many batches are at work at a time.

@@ -75,6 +75,7 @@ pub(crate) const OF_A_CLIENT: &[&str] = &[
     "{session_key}",
     "{memory_id}",
     "{collection_id}",
+    "{meeting_id}",
 ];
 /// Parameters that lead to nobody in particular.
 const OTHERS: &[(&str, &str)] = &[
@@ -202,6 +203,10 @@ impl World {
             (
                 "{nudge_id}",
                 "select user_id, min(nudge_id)::text as thing from social.nudges group by user_id",
+            ),
+            (
+                "{meeting_id}",
+                "select user_id, min(meeting_id)::text as thing from social.meetings group by user_id",
             ),
             (
                 "{escalation_id}",
@@ -414,7 +419,11 @@ fn belongings() -> String {
      select gen_random_uuid(), user_id, 'goal', 'goal-of-' || user_id, 'self', 'self' from planted_clients;
      insert into core.memory_collection_items (collection_id, memory_id, user_id, added_by)
      select c.id, m.id, m.user_id, 'self'
-     from core.memories m join core.memory_collections c on c.user_id = m.user_id;"
+     from core.memories m join core.memory_collections c on c.user_id = m.user_id;
+     insert into core.consents (user_id, purpose) select user_id, 'meeting' from planted_clients;
+     insert into social.meetings (user_id, meeting_type, scheduled_time, ends_at, user_consent, status, notes)
+     select user_id, 'session', at, at + interval '30 minutes', true, 'proposed', 'met-with-' || user_id
+     from planted_clients, (select now() + interval '90 days' as at) as later;"
         .to_owned()
 }
 

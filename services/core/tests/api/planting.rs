@@ -32,6 +32,7 @@ const OF_NOBODY: &[&str] = &[
     "social.crisis_resources",
     "social.oncall_rotations",
     "social.oncall_schedules",
+    "social.operational_warnings",
     "social.risk_policies",
 ];
 /// Tables of every schema that hold nothing of a person.

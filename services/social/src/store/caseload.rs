@@ -145,7 +145,7 @@ pub(crate) fn list_sql() -> String {
             cross join lateral (select array_position(
                 array['HIGH_RISK', 'MODERATE_RISK', 'ISOLATION_ONLY', 'UNKNOWN', 'LOW_RISK'],
                 p.current_risk_label::text) as urgency) as label
-            where p.user_id = any ((select core.visible_clients())::varchar[])
+            where p.user_id = any ((select core.visible_clients())::varchar[]) and not p.is_drill
                 and ($1::varchar is null or p.current_risk_label = $1)
                 and ($2::varchar is null or p.risk_trend = $2)
                 and ($3::int4 is null or (label.urgency, -coalesce(p.short_avg_risk_score, -1), p.user_id)
@@ -205,11 +205,11 @@ pub(crate) const SUMMARY: &str = "
             + (select count(*) from changed before where before.from_label = l.label) as clients_yesterday,
         (select count(*) from social.escalations e
          where e.user_id = any ((select core.visible_clients())::varchar[])
-            and e.status in ('pending', 'notified', 'acknowledged')) as open_escalations
+            and e.escalation_type <> 'drill' and e.status in ('pending', 'notified', 'acknowledged')) as open_escalations
     from unnest(array['HIGH_RISK', 'MODERATE_RISK', 'ISOLATION_ONLY', 'UNKNOWN', 'LOW_RISK'])
         with ordinality as l (label, position)
     left join social.user_risk_profiles p on p.current_risk_label = l.label
-        and p.user_id = any ((select core.visible_clients())::varchar[])
+        and p.user_id = any ((select core.visible_clients())::varchar[]) and not p.is_drill
     left join changed on changed.user_id = p.user_id
     group by l.label, l.position
     order by l.position";

@@ -44,8 +44,7 @@ pub(crate) async fn find(
 pub(crate) async fn read(
     tx: &Tx,
     schedule_id: i64,
-    from: DateTime<Utc>,
-    before: DateTime<Utc>,
+    (from, before): (DateTime<Utc>, DateTime<Utc>),
 ) -> Result<(Vec<Duty>, Vec<StandIn>), db::Error> {
     let span: db::Params<'_> = &[&schedule_id, &from, &before];
     let mut found = tx

@@ -18,13 +18,13 @@ impl Harness {
         made.at("/path").as_str().unwrap().to_owned()
     }
 
-    fn stranger(&self) -> Client {
+    pub(crate) fn stranger(&self) -> Client {
         Client::new(&self.app.base_url())
     }
 }
 
 /// What Python's `icalendar` reads behind a link, line by line.
-async fn read(h: &Harness, link: &str) -> Vec<String> {
+pub(crate) async fn read(h: &Harness, link: &str) -> Vec<String> {
     let root = workspace_root();
     let mut program = Command::new(root.join(".dev/venv/bin/python"));
     program
