@@ -66,7 +66,7 @@ revoke insert, update, delete on social.nudge_templates from recoverly_social;
 alter table social.nudges
     add column channel varchar(20) not null default 'in_app',
     add column withheld_reason varchar(20),
-    add column recommendation_id varchar(64),
+    add column recommendation_id bigint,
     add constraint ck_nudges_channel check (channel in ('in_app', 'push')),
     add constraint ck_nudges_withheld check ((status = 'withheld') = (withheld_reason is not null)),
     add constraint ck_nudges_withheld_reason check (withheld_reason in ('channels', 'daily_limit', 'spacing', 'quiet_hours', 'crisis')),

@@ -2,6 +2,7 @@
 
 mod messages;
 mod model_predictions;
+mod recommendations;
 mod users;
 
 use std::sync::Arc;
@@ -9,7 +10,8 @@ use std::sync::Arc;
 use crate::state::State;
 use bus::{Handlers, with};
 use common::contracts::{
-    Contract, MessageCreated, MessageDeleted, ModelPredictionRecorded, UserCreated, UserErased,
+    Contract, MessageCreated, MessageDeleted, ModelPredictionRecorded, RecommendationCreated, UserCreated,
+    UserErased,
 };
 
 /// Topic → consumer.
@@ -21,6 +23,10 @@ pub(crate) fn handlers(state: &Arc<State>) -> Handlers {
         .on(
             ModelPredictionRecorded::TYPE,
             with(Arc::clone(state), model_predictions::recorded),
+        )
+        .on(
+            RecommendationCreated::TYPE,
+            with(Arc::clone(state), recommendations::created),
         )
         .on(UserErased::TYPE, service::forget_erased)
 }

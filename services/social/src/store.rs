@@ -3,6 +3,7 @@
 
 pub(crate) mod actions;
 pub(crate) mod caseload;
+pub(crate) mod circumstances;
 pub(crate) mod comments;
 pub(crate) mod contact_methods;
 pub(crate) mod contacts;
@@ -11,6 +12,7 @@ pub(crate) mod deliveries;
 pub(crate) mod escalation_policies;
 pub(crate) mod escalations;
 pub(crate) mod meetings;
+pub(crate) mod nudge_templates;
 pub(crate) mod nudges;
 pub(crate) mod oncall_calendar;
 pub(crate) mod oncall_overrides;

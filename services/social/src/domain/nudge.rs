@@ -1,8 +1,10 @@
 //! Whether a client gets a nudge, which one and when: limits, hours and channels bind nudges of every source alike.
 
+use std::str::FromStr;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
-use common::{RiskLabel, Urgency};
+use common::{RiskLabel, UnknownWord, Urgency};
 use sha2::{Digest, Sha256};
 
 use super::intervention::{NudgeType, Plan, plan};
@@ -14,6 +16,20 @@ use super::template::{Reader, Templates, Text};
 pub(crate) const BUDGET_HOURS: i32 = 72;
 /// In what time a plan counts its nudges.
 const DAY: TimeDelta = TimeDelta::hours(24);
+
+/// The longest kind of nudge.
+const MAX_KIND_BYTES: usize = 100;
+
+/// Whether a word may be a kind of nudge: it travels in events, which carry no text that somebody wrote.
+pub(crate) fn is_kind(word: &str) -> bool {
+    is_code(word, MAX_KIND_BYTES)
+}
+
+/// Whether a word is of lower-case letters, digits and underscores.
+pub(crate) fn is_code(word: &str, max_bytes: usize) -> bool {
+    let of_code = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    (1..=max_bytes).contains(&word.len()) && word.bytes().all(of_code)
+}
 
 /// Who wants a client to have a nudge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +46,17 @@ impl Source {
             Self::Reco => "reco",
             Self::Staff => "staff",
         }
+    }
+}
+
+impl FromStr for Source {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        [Self::Rule, Self::Reco, Self::Staff]
+            .into_iter()
+            .find(|source| source.as_str() == word)
+            .ok_or(UnknownWord(&["rule", "reco", "staff"]))
     }
 }
 
@@ -138,8 +165,16 @@ fn over_budget(plan: &Plan, reached: &[DateTime<Utc>], at: DateTime<Utc>) -> Opt
     let counted = |time: &&DateTime<Utc>| plan.urgency != Urgency::Critical || **time <= at;
     let reached: Vec<DateTime<Utc>> = reached.iter().filter(counted).copied().collect();
     // Every day that has this nudge in it begins with one, or with this one.
-    let mut days = reached.iter().chain([&at]).filter(|from| **from <= at && at < **from + DAY);
-    let in_day = |from: DateTime<Utc>| reached.iter().filter(|time| (from..from + DAY).contains(time)).count();
+    let mut days = reached
+        .iter()
+        .chain([&at])
+        .filter(|from| **from <= at && at < **from + DAY);
+    let in_day = |from: DateTime<Utc>| {
+        reached
+            .iter()
+            .filter(|time| (from..from + DAY).contains(time))
+            .count()
+    };
     if days.any(|from| in_day(*from) >= plan.nudges_per_day_max) {
         Some(Withheld::DailyLimit)
     } else if reached.iter().any(|time| (at - *time).abs() < plan.nudge_spacing) {
@@ -237,7 +272,11 @@ pub(crate) fn choose_nudge(profile: &Profile, of: &Circumstances, templates: &Te
     let now = profile.windows.now;
     let expires_at = now + plan.answer_due;
     let first = [plan.first];
-    let kinds = if of.since_label == 0 { first.as_slice() } else { plan.then };
+    let kinds = if of.since_label == 0 {
+        first.as_slice()
+    } else {
+        plan.then
+    };
     let arms: Vec<Arm> = kinds
         .iter()
         .map(|nudge| Arm {
@@ -393,7 +432,10 @@ mod tests {
     #[test]
     fn the_daily_limit_and_the_spacing_withhold_a_nudge() {
         use RiskLabel::High;
-        assert_eq!(withheld(High, &after(&[2, 4, 6, 8, 10])), Some(Withheld::DailyLimit));
+        assert_eq!(
+            withheld(High, &after(&[2, 4, 6, 8, 10])),
+            Some(Withheld::DailyLimit)
+        );
         assert_eq!(withheld(High, &after(&[0])), Some(Withheld::Spacing));
         assert_eq!(withheld(High, &after(&[1, 3, 5, 7])), None);
         assert_eq!(withheld(High, &after(&[1, 3, 5, 7, 24])), None);
@@ -498,7 +540,10 @@ mod tests {
         let moderate = profile(RiskLabel::Moderate);
         let of = after(&[12]);
         let left = choose_nudge(&moderate, &of, &texts_but(&[NudgeType::CopingExercise]));
-        assert_eq!((left.arms.len(), left.eligible().count(), left.drawn), (2, 1, None));
+        assert_eq!(
+            (left.arms.len(), left.eligible().count(), left.drawn),
+            (2, 1, None)
+        );
         let none = [NudgeType::CopingExercise, NudgeType::CounselorEncouragement];
         let none = choose_nudge(&moderate, &of, &texts_but(&none));
         assert_eq!(none.choice, NudgeChoice::Withhold(Withheld::NoTemplate));

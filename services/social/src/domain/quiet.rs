@@ -59,7 +59,11 @@ impl Hours {
 
     /// When they begin and end that belong to a day.
     fn of(&self, day: NaiveDate, zone: Tz) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
-        let last = if self.until > self.from { day } else { day.succ_opt()? };
+        let last = if self.until > self.from {
+            day
+        } else {
+            day.succ_opt()?
+        };
         let (from, until) = (
             moment(zone, day.and_time(self.from)),
             moment(zone, last.and_time(self.until)),

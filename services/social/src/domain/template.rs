@@ -36,9 +36,13 @@ impl Reader {
 
     /// The client's languages, the closest first: `de-AT`, `de`, `en`.
     fn locales(&self) -> impl Iterator<Item = &str> {
-        let wider = |tag: &&'_ str| Some(tag.rsplit_once('-')?.0);
-        std::iter::successors(self.locale.as_deref(), wider).chain(std::iter::once(DEFAULT_LOCALE))
+        std::iter::successors(self.locale.as_deref(), |tag| wider(tag)).chain(std::iter::once(DEFAULT_LOCALE))
     }
+}
+
+/// A language tag without its last part: `de` for `de-AT`.
+fn wider(tag: &str) -> Option<&str> {
+    Some(tag.rsplit_once('-')?.0)
 }
 
 /// What a client reads, and which text it is made of.
@@ -154,7 +158,11 @@ mod tests {
             ("", None, "Hello"),
         ] {
             let text = texts.text("wellness_check", &reader(locale, name));
-            assert_eq!(text.map(|text| text.message).as_deref(), Some(expected), "{locale}");
+            assert_eq!(
+                text.map(|text| text.message).as_deref(),
+                Some(expected),
+                "{locale}"
+            );
         }
         assert_eq!(texts.text("coping_exercise", &reader("en", None)), None);
     }

@@ -90,7 +90,10 @@ async fn each_tier_is_told_when_its_time_has_come_and_then_the_last_resort_until
         told.push(page(round, 3, "supervisor"));
         assert_eq!(pages(&h).await, told);
     }
-    assert_eq!(act(&h, "supervisor", id, "acknowledge", &json!({})).await.code(), 200);
+    assert_eq!(
+        act(&h, "supervisor", id, "acknowledge", &json!({})).await.code(),
+        200
+    );
     after(&h, 20).await;
     assert_eq!(pages(&h).await, told);
     assert_eq!(h.events("social.escalation.advanced").await.len(), 5);
