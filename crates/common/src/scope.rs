@@ -29,6 +29,7 @@ const NOUNS: &[&str] = &[
     "messages",
     "metrics",
     "mistakes",
+    "nudge-templates",
     "nudges",
     "oncall-schedules",
     "opt-out",

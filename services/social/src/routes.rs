@@ -6,6 +6,7 @@ mod crisis_resources;
 mod deliveries;
 mod escalation_policies;
 mod escalations;
+mod nudge_templates;
 mod nudges;
 mod of_client;
 mod oncall;
@@ -93,7 +94,13 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(nudges::list)
         .service(nudges::find)
         .service(nudges::viewed)
-        .service(nudges::responded);
+        .service(nudges::responded)
+        // what nudges say
+        .service(nudge_templates::create)
+        .service(nudge_templates::list)
+        .service(nudge_templates::find)
+        .service(nudge_templates::replace)
+        .service(nudge_templates::remove);
 }
 
 /// The OpenAPI document of this service.

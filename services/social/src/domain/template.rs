@@ -4,7 +4,22 @@
 pub(crate) const DEFAULT_LOCALE: &str = "en";
 
 /// What a text may hold in braces.
-pub(crate) const PLACEHOLDERS: [&str; 2] = ["name", "crisis_line"];
+const PLACEHOLDERS: [&str; 2] = ["name", "crisis_line"];
+
+/// The longest language tag, and the longest part of one.
+const MAX_LOCALE_BYTES: usize = 35;
+const MAX_SUBTAG_BYTES: usize = 8;
+
+/// A language tag such as `de` or `de-AT`.
+pub(crate) fn locale(text: &str) -> Option<String> {
+    let is_subtag = |part: &str| {
+        (1..=MAX_SUBTAG_BYTES).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    let language = text.split('-').next()?;
+    let is_language = language.len() > 1 && language.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let is_tag = text.len() <= MAX_LOCALE_BYTES && text.split('-').all(is_subtag);
+    (is_language && is_tag).then(|| text.to_owned())
+}
 
 /// A text of one kind of nudge in one language.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -175,6 +190,16 @@ mod tests {
             text.map(|text| text.message).as_deref(),
             Some("{crisis_line}, {crisis_line}!")
         );
+    }
+
+    #[test]
+    fn a_language_tag_begins_with_a_language() {
+        for good in ["en", "de-AT", "zh-Hant-TW", "es-419"] {
+            assert_eq!(locale(good).as_deref(), Some(good));
+        }
+        for bad in ["", "e", "1n", "en-", "-en", "en_US", "en-toolongatag", "ü"] {
+            assert_eq!(locale(bad), None, "{bad}");
+        }
     }
 
     #[test]

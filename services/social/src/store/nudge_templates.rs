@@ -54,13 +54,13 @@ pub(crate) fn kept_from_row(row: &Row) -> Result<Kept, db::Error> {
     })
 }
 
-/// Those of a kind (`$1`, or null for all) behind a row (`$2`), at most `$3`, the first kept first.
+/// Those behind a row (`$1`), at most `$2`, the first kept first.
 pub(crate) fn list_sql() -> String {
     format!(
         "select {COLUMNS} from social.nudge_templates t
-         where ($1::varchar is null or t.nudge_type = $1) and t.template_id > $2
+         where t.template_id > $1
          order by t.template_id
-         limit $3"
+         limit $2"
     )
 }
 

@@ -14,6 +14,8 @@ mod escalations;
 mod events;
 mod harness;
 mod leaving;
+mod nudge_sources;
+mod nudge_templates;
 mod nudges;
 mod oncall;
 mod oncall_calendar;
