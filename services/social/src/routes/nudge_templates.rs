@@ -7,8 +7,8 @@ use common::PrincipalKind;
 use serde::Serialize;
 use utoipa::ToSchema;
 use web::{
-    Allowed, Answer, Caller, Code, CursorKey, Fields, Granted, Id, NOBODY_ELSE, Page, Paging, Problem, Query,
-    Read, Write, read,
+    Allowed, Answer, Caller, Code, CursorKey, Fault, Fields, Granted, Id, NOBODY_ELSE, Page, Paging, Problem,
+    Query, Read, Write, read,
 };
 
 use crate::domain::nudge::is_kind;
@@ -60,7 +60,9 @@ impl Read for Written {
             if is_fillable(&message) {
                 Ok(message)
             } else {
-                Err("may have {name} and {crisis_line} in braces and nothing else".into())
+                Err(Fault::new(
+                    "may have {name} and {crisis_line} in braces and nothing else",
+                ))
             }
         });
         let active = fields.optional("active", read::boolean);

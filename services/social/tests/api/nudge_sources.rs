@@ -83,7 +83,12 @@ impl Harness {
     async fn nudges(&self) -> Vec<String> {
         let sql = "select source || ' ' || status || coalesce(' ' || withheld_reason, '') as nudge
             from social.nudges order by nudge_id";
-        self.database.query(sql).await.iter().map(|row| row.get("nudge")).collect()
+        self.database
+            .query(sql)
+            .await
+            .iter()
+            .map(|row| row.get("nudge"))
+            .collect()
     }
 
     async fn actions(&self) -> Vec<Row> {
@@ -112,11 +117,19 @@ async fn a_nudge_of_any_source_is_in_the_way_of_the_next_of_any_other() {
             assert_eq!(found, (second, "none", "spacing"), "{first} before {second}");
             let decided = h.events("social.action.decided").await.pop().unwrap();
             assert_eq!(
-                (&decided["source"], &decided["chosen"], &decided["withheld_reason"]),
+                (
+                    &decided["source"],
+                    &decided["chosen"],
+                    &decided["withheld_reason"]
+                ),
                 (&json!(second), &json!("none"), &json!("spacing"))
             );
             h.release().await;
-            assert_eq!(h.events("social.nudge.sent").await.len(), 1, "{first} before {second}");
+            assert_eq!(
+                h.events("social.nudge.sent").await.len(),
+                1,
+                "{first} before {second}"
+            );
         }
     }
 }
@@ -153,9 +166,13 @@ async fn of_many_nudges_at_once_one_is_sent() {
     h.client("client-a", &["counselor"]).await;
     let body = json!({"nudge_type": "check_in", "nudge_message": "text"});
     let calls: Vec<_> = (0..12).map(|_| h.call("counselor")).collect();
-    let posts = calls.iter().map(|call| call.post("/v1/users/client-a/nudges", &body));
+    let posts = calls
+        .iter()
+        .map(|call| call.post("/v1/users/client-a/nudges", &body));
     let answers = futures::future::join_all(posts).await;
-    let pending = answers.iter().filter(|answer| answer.at("/status") == &json!("pending"));
+    let pending = answers
+        .iter()
+        .filter(|answer| answer.at("/status") == &json!("pending"));
     assert_eq!(pending.count(), 1);
     assert!(answers.iter().all(|answer| answer.code() == 201));
 }
@@ -172,7 +189,10 @@ async fn the_same_key_is_one_nudge_and_another_nudge_under_it_is_refused() {
     assert_eq!((again.code(), again.at("/nudge_id")), (200, made.at("/nudge_id")));
     let other = with(body.clone(), "nudge_message", "another");
     let refused = h.staff_nudge("client-a", &other).await;
-    assert_eq!((refused.code(), refused.at("/type")), (409, &json!("/problems/differs")));
+    assert_eq!(
+        (refused.code(), refused.at("/type")),
+        (409, &json!("/problems/differs"))
+    );
     assert_eq!(h.staff_nudge("client-b", &body).await.code(), 201);
     assert_eq!(h.nudges().await, ["staff pending", "staff pending"]);
     assert_eq!(h.actions().await.len(), 2, "what stands is no new decision");
@@ -199,13 +219,19 @@ async fn a_recommendation_is_offered_once_with_the_probability_it_came_with() {
     let decided = h.events("social.action.decided").await;
     assert_eq!(decided.len(), 1);
     assert_eq!(
-        (&decided[0]["chosen"], &decided[0]["probability"], &decided[0]["source"]),
+        (
+            &decided[0]["chosen"],
+            &decided[0]["probability"],
+            &decided[0]["source"]
+        ),
         (&json!("coping_exercise"), &json!(0.25), &json!("reco"))
     );
     h.release().await;
     let id = nudges.at("/items/0/nudge_id");
     let answer = json!({"user_response": "accepted"});
-    h.call("client-a").post(&format!("/v1/nudges/{id}/responded"), &answer).await;
+    h.call("client-a")
+        .post(&format!("/v1/nudges/{id}/responded"), &answer)
+        .await;
     let responded = h.events("social.nudge.responded").await;
     assert_eq!(responded[0]["recommendation_id"], json!(7), "reco learns from it");
 }
@@ -214,7 +240,8 @@ async fn a_recommendation_is_offered_once_with_the_probability_it_came_with() {
 async fn a_recommendation_of_a_kind_without_a_text_is_told_of_in_general_words() {
     let mut h = Harness::new().await;
     h.client("client-a", &["counselor"]).await;
-    h.recommend(with(recommended(&h, 7, "client-a"), "family", "cold_shower")).await;
+    h.recommend(with(recommended(&h, 7, "client-a"), "family", "cold_shower"))
+        .await;
     let nudges = h.call("counselor").get("/v1/users/client-a/nudges").await;
     assert_eq!(nudges.at("/items/0/nudge_type"), &json!("recommendation"));
     assert_eq!(
@@ -262,7 +289,10 @@ async fn nothing_is_drawn_for_a_crisis_and_the_database_refuses_it_from_every_wr
         h.clock.advance(TimeDelta::hours(1));
     }
     for row in h.actions().await {
-        let drawn = (row.get::<_, Option<f64>>("probability"), row.get::<_, Option<i64>>("seed"));
+        let drawn = (
+            row.get::<_, Option<f64>>("probability"),
+            row.get::<_, Option<i64>>("seed"),
+        );
         assert_eq!(drawn, (None, None), "{}", row.get::<_, &str>("action_type"));
     }
     for (kind, label) in [("nudge", "HIGH_RISK"), ("escalation", "MODERATE_RISK")] {
@@ -292,7 +322,10 @@ async fn nothing_is_drawn_while_a_critical_episode_is_open_whatever_the_label() 
     h.writes("client-a", &scores(0.4, 0.1)).await;
     let last = h.actions().await.pop().unwrap();
     assert_eq!(last.get::<_, &str>("action_type"), "nudge");
-    assert_eq!(last.get::<_, Value>("action_data")["chosen"], json!("counselor_encouragement"));
+    assert_eq!(
+        last.get::<_, Value>("action_data")["chosen"],
+        json!("counselor_encouragement")
+    );
     assert_eq!(last.get::<_, Option<f64>>("probability"), None);
     assert_eq!(last.get::<_, Value>("eligible").as_array().unwrap().len(), 2);
 }
@@ -345,7 +378,11 @@ async fn every_draw_can_be_repeated_from_its_record_and_the_same_days_draw_the_s
         drawn.push(row.get::<_, &str>("chosen").to_owned());
     }
     assert_eq!(drawn.len(), 16, "four days of four clients after the first");
-    assert!(["counselor_encouragement", "coping_exercise"].iter().all(|arm| drawn.iter().any(|drawn| drawn == arm)));
+    assert!(
+        ["counselor_encouragement", "coping_exercise"]
+            .iter()
+            .all(|arm| drawn.iter().any(|drawn| drawn == arm))
+    );
     let told = |rows: &[Row]| -> Vec<(String, Option<String>, Option<f64>)> {
         rows.iter()
             .map(|row| (row.get("user_id"), row.get("chosen"), row.get("probability")))
@@ -368,16 +405,33 @@ async fn the_clients_own_hours_hold_in_place_of_the_usual_ones() {
     );
     h.at("2026-06-17T00:30:00Z");
     h.release().await;
-    assert_eq!(h.nudges().await, ["staff sent"], "half past midnight is still Tuesday's");
+    assert_eq!(
+        h.nudges().await,
+        ["staff sent"],
+        "half past midnight is still Tuesday's"
+    );
 }
 
 #[tokio::test]
 async fn a_client_who_is_reached_in_no_hours_gets_none() {
     let mut h = Harness::new().await;
     h.client("client-a", &["counselor"]).await;
-    let days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+    let days = [
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+    ];
     let off: Value = days.iter().map(|day| ((*day).to_owned(), json!(false))).collect();
-    h.prefers("client-a", &json!({"start": "09:00", "end": "17:00", "days": off}), &json!({})).await;
+    h.prefers(
+        "client-a",
+        &json!({"start": "09:00", "end": "17:00", "days": off}),
+        &json!({}),
+    )
+    .await;
     h.check_in("client-a").await;
     assert_eq!(h.nudges().await, ["staff withheld quiet_hours"]);
 }
@@ -385,8 +439,16 @@ async fn a_client_who_is_reached_in_no_hours_gets_none() {
 #[tokio::test]
 async fn the_night_ends_at_eight_local_time_also_when_the_clocks_have_changed() {
     for (evening, before, morning) in [
-        ("2026-10-24T21:00:00Z", "2026-10-25T06:59:59Z", "2026-10-25T07:00:00Z"),
-        ("2027-03-27T22:00:00Z", "2027-03-28T05:59:59Z", "2027-03-28T06:00:00Z"),
+        (
+            "2026-10-24T21:00:00Z",
+            "2026-10-25T06:59:59Z",
+            "2026-10-25T07:00:00Z",
+        ),
+        (
+            "2027-03-27T22:00:00Z",
+            "2027-03-28T05:59:59Z",
+            "2027-03-28T06:00:00Z",
+        ),
     ] {
         let mut h = Harness::new().await;
         h.client("client-a", &["counselor"]).await;
@@ -406,7 +468,8 @@ async fn the_night_ends_at_eight_local_time_also_when_the_clocks_have_changed() 
 async fn a_client_who_wants_no_nudges_gets_none_of_any_source() {
     let mut h = Harness::new().await;
     h.client("client-a", &["counselor"]).await;
-    h.prefers("client-a", &Value::Null, &json!({"in_app": false})).await;
+    h.prefers("client-a", &Value::Null, &json!({"in_app": false}))
+        .await;
     h.wants("staff", "client-a").await;
     h.wants("reco", "client-a").await;
     h.wants("rule", "client-a").await;
@@ -414,7 +477,12 @@ async fn a_client_who_wants_no_nudges_gets_none_of_any_source() {
         h.nudges().await,
         ["staff withheld channels", "reco withheld channels"]
     );
-    let reasons: Vec<Option<String>> = h.actions().await.iter().map(|row| row.get("withheld_reason")).collect();
+    let reasons: Vec<Option<String>> = h
+        .actions()
+        .await
+        .iter()
+        .map(|row| row.get("withheld_reason"))
+        .collect();
     assert_eq!(reasons, vec![Some("channels".to_owned()); 3]);
     // A crisis is answered all the same, by people.
     let crisis = h.writes("client-a", &scores(0.9, 0.1)).await;
@@ -425,7 +493,8 @@ async fn a_client_who_wants_no_nudges_gets_none_of_any_source() {
 async fn a_client_who_chose_push_is_called_by_the_app() {
     let mut h = Harness::new().await;
     h.client("client-a", &["counselor"]).await;
-    h.prefers("client-a", &Value::Null, &json!({"in_app": false, "push": true})).await;
+    h.prefers("client-a", &Value::Null, &json!({"in_app": false, "push": true}))
+        .await;
     let made = h.check_in("client-a").await;
     assert_eq!(made.at("/channel"), &json!("push"));
     h.release().await;
@@ -437,13 +506,18 @@ async fn a_client_who_declines_while_a_nudge_waits_does_not_get_it_and_that_is_a
     let mut h = Harness::new().await;
     h.client("client-a", &["counselor"]).await;
     h.check_in("client-a").await;
-    h.prefers("client-a", &Value::Null, &json!({"in_app": false})).await;
+    h.prefers("client-a", &Value::Null, &json!({"in_app": false}))
+        .await;
     h.release().await;
     assert_eq!(h.nudges().await, ["staff withheld channels"]);
     assert!(h.events("social.nudge.sent").await.is_empty());
     let decided = h.events("social.action.decided").await;
     assert_eq!(
-        (decided.len(), &decided[1]["withheld_reason"], &decided[1]["source"]),
+        (
+            decided.len(),
+            &decided[1]["withheld_reason"],
+            &decided[1]["source"]
+        ),
         (2, &json!("channels"), &json!("staff"))
     );
 }
@@ -495,14 +569,19 @@ async fn nudges_that_were_overlooked_do_not_come_together() {
 async fn what_a_counselor_has_planned_is_not_in_the_way_of_a_crisis() {
     let mut h = Harness::new().await;
     h.client("client-a", &["counselor"]).await;
-    let later = json!({"nudge_type": "check_in", "nudge_message": "text", "send_after": "2026-06-15T12:30:00Z"});
+    let later =
+        json!({"nudge_type": "check_in", "nudge_message": "text", "send_after": "2026-06-15T12:30:00Z"});
     h.staff_nudge("client-a", &later).await;
     let crisis = h.writes("client-a", &scores(0.9, 0.1)).await;
     assert_eq!(crisis.at("/actions/0/chosen"), &json!("crisis_resources"));
     h.release().await;
     h.at("2026-06-15T12:30:00Z");
     h.release().await;
-    assert_eq!(h.nudges().await, ["staff held", "rule sent"], "the planned one waits in turn");
+    assert_eq!(
+        h.nudges().await,
+        ["staff held", "rule sent"],
+        "the planned one waits in turn"
+    );
 }
 
 #[tokio::test]

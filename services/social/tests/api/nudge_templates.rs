@@ -38,7 +38,8 @@ async fn said_to(locale: &str, name: &str) -> String {
     h.client("client-a", &["counselor"]).await;
     h.keep(&text("buddy_connection", "de-AT", "Servus {name}, ruf an!"))
         .await;
-    let sql = format!("update core.users set locale = {locale}, display_name = {name} where user_id = 'client-a'");
+    let sql =
+        format!("update core.users set locale = {locale}, display_name = {name} where user_id = 'client-a'");
     h.database.superuser().await.run(&sql).await;
     h.writes("client-a", &scores(0.4, 0.1)).await;
     h.newest_message().await
@@ -104,9 +105,16 @@ async fn a_text_of_other_placeholders_or_another_active_one_is_refused() {
     assert_eq!(pointers, ["/nudge_type", "/locale", "/message"]);
     let second = text("wellness_check", "EN", "Well?");
     let refused = supervisor.post("/v1/nudge-templates", &second).await;
-    assert_eq!((refused.code(), refused.at("/type")), (409, &json!("/problems/taken")));
-    let inactive = json!({"nudge_type": "wellness_check", "locale": "EN", "message": "Well?", "active": false});
-    assert_eq!(supervisor.post("/v1/nudge-templates", &inactive).await.code(), 201);
+    assert_eq!(
+        (refused.code(), refused.at("/type")),
+        (409, &json!("/problems/taken"))
+    );
+    let inactive =
+        json!({"nudge_type": "wellness_check", "locale": "EN", "message": "Well?", "active": false});
+    assert_eq!(
+        supervisor.post("/v1/nudge-templates", &inactive).await.code(),
+        201
+    );
 }
 
 #[tokio::test]
@@ -141,7 +149,9 @@ async fn where_help_is_can_always_be_said_to_everybody() {
 async fn a_kind_without_a_text_is_no_arm_to_draw_and_the_record_says_so() {
     let mut h = Harness::new().await;
     h.client("client-a", &["counselor"]).await;
-    h.call("admin").delete(&h.place_of("coping_exercise", "en").await).await;
+    h.call("admin")
+        .delete(&h.place_of("coping_exercise", "en").await)
+        .await;
     h.writes("client-a", &scores(0.4, 0.1)).await;
     h.clock.advance(TimeDelta::hours(23));
     let later = h.writes("client-a", &scores(0.4, 0.1)).await;
@@ -157,7 +167,10 @@ async fn a_kind_without_a_text_is_no_arm_to_draw_and_the_record_says_so() {
             {"arm": "coping_exercise", "eligible": false, "reason": "no_template"},
         ])
     );
-    assert_eq!(rows[0].get::<_, Value>("eligible"), json!(["counselor_encouragement"]));
+    assert_eq!(
+        rows[0].get::<_, Value>("eligible"),
+        json!(["counselor_encouragement"])
+    );
     assert_eq!(rows[0].get::<_, Option<f64>>("probability"), None);
     assert_eq!(rows[0].get::<_, Option<i64>>("seed"), None);
 }
