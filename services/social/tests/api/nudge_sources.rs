@@ -34,6 +34,15 @@ impl Harness {
         self.call("counselor").post(&path, body).await
     }
 
+    /// A client of moderate risk: two nudges a day, twelve hours between two.
+    async fn moderate_client(&mut self, user_id: &str) {
+        self.client(user_id, &["counselor"]).await;
+        let sql = format!(
+            "update social.user_risk_profiles set current_risk_label = 'MODERATE_RISK' where user_id = '{user_id}'"
+        );
+        self.database.superuser().await.run(&sql).await;
+    }
+
     async fn check_in(&self, user_id: &str) -> Answer {
         let body = json!({"nudge_type": "check_in", "nudge_message": "How did Tuesday go?"});
         let made = self.staff_nudge(user_id, &body).await;
@@ -104,7 +113,7 @@ async fn a_nudge_of_any_source_is_in_the_way_of_the_next_of_any_other() {
     for first in sources {
         for second in sources.into_iter().filter(|second| *second != first) {
             let mut h = Harness::new().await;
-            h.client("client-a", &["counselor"]).await;
+            h.moderate_client("client-a").await;
             h.wants(first, "client-a").await;
             h.clock.advance(TimeDelta::hours(1));
             h.wants(second, "client-a").await;
@@ -142,7 +151,7 @@ async fn a_nudge_of_staff_that_is_withheld_says_why_and_the_client_does_not_see_
     let second = h.check_in("client-a").await;
     assert_eq!(
         (second.at("/status"), second.at("/withheld_reason")),
-        (&json!("withheld"), &json!("spacing"))
+        (&json!("withheld"), &json!("daily_limit"))
     );
     h.release().await;
     let place = format!("/v1/nudges/{}", second.at("/nudge_id"));
@@ -568,7 +577,7 @@ async fn nudges_that_were_overlooked_do_not_come_together() {
 #[tokio::test]
 async fn what_a_counselor_has_planned_is_not_in_the_way_of_a_crisis() {
     let mut h = Harness::new().await;
-    h.client("client-a", &["counselor"]).await;
+    h.moderate_client("client-a").await;
     let later =
         json!({"nudge_type": "check_in", "nudge_message": "text", "send_after": "2026-06-15T12:30:00Z"});
     h.staff_nudge("client-a", &later).await;
@@ -612,7 +621,7 @@ async fn every_state_of_a_nudge_is_reached() {
         h.nudges().await,
         [
             "staff responded",
-            "staff withheld spacing",
+            "staff withheld daily_limit",
             "staff expired",
             "rule expired"
         ]
