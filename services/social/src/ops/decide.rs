@@ -204,26 +204,12 @@ fn records(
     sent: Option<&Sent<'_>>,
     raised: &Raised,
 ) -> Vec<actions::Insert> {
-    let row = |action_type, chosen: &str, action_data, reasoning: String| actions::Insert {
-        user_id: profile.user_id.clone(),
-        decided_at: profile.windows.now,
+    let row = |action_type, chosen: &str, action_data, ai_reasoning: String| actions::Insert {
         action_type,
-        risk_level: profile.label,
         chosen: chosen.to_owned(),
         action_data,
-        status: "done",
-        ai_reasoning: reasoning,
-        confidence_score: intervention::confidence(profile),
-        policy_version: profile.policy_version.clone(),
-        eligible: decision
-            .eligible()
-            .map(|nudge| nudge.as_str().to_owned())
-            .collect(),
-        probability: decision.drawn.map(|drawn| drawn.probability),
-        withheld_reason: None,
-        source: Source::Rule,
-        arms: arms(decision),
-        seed: decision.drawn.map(|drawn| drawn.seed),
+        ai_reasoning,
+        ..done(profile, decision)
     };
     let because = |what: &str| format!("{} because the label is {}.", what, profile.label);
     let withheld = |row: actions::Insert, reason| actions::Insert {
@@ -293,6 +279,31 @@ fn told(episode: &Escalation) -> String {
         "An episode was opened; nobody could be told of it yet.".to_owned()
     } else {
         "An episode was opened and staff were told of it.".to_owned()
+    }
+}
+
+/// Something that was done to a client, with how their nudge was chosen.
+fn done(profile: &Profile, decision: &NudgeDecision) -> actions::Insert {
+    actions::Insert {
+        user_id: profile.user_id.clone(),
+        decided_at: profile.windows.now,
+        action_type: "none",
+        risk_level: profile.label,
+        chosen: "none".to_owned(),
+        action_data: json!({}),
+        status: "done",
+        ai_reasoning: String::new(),
+        confidence_score: intervention::confidence(profile),
+        policy_version: profile.policy_version.clone(),
+        eligible: decision
+            .eligible()
+            .map(|nudge| nudge.as_str().to_owned())
+            .collect(),
+        probability: decision.drawn.map(|drawn| drawn.probability),
+        withheld_reason: None,
+        source: Source::Rule,
+        arms: arms(decision),
+        seed: decision.drawn.map(|drawn| drawn.seed),
     }
 }
 

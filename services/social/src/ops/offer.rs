@@ -56,7 +56,7 @@ impl Offer {
 
     /// Whether a nudge that stands under its key is what it wants.
     fn repeats(&self, stands: &Nudge) -> bool {
-        let kind = self.nudge_types.iter().any(|kind| *kind == stands.nudge_type);
+        let kind = self.nudge_types.contains(&stands.nudge_type);
         let message = self.message.as_ref();
         kind && message.is_none_or(|message| *message == stands.nudge_message)
     }
