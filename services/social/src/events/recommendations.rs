@@ -49,7 +49,8 @@ fn offered(recommended: &RecommendationCreated) -> Result<Offer, HandleError> {
     Ok(Offer {
         user_id: recommended.user_id.clone(),
         source: Source::Reco,
-        nudge_types: vec![recommended.family.clone(), ANY_RECOMMENDATION.to_owned()],
+        nudge_type: recommended.family.clone(),
+        otherwise: Some(ANY_RECOMMENDATION),
         message: None,
         send_after: None,
         lasts: Lasts::Until(recommended.expires_at),

@@ -24,8 +24,9 @@ use crate::store::{actions, circumstances, policies, profiles};
 pub(crate) struct Offer {
     pub(crate) user_id: String,
     pub(crate) source: Source,
-    /// The kinds it may be, the first that has a text.
-    pub(crate) nudge_types: Vec<String>,
+    pub(crate) nudge_type: String,
+    /// The kind as which it is told of where there is no text of its own.
+    pub(crate) otherwise: Option<&'static str>,
     /// What a person wrote; else the text of its kind.
     pub(crate) message: Option<String>,
     /// Not before this time.
@@ -54,11 +55,15 @@ impl Offer {
         Some(format!("{}/{key}", self.source.as_str()))
     }
 
+    fn kinds(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.nudge_type.as_str()).chain(self.otherwise)
+    }
+
     /// Whether a nudge that stands under its key is what it wants.
     fn repeats(&self, stands: &Nudge) -> bool {
-        let kind = self.nudge_types.contains(&stands.nudge_type);
         let message = self.message.as_ref();
-        kind && message.is_none_or(|message| *message == stands.nudge_message)
+        self.kinds().any(|kind| kind == stands.nudge_type)
+            && message.is_none_or(|message| *message == stands.nudge_message)
     }
 }
 
@@ -249,9 +254,9 @@ impl Decision {
             message: message.clone(),
             template_id: None,
         });
-        let said = offer.nudge_types.iter().find_map(|kind| {
+        let said = offer.kinds().find_map(|kind| {
             let text = written.clone().or_else(|| templates.text(kind, &of.reader))?;
-            Some((kind.clone(), text))
+            Some((kind.to_owned(), text))
         });
         let is_crisis = label == RiskLabel::High || of.in_crisis;
         let (expires_at, free) = match offer.lasts {
@@ -296,42 +301,38 @@ impl Decision {
     }
 
     fn record(&self, offer: &Offer, now: DateTime<Utc>, policy_version: &str) -> actions::Insert {
-        let kind = self.said.as_ref().map(|(kind, _)| kind.clone());
-        let template_id = self.said.as_ref().and_then(|(_, text)| text.template_id);
+        let (kind, template_id) = match &self.said {
+            Some((kind, text)) => (kind, text.template_id),
+            None => (&offer.nudge_type, None),
+        };
+        let is_eligible = self.said.is_some();
         let reason = self.slot.err().map(Withheld::as_str);
-        let arms = kind
-            .iter()
-            .chain(offer.nudge_types.iter().filter(|_| kind.is_none()));
+        let is_sent = reason.is_none();
         actions::Insert {
             user_id: offer.user_id.clone(),
             decided_at: now,
-            action_type: if reason.is_none() { "nudge" } else { "none" },
+            action_type: if is_sent { "nudge" } else { "none" },
             risk_level: self.label,
-            chosen: kind
-                .clone()
-                .filter(|_| reason.is_none())
-                .unwrap_or_else(|| "none".to_owned()),
+            chosen: if is_sent { kind } else { "none" }.to_owned(),
             action_data: json!({
                 "send_after": self.slot.ok().map(|slot| slot.send_after), "template_id": template_id,
                 "recommendation_id": offer.recommendation_id,
             }),
-            status: if reason.is_none() { "done" } else { "withheld" },
+            status: if is_sent { "done" } else { "withheld" },
             ai_reasoning: reason
                 .map_or_else(|| offer.reason.clone(), |reason| format!("No nudge: {reason}.")),
             // Whoever wants it has reasons of their own.
             confidence_score: 1.0,
             policy_version: policy_version.to_owned(),
-            eligible: kind.iter().cloned().collect(),
-            probability: offer.probability.filter(|_| reason.is_none()),
+            eligible: is_eligible.then(|| kind.clone()).into_iter().collect(),
+            probability: offer.probability.filter(|_| is_sent),
             withheld_reason: reason,
             source: offer.source,
-            arms: arms
-                .map(|arm| actions::Arm {
-                    arm: arm.clone(),
-                    eligible: kind.is_some(),
-                    reason: kind.is_none().then(|| Withheld::NoTemplate.as_str()),
-                })
-                .collect(),
+            arms: vec![actions::Arm {
+                arm: kind.clone(),
+                eligible: is_eligible,
+                reason: (!is_eligible).then(|| Withheld::NoTemplate.as_str()),
+            }],
             seed: None,
         }
     }

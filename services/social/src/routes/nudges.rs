@@ -150,7 +150,8 @@ impl NewNudge {
         Offer {
             user_id: user_id.to_owned(),
             source: Source::Staff,
-            nudge_types: vec![self.nudge_type.clone()],
+            nudge_type: self.nudge_type.clone(),
+            otherwise: None,
             message: self.nudge_message.clone(),
             send_after: self.send_after,
             lasts: Lasts::For(TimeDelta::hours(STAFF_NUDGE_HOURS)),
