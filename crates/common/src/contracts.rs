@@ -206,6 +206,10 @@ pub struct ActionDecided {
     pub probability: Option<f64>,
     /// Which policy decided.
     pub policy_version: String,
+    /// Who wanted it: `rule`, `reco` or `staff`.
+    pub source: Option<String>,
+    /// Why nothing was done; absent where something was.
+    pub withheld_reason: Option<String>,
 }
 
 impl Contract for ActionDecided {
@@ -325,6 +329,10 @@ pub struct NudgeChanged {
     pub status: String,
     /// The client's answer, where there is one.
     pub user_response: Option<String>,
+    /// How it reaches the client: `in_app`, or `push` where the app is to call for attention as well.
+    pub channel: Option<String>,
+    /// The recommendation that it offers.
+    pub recommendation_id: Option<i64>,
 }
 
 /// Routing keys of [`NudgeChanged`].
@@ -362,4 +370,29 @@ pub struct ModelPredictionRecorded {
 
 impl Contract for ModelPredictionRecorded {
     const TYPE: &'static str = "risk.prediction.recorded";
+}
+
+/// Something was recommended to a client. The first of a ranking may be offered as a nudge.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RecommendationCreated {
+    /// The recommendation.
+    pub recommendation_id: i64,
+    /// To whom.
+    pub user_id: String,
+    /// What kind of thing it is, such as `coping_exercise`: lower-case letters, digits and underscores.
+    pub family: String,
+    /// Its place in the ranking, from 1.
+    pub rank: i32,
+    /// With what probability it got that place, in (0, 1]; absent where nothing was randomised.
+    pub probability: Option<f64>,
+    /// Which policy ranked.
+    pub policy_version: String,
+    /// When, UTC.
+    pub created_at: DateTime<Utc>,
+    /// When it is out of date, UTC.
+    pub expires_at: DateTime<Utc>,
+}
+
+impl Contract for RecommendationCreated {
+    const TYPE: &'static str = "reco.recommendation.created";
 }

@@ -32,6 +32,7 @@ const NOUNS: &[&str] = &[
     "messages",
     "metrics",
     "mistakes",
+    "nudge-templates",
     "nudges",
     "oncall-schedules",
     "operational-warnings",

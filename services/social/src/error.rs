@@ -52,6 +52,12 @@ pub(crate) enum Error {
     /// The meeting is not to be moved so.
     #[error("the meeting is not moved: {0:?}")]
     Meeting(Refusal),
+    /// Another nudge stands under this key.
+    #[error("another nudge stands under the key")]
+    NudgeDiffers,
+    /// The programme keeps no text of this type.
+    #[error("there is no text of this type")]
+    NoTemplate,
     /// The gathering queue is full or its worker gone.
     #[error("too many predictions are waiting")]
     Busy,
@@ -131,6 +137,14 @@ impl Error {
                 format!(
                     "The nudge is {status}. Only a nudge that was sent can be viewed or answered, and answered once."
                 ),
+            ),
+            Self::NudgeDiffers => Problem::conflict(
+                Code::Differs,
+                "The client has another nudge under this dedup_key. Write it under a key of its own.",
+            ),
+            Self::NoTemplate => Problem::invalid_field(
+                "/nudge_message",
+                "is required: no text of this nudge_type is kept that could be read by this client",
             ),
             Self::Busy => Problem::unavailable(RETRY_AFTER_SECONDS),
         }

@@ -3,6 +3,7 @@
 mod consents;
 mod messages;
 mod model_predictions;
+mod recommendations;
 mod users;
 
 use std::sync::Arc;
@@ -10,7 +11,8 @@ use std::sync::Arc;
 use crate::state::State;
 use bus::{Handlers, with};
 use common::contracts::{
-    Contract, MessageCreated, MessageDeleted, ModelPredictionRecorded, UserCreated, UserErased, consent,
+    Contract, MessageCreated, MessageDeleted, ModelPredictionRecorded, RecommendationCreated, UserCreated,
+    UserErased, consent,
 };
 
 /// Topic → consumer.
@@ -24,5 +26,9 @@ pub(crate) fn handlers(state: &Arc<State>) -> Handlers {
             with(Arc::clone(state), model_predictions::recorded),
         )
         .on(consent::REVOKED, with(Arc::clone(state), consents::revoked))
+        .on(
+            RecommendationCreated::TYPE,
+            with(Arc::clone(state), recommendations::created),
+        )
         .on(UserErased::TYPE, service::forget_erased)
 }

@@ -4,6 +4,7 @@ pub(crate) mod decide;
 pub(crate) mod end_meeting;
 pub(crate) mod fill_rotations;
 pub(crate) mod flag;
+pub(crate) mod offer;
 pub(crate) mod raise;
 pub(crate) mod recompute;
 pub(crate) mod record;

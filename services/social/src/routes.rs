@@ -9,6 +9,7 @@ mod escalation_policies;
 mod escalations;
 mod family;
 mod meetings;
+mod nudge_templates;
 mod nudges;
 mod of_client;
 mod oncall;
@@ -116,7 +117,13 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(nudges::list)
         .service(nudges::find)
         .service(nudges::viewed)
-        .service(nudges::responded);
+        .service(nudges::responded)
+        // what nudges say
+        .service(nudge_templates::create)
+        .service(nudge_templates::list)
+        .service(nudge_templates::find)
+        .service(nudge_templates::replace)
+        .service(nudge_templates::remove);
 }
 
 /// The OpenAPI document of this service.

@@ -3,6 +3,7 @@
 
 pub(crate) mod actions;
 pub(crate) mod caseload;
+pub(crate) mod circumstances;
 pub(crate) mod comments;
 pub(crate) mod contact_methods;
 pub(crate) mod contacts;
@@ -15,6 +16,7 @@ pub(crate) mod expected;
 pub(crate) mod family;
 pub(crate) mod meeting_calendars;
 pub(crate) mod meetings;
+pub(crate) mod nudge_templates;
 pub(crate) mod nudges;
 pub(crate) mod oncall_calendar;
 pub(crate) mod oncall_overrides;

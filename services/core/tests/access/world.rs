@@ -90,6 +90,8 @@ const OTHERS: &[(&str, &str)] = &[
     ("{policy_id}", "1"),
     ("{program_id}", "program-spare"),
     ("{resource_id}", "1"),
+    // The text of crisis resources for everybody.
+    ("{template_id}", "1"),
     ("{schedule_id}", "1"),
     ("{rotation_id}", "1"),
     ("{shift_id}", "999999999"),

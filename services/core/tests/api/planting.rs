@@ -30,6 +30,7 @@ const OF_NOBODY: &[&str] = &[
     "core.scoring_models",
     "core.teams",
     "social.crisis_resources",
+    "social.nudge_templates",
     "social.oncall_rotations",
     "social.oncall_schedules",
     "social.operational_warnings",

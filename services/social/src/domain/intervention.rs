@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use common::{RiskLabel, Urgency};
-use sha2::{Digest, Sha256};
 
 use super::profile::{Profile, Standing};
 
@@ -18,7 +17,7 @@ pub(crate) struct Plan {
     /// How soon an answer is due; a nudge that comes later than this is out of date.
     pub(crate) answer_due: TimeDelta,
     /// Nudges in 24 hours, at most.
-    pub(crate) nudges_per_day_max: i64,
+    pub(crate) nudges_per_day_max: usize,
     /// Between two nudges, at least.
     pub(crate) nudge_spacing: TimeDelta,
     /// The first nudge after the label was given.
@@ -101,32 +100,6 @@ impl NudgeType {
             Self::PositiveReinforcement => "positive_reinforcement",
         }
     }
-
-    /// What the client reads. Says nothing that a bystander could take a diagnosis from.
-    pub(crate) const fn message(self) -> &'static str {
-        match self {
-            Self::CrisisResources => {
-                "You do not have to go through this alone. Help is one tap away, at any hour."
-            }
-            Self::BuddyConnection => "Your buddy would be glad to hear from you. A short message is enough.",
-            Self::CounselorEncouragement => {
-                "Your counselor is there for you. Would you like to write a few lines?"
-            }
-            Self::CopingExercise => "Five minutes for yourself: shall we do a breathing exercise together?",
-            Self::BuddySuggestion => "It has been quiet. Who would you like to say hello to today?",
-            Self::GroupActivity => "There is something on with your group this week. Have a look?",
-            Self::WellnessCheck => "How are you today? One word is fine.",
-            Self::PositiveReinforcement => "You are keeping at it, day after day. That counts.",
-        }
-    }
-}
-
-/// What the client got already, as far as the limits count it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct NudgeHistory {
-    pub(crate) last_24_hours: i64,
-    pub(crate) since_label: i64,
-    pub(crate) last_at: Option<DateTime<Utc>>,
 }
 
 /// Whether the rules decide anew: the label changed, something high-risk came, the time between two nudges is over, or
@@ -184,128 +157,6 @@ pub(crate) fn confidence(profile: &Profile) -> f64 {
     (found / CONFIDENT_PREDICTIONS).min(1.0)
 }
 
-/// Which nudge the rules chose, or why none.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct NudgeDecision {
-    pub(crate) eligible: Vec<NudgeType>,
-    pub(crate) choice: NudgeChoice,
-    /// With what probability the choice was made; `None` where it was not a choice.
-    pub(crate) probability: Option<f64>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NudgeChoice {
-    Send {
-        nudge: NudgeType,
-        send_after: DateTime<Utc>,
-        expires_at: DateTime<Utc>,
-    },
-    Withhold(Withheld),
-}
-
-/// Why there is no nudge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Withheld {
-    DailyLimit,
-    Spacing,
-    QuietHours,
-}
-
-impl Withheld {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::DailyLimit => "daily_limit",
-            Self::Spacing => "spacing",
-            Self::QuietHours => "quiet_hours",
-        }
-    }
-}
-
-/// Chooses the nudge of this decision. `send_after` is the first instant that is not quiet for the client.
-pub(crate) fn choose_nudge(
-    profile: &Profile,
-    history: &NudgeHistory,
-    send_after: DateTime<Utc>,
-) -> NudgeDecision {
-    let plan = plan(profile.label);
-    let now = profile.windows.now;
-    let expires_at = now + plan.answer_due;
-    let eligible = if history.since_label == 0 {
-        vec![plan.first]
-    } else {
-        plan.then.to_vec()
-    };
-    let withheld = if history.last_24_hours >= plan.nudges_per_day_max {
-        Some(Withheld::DailyLimit)
-    } else if history
-        .last_at
-        .is_some_and(|last| now - last < plan.nudge_spacing)
-    {
-        Some(Withheld::Spacing)
-    } else if send_after >= expires_at {
-        Some(Withheld::QuietHours)
-    } else {
-        None
-    };
-    let (nudge, probability) = draw(&eligible, profile);
-    let choice = match (withheld, nudge) {
-        (None, Some(nudge)) => NudgeChoice::Send {
-            nudge,
-            send_after,
-            expires_at,
-        },
-        (reason, _) => NudgeChoice::Withhold(reason.unwrap_or(Withheld::DailyLimit)),
-    };
-    let probability = if withheld.is_none() { probability } else { None };
-    NudgeDecision {
-        eligible,
-        choice,
-        probability,
-    }
-}
-
-/// When a withheld nudge is thought of again: not before the spacing is over, nor in quiet hours.
-pub(crate) fn reconsider_at(
-    profile: &Profile,
-    decision: &NudgeDecision,
-    send_after: DateTime<Utc>,
-) -> Option<DateTime<Utc>> {
-    match decision.choice {
-        NudgeChoice::Send { .. } => None,
-        NudgeChoice::Withhold(_) => {
-            Some(send_after.max(profile.windows.now + plan(profile.label).nudge_spacing))
-        }
-    }
-}
-
-/// Draws one of the eligible nudges, each as likely. The seed is made of what the decision is recorded with, so
-/// that anybody can draw again and find the same.
-fn draw(eligible: &[NudgeType], profile: &Profile) -> (Option<NudgeType>, Option<f64>) {
-    let arms = eligible.len();
-    if arms < 2 {
-        return (eligible.first().copied(), None);
-    }
-    let seed = format!(
-        "{}|{}|{}",
-        profile.policy_version,
-        profile.user_id,
-        profile.windows.now.timestamp_micros()
-    );
-    let digest = Sha256::digest(seed.as_bytes());
-    let drawn = digest
-        .iter()
-        .take(8)
-        .fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a remainder of the number of arms"
-    )]
-    let index = (drawn % arms as u64) as usize;
-    #[expect(clippy::cast_precision_loss, reason = "a handful of arms")]
-    let probability = 1.0 / arms as f64;
-    (eligible.get(index).copied(), Some(probability))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::profile::Profile;
@@ -329,87 +180,12 @@ mod tests {
         }
     }
 
-    fn history(last_24_hours: i64, since_label: i64, hours_ago: i64) -> NudgeHistory {
-        let now = windows().now;
-        NudgeHistory {
-            last_24_hours,
-            since_label,
-            last_at: Some(now - TimeDelta::hours(hours_ago)),
-        }
-    }
-
     #[test]
     fn an_escalation_needs_a_new_label_or_new_evidence() {
         assert!(escalates(&profile(RiskLabel::High, RiskLabel::Low), false));
         assert!(escalates(&profile(RiskLabel::High, RiskLabel::High), true));
         assert!(!escalates(&profile(RiskLabel::High, RiskLabel::High), false));
         assert!(!escalates(&profile(RiskLabel::Moderate, RiskLabel::Low), true));
-    }
-
-    #[test]
-    fn the_daily_limit_and_the_spacing_withhold_a_nudge() {
-        let high = profile(RiskLabel::High, RiskLabel::High);
-        let now = high.windows.now;
-        let choice = |history| choose_nudge(&high, &history, now).choice;
-        assert_eq!(
-            choice(history(5, 5, 2)),
-            NudgeChoice::Withhold(Withheld::DailyLimit)
-        );
-        assert_eq!(choice(history(1, 1, 0)), NudgeChoice::Withhold(Withheld::Spacing));
-        assert!(matches!(
-            choice(history(4, 4, 1)),
-            NudgeChoice::Send {
-                nudge: NudgeType::CrisisResources,
-                ..
-            }
-        ));
-    }
-
-    #[test]
-    fn a_nudge_that_would_be_out_of_date_after_quiet_hours_is_withheld() {
-        let high = profile(RiskLabel::High, RiskLabel::Low);
-        let morning = high.windows.now + TimeDelta::hours(9);
-        let decision = choose_nudge(&high, &NudgeHistory::default(), morning);
-        assert_eq!(decision.choice, NudgeChoice::Withhold(Withheld::QuietHours));
-        let moderate = profile(RiskLabel::Moderate, RiskLabel::Low);
-        let decision = choose_nudge(&moderate, &NudgeHistory::default(), morning);
-        assert!(matches!(decision.choice, NudgeChoice::Send { send_after, .. } if send_after == morning));
-    }
-
-    #[test]
-    fn the_first_nudge_is_fixed_and_the_later_ones_are_drawn_with_their_probability() {
-        let moderate = profile(RiskLabel::Moderate, RiskLabel::Low);
-        let now = moderate.windows.now;
-        let first = choose_nudge(&moderate, &NudgeHistory::default(), now);
-        assert_eq!(
-            (first.eligible, first.probability),
-            (vec![NudgeType::BuddyConnection], None)
-        );
-        let later = choose_nudge(&moderate, &history(1, 1, 12), now);
-        assert_eq!(later.probability, Some(0.5));
-        assert_eq!(
-            later,
-            choose_nudge(&moderate, &history(1, 1, 12), now),
-            "the same facts draw the same"
-        );
-    }
-
-    #[test]
-    fn each_arm_is_drawn_about_as_often() {
-        let drawn = (0..1_000).filter(|micros| {
-            let mut moderate = profile(RiskLabel::Moderate, RiskLabel::Low);
-            moderate.windows.now += TimeDelta::microseconds(*micros);
-            let now = moderate.windows.now;
-            let choice = choose_nudge(&moderate, &history(1, 1, 12), now).choice;
-            matches!(
-                choice,
-                NudgeChoice::Send {
-                    nudge: NudgeType::CopingExercise,
-                    ..
-                }
-            )
-        });
-        assert!((430..=570).contains(&drawn.count()));
     }
 
     fn standing(last_decision_at: Option<DateTime<Utc>>) -> Standing {

@@ -5,21 +5,20 @@ use std::collections::HashMap;
 
 use bus::NewEvent;
 use chrono::{DateTime, Utc};
-use common::contracts::{ActionDecided, NudgeChanged, nudge};
+use common::contracts::{ActionDecided, nudge};
 use common::{EscalationStatus, EscalationType};
 use db::Tx;
 use serde_json::json;
 
+use super::offer::nudge_changed;
 use super::raise::{self, Raised};
 use crate::domain::escalation::Trigger;
-use crate::domain::intervention::{
-    self, NudgeChoice, NudgeDecision, choose_nudge, escalates, plan, reconsider_at,
-};
+use crate::domain::intervention::{self, escalates, plan};
+use crate::domain::nudge::{NudgeChoice, NudgeDecision, Source, Withheld, choose_nudge, reconsider_at};
 use crate::domain::profile::Profile;
-use crate::domain::quiet;
 use crate::error::Error;
 use crate::store::escalations::Escalation;
-use crate::store::{actions, meetings, nudges};
+use crate::store::{actions, circumstances, meetings, nudges};
 
 /// A profile on which the rules decide now.
 pub(crate) struct Due<'a> {
@@ -63,9 +62,12 @@ pub(crate) async fn decide(tx: &Tx, due: &[Due<'_>]) -> Result<Decisions, Error>
         .filter(|due| escalates(due.profile, due.high_risk_evidence))
         .map(|due| trigger(due.profile))
         .collect();
-    let nudge_ids: HashMap<String, i64> = nudges::insert(tx, &sendable(&chosen))
-        .await?
-        .into_iter()
+    let sent = sendable(&chosen);
+    let nudge_ids = nudges::insert(tx, &sent).await?;
+    let nudges: HashMap<&str, Sent<'_>> = sent
+        .iter()
+        .zip(nudge_ids)
+        .map(|(row, nudge_id)| (row.user_id.as_str(), Sent { nudge_id, row }))
         .collect();
     let raised = raise::raise(tx, &triggers, Some(now)).await?;
     let opened = raised
@@ -79,7 +81,7 @@ pub(crate) async fn decide(tx: &Tx, due: &[Due<'_>]) -> Result<Decisions, Error>
         .flat_map(
             |Chosen {
                  profile, decision, ..
-             }| records(profile, decision, &nudge_ids, &raised),
+             }| records(profile, decision, nudges.get(profile.user_id.as_str()), &raised),
         )
         .collect();
     let ids = actions::insert(tx, &rows).await?;
@@ -96,13 +98,9 @@ pub(crate) async fn decide(tx: &Tx, due: &[Due<'_>]) -> Result<Decisions, Error>
             .filter_map(|chosen| Some((chosen.profile.user_id.clone(), chosen.reconsider_at?)))
             .collect(),
     };
-    for Chosen {
-        profile, decision, ..
-    } in &chosen
-    {
-        decisions
-            .events
-            .extend(nudge_created(profile, decision, &nudge_ids)?);
+    for Sent { nudge_id, row } in nudges.values() {
+        let created = nudge_changed(nudge::CREATED, *nudge_id, row)?;
+        decisions.events.push(created);
     }
     for (row, action_id) in rows.iter().zip(ids) {
         decisions.events.push(decided(row, action_id)?);
@@ -122,18 +120,24 @@ struct Chosen<'a> {
     reconsider_at: Option<DateTime<Utc>>,
 }
 
+/// A nudge that was made.
+struct Sent<'a> {
+    nudge_id: i64,
+    row: &'a nudges::Insert,
+}
+
 /// Chooses each client's nudge from what they got already and what time it is for them.
 async fn choose<'a>(tx: &Tx, profiles: &[&'a Profile]) -> Result<Vec<Chosen<'a>>, db::Error> {
-    let circumstances: HashMap<String, nudges::Circumstances> = nudges::circumstances(tx, profiles)
-        .await?
-        .into_iter()
-        .map(|found| (found.user_id.clone(), found))
+    let asked: Vec<circumstances::Asked<'_>> = profiles
+        .iter()
+        .map(|profile| (profile.user_id.as_str(), profile.label_since))
         .collect();
+    let now = profiles.first().map(|profile| profile.windows.now);
+    let (found, templates) = circumstances::read(tx, &asked, now).await?;
     let choices = profiles.iter().filter_map(|profile| {
-        let found = circumstances.get(&profile.user_id)?;
-        let send_after = quiet::earliest_send(profile.windows.now, found.zone);
-        let decision = choose_nudge(profile, &found.history, send_after);
-        let reconsider_at = reconsider_at(profile, &decision, send_after);
+        let of = found.get(&profile.user_id)?;
+        let decision = choose_nudge(profile, of, &templates);
+        let reconsider_at = reconsider_at(profile, &decision, of);
         Some(Chosen {
             profile,
             decision,
@@ -149,20 +153,26 @@ fn sendable(chosen: &[Chosen<'_>]) -> Vec<nudges::Insert> {
         .filter_map(
             |Chosen {
                  profile, decision, ..
-             }| match decision.choice {
+             }| match &decision.choice {
                 NudgeChoice::Send {
                     nudge,
-                    send_after,
+                    text,
+                    slot,
                     expires_at,
                 } => Some(nudges::Insert {
                     user_id: profile.user_id.clone(),
                     nudge_type: nudge.as_str().to_owned(),
-                    nudge_message: nudge.message().to_owned(),
-                    risk_level: profile.label.as_str(),
-                    source: "rule",
+                    nudge_message: text.message.clone(),
+                    risk_level: profile.label,
+                    source: Source::Rule,
                     created_at: profile.windows.now,
-                    send_after,
-                    expires_at,
+                    send_after: slot.send_after,
+                    expires_at: *expires_at,
+                    channel: slot.channel,
+                    withheld_reason: None,
+                    // One instant decides once.
+                    dedup_key: Some(format!("rule/{}", profile.windows.now.timestamp_micros())),
+                    recommendation_id: None,
                 }),
                 NudgeChoice::Withhold(_) => None,
             },
@@ -191,27 +201,15 @@ fn trigger(profile: &Profile) -> Trigger {
 fn records(
     profile: &Profile,
     decision: &NudgeDecision,
-    nudge_ids: &HashMap<String, i64>,
+    sent: Option<&Sent<'_>>,
     raised: &Raised,
 ) -> Vec<actions::Insert> {
-    let row = |action_type, chosen: &str, action_data, reasoning: String| actions::Insert {
-        user_id: profile.user_id.clone(),
-        decided_at: profile.windows.now,
+    let row = |action_type, chosen: &str, action_data, ai_reasoning: String| actions::Insert {
         action_type,
-        risk_level: profile.label,
         chosen: chosen.to_owned(),
         action_data,
-        status: "done",
-        ai_reasoning: reasoning,
-        confidence_score: intervention::confidence(profile),
-        policy_version: profile.policy_version.clone(),
-        eligible: decision
-            .eligible
-            .iter()
-            .map(|nudge| nudge.as_str().to_owned())
-            .collect(),
-        probability: decision.probability,
-        withheld_reason: None,
+        ai_reasoning,
+        ..done(profile, decision)
     };
     let because = |what: &str| format!("{} because the label is {}.", what, profile.label);
     let withheld = |row: actions::Insert, reason| actions::Insert {
@@ -219,11 +217,14 @@ fn records(
         withheld_reason: Some(reason),
         ..row
     };
-    let mut rows = vec![match decision.choice {
+    let mut rows = vec![match &decision.choice {
         NudgeChoice::Send {
-            nudge, send_after, ..
+            nudge, text, slot, ..
         } => {
-            let data = json!({"nudge_id": nudge_ids.get(&profile.user_id), "send_after": send_after});
+            let data = json!({
+                "nudge_id": sent.map(|sent| sent.nudge_id), "send_after": slot.send_after,
+                "template_id": text.template_id, "channel": slot.channel.as_str(),
+            });
             row("nudge", nudge.as_str(), data, because("A nudge"))
         }
         NudgeChoice::Withhold(reason) => {
@@ -237,6 +238,8 @@ fn records(
     let fixed = |row: actions::Insert| actions::Insert {
         eligible: Vec::new(),
         probability: None,
+        arms: Vec::new(),
+        seed: None,
         ..row
     };
     let data = json!({"escalation_id": episode.escalation_id, "trigger_count": episode.trigger_count});
@@ -279,40 +282,43 @@ fn told(episode: &Escalation) -> String {
     }
 }
 
-fn nudge_created(
-    profile: &Profile,
-    decision: &NudgeDecision,
-    nudge_ids: &HashMap<String, i64>,
-) -> Result<Option<NewEvent>, Error> {
-    let (
-        NudgeChoice::Send {
-            nudge, send_after, ..
-        },
-        Some(nudge_id),
-    ) = (decision.choice, nudge_ids.get(&profile.user_id))
-    else {
-        return Ok(None);
-    };
-    let data = NudgeChanged {
-        nudge_id: *nudge_id,
+/// Something that was done to a client, with how their nudge was chosen.
+fn done(profile: &Profile, decision: &NudgeDecision) -> actions::Insert {
+    actions::Insert {
         user_id: profile.user_id.clone(),
-        nudge_type: nudge.as_str().to_owned(),
-        status: if send_after > profile.windows.now {
-            "held"
-        } else {
-            "pending"
-        }
-        .to_owned(),
-        user_response: None,
-    };
-    Ok(Some(NewEvent::new(
-        nudge::CREATED,
-        Some(profile.user_id.clone()),
-        &data,
-    )?))
+        decided_at: profile.windows.now,
+        action_type: "none",
+        risk_level: profile.label,
+        chosen: "none".to_owned(),
+        action_data: json!({}),
+        status: "done",
+        ai_reasoning: String::new(),
+        confidence_score: intervention::confidence(profile),
+        policy_version: profile.policy_version.clone(),
+        eligible: decision
+            .eligible()
+            .map(|nudge| nudge.as_str().to_owned())
+            .collect(),
+        probability: decision.drawn.map(|drawn| drawn.probability),
+        withheld_reason: None,
+        source: Source::Rule,
+        arms: arms(decision),
+        seed: decision.drawn.map(|drawn| drawn.seed),
+    }
 }
 
-fn decided(row: &actions::Insert, action_id: i64) -> Result<NewEvent, Error> {
+/// What there was to choose from.
+fn arms(decision: &NudgeDecision) -> Vec<actions::Arm> {
+    let arms = decision.arms.iter().map(|arm| actions::Arm {
+        arm: arm.nudge.as_str().to_owned(),
+        eligible: arm.text.is_some(),
+        reason: arm.text.is_none().then(|| Withheld::NoTemplate.as_str()),
+    });
+    arms.collect()
+}
+
+/// Tells of a row of `social.actions`.
+pub(crate) fn decided(row: &actions::Insert, action_id: i64) -> Result<NewEvent, Error> {
     let data = ActionDecided {
         action_id,
         user_id: row.user_id.clone(),
@@ -322,6 +328,8 @@ fn decided(row: &actions::Insert, action_id: i64) -> Result<NewEvent, Error> {
         eligible: row.eligible.clone(),
         probability: row.probability,
         policy_version: row.policy_version.clone(),
+        source: Some(row.source.as_str().to_owned()),
+        withheld_reason: row.withheld_reason.map(str::to_owned),
     };
     Ok(NewEvent::of(Some(row.user_id.clone()), &data)?)
 }

@@ -13,10 +13,10 @@ use web::{
 };
 
 use super::of_client::OfClient;
-use crate::domain::quiet;
+use crate::domain::nudge::{Source, is_code, is_kind};
 use crate::error::Error;
+use crate::ops::offer::{Lasts, Offer, Offered, offer};
 use crate::state::State;
-use crate::store::caseload;
 use crate::store::nudges::{self, Nudge};
 
 const CREATE: Allowed = Allowed(&[PrincipalKind::Counselor]);
@@ -28,7 +28,7 @@ const READ: Allowed = Allowed(&[
 ]);
 const ANSWER: Allowed = Allowed(&[PrincipalKind::Client, PrincipalKind::App]);
 
-const MAX_TYPE_BYTES: usize = 100;
+const MAX_KEY_BYTES: usize = 80;
 const MAX_MESSAGE_BYTES: usize = 2 * 1024;
 const MAX_RESPONSE_BYTES: usize = 50;
 const MAX_RESPONSE_DATA_BYTES: usize = 8 * 1024;
@@ -50,6 +50,13 @@ struct NudgeView {
     status: String,
     /// rule, reco or staff.
     source: String,
+    /// in_app, or push: the app calls for attention as well.
+    channel: String,
+    /// Why it was not sent: channels, daily_limit, spacing, quiet_hours or crisis.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    withheld_reason: Option<String>,
+    /// The recommendation that it offers.
+    recommendation_id: Option<i64>,
     send_after: DateTime<Utc>,
     expires_at: DateTime<Utc>,
     sent_at: Option<DateTime<Utc>>,
@@ -72,6 +79,9 @@ impl NudgeView {
             risk_level: (!is_client).then_some(found.risk_level),
             status: found.status,
             source: found.source,
+            channel: found.channel,
+            withheld_reason: found.withheld_reason,
+            recommendation_id: found.recommendation_id,
             send_after: found.send_after,
             expires_at: found.expires_at,
             sent_at: found.sent_at,
@@ -98,11 +108,14 @@ struct NewNudge {
         example = "counselor_encouragement"
     )]
     nudge_type: String,
-    /// What the client reads, up to 2 KiB.
-    nudge_message: String,
+    /// What the client reads, up to 2 KiB; by default the text that the programme keeps of this type.
+    nudge_message: Option<String>,
     /// Not before this time; by default at once.
     #[schema(value_type = Option<DateTime<Utc>>)]
     send_after: Option<DateTime<Utc>>,
+    /// The client has at most one nudge of staff under this key.
+    #[schema(max_length = 80)]
+    dedup_key: Option<String>,
 }
 
 impl Read for NewNudge {
@@ -111,14 +124,16 @@ impl Read for NewNudge {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let nudge_type = fields.required(
             "nudge_type",
-            read::parsed(|word| code(word, MAX_TYPE_BYTES), CODE),
+            read::parsed(|word| is_kind(word).then(|| word.to_owned()), CODE),
         );
-        let nudge_message = fields.required("nudge_message", read::text(1..=MAX_MESSAGE_BYTES));
+        let nudge_message = fields.optional("nudge_message", read::text(1..=MAX_MESSAGE_BYTES));
         let send_after = fields.optional("send_after", read::moment);
+        let dedup_key = fields.optional("dedup_key", read::text(1..=MAX_KEY_BYTES));
         Some(Self {
             nudge_type: nudge_type?,
             nudge_message: nudge_message?,
             send_after: send_after?,
+            dedup_key: dedup_key?,
         })
     }
 }
@@ -127,19 +142,35 @@ impl Read for NewNudge {
 const CODE: &str = "lower-case letters, digits and underscores, such as coping_exercise";
 
 fn code(word: &str, max_bytes: usize) -> Option<String> {
-    let is_code = (1..=max_bytes).contains(&word.len())
-        && word
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-    is_code.then(|| word.to_owned())
+    is_code(word, max_bytes).then(|| word.to_owned())
 }
 
-/// Write a nudge to a client of the own caseload; in quiet hours it is held until they end.
+impl NewNudge {
+    fn offer(&self, user_id: &str) -> Offer {
+        Offer {
+            user_id: user_id.to_owned(),
+            source: Source::Staff,
+            nudge_type: self.nudge_type.clone(),
+            otherwise: None,
+            message: self.nudge_message.clone(),
+            send_after: self.send_after,
+            lasts: Lasts::For(TimeDelta::hours(STAFF_NUDGE_HOURS)),
+            key: self.dedup_key.clone(),
+            probability: None,
+            recommendation_id: None,
+            reason: "A counselor wanted it.".to_owned(),
+        }
+    }
+}
+
+/// Write a nudge to a client of the own caseload. In quiet hours it is held until they end; it is withheld, with the
+/// reason, where the client has had enough of any source or wants none. The same `dedup_key` again is 200 with the nudge
+/// that stands, another nudge under it 409.
 #[utoipa::path(
     tag = "nudges",
     params(("user_id" = String, Path)),
     request_body = NewNudge,
-    responses((status = 201, body = NudgeView)),
+    responses((status = 201, body = NudgeView), (status = 200, description = "It stands already", body = NudgeView)),
     extensions(("x-principals" = json!(CREATE)))
 )]
 #[post("/v1/users/{user_id}/nudges")]
@@ -152,39 +183,18 @@ pub(crate) async fn create(
     super::profiles::must_care_for(&state, &caller.actor()?, &user_id).await?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
-        let profile = tx
-            .query_opt(&caseload::find_sql(), &[&&**user_id])
-            .await?
-            .ok_or(Error::NotFound)?;
-        let profile = caseload::profile_from_row(&profile)?;
-        let now = match state.clock.fixed() {
-            Some(now) => now,
-            None => tx
-                .query_one("select now() as now", &[])
-                .await?
-                .try_get("now")
-                .map_err(db::Error::from)?,
+        let wanted = [body.offer(&user_id)];
+        let offered = offer(tx, &state.outbox, state.clock.fixed(), &wanted).await?;
+        let (nudge_id, is_new) = match offered.first() {
+            Some(Offered::Made(nudge_id)) => (*nudge_id, true),
+            Some(Offered::Stands(nudge_id)) => (*nudge_id, false),
+            Some(Offered::Differs) => return Err(Error::NudgeDiffers),
+            Some(Offered::NoText) => return Err(Error::NoTemplate),
+            Some(Offered::Nobody) | None => return Err(Error::NotFound),
         };
-        let zone = nudges::zone(tx, &user_id).await?;
-        let send_after = quiet::earliest_send(body.send_after.map_or(now, |at| at.max(now)), zone);
-        let insert = nudges::Insert {
-            user_id: profile.user_id,
-            nudge_type: body.nudge_type,
-            nudge_message: body.nudge_message,
-            risk_level: profile.current_risk_label.as_str(),
-            source: "staff",
-            created_at: now,
-            send_after,
-            expires_at: send_after + TimeDelta::hours(STAFF_NUDGE_HOURS),
-        };
-        let stored = nudges::insert(tx, &[insert]).await?;
-        let nudge_id = stored.first().map(|(_, id)| *id).ok_or(Error::NotFound)?;
         let made = nudges::lock(tx, nudge_id).await?.ok_or(Error::NotFound)?;
-        state.outbox.enqueue(tx, vec![changed(nudge::CREATED, &made)?]);
-        Ok::<_, Error>(Answer::created(
-            format!("/v1/nudges/{nudge_id}"),
-            &NudgeView::new(made, &caller),
-        )?)
+        let view = NudgeView::new(made, &caller);
+        Ok::<_, Error>(Answer::stands(is_new, format!("/v1/nudges/{nudge_id}"), &view)?)
     })
     .await
 }
@@ -224,7 +234,7 @@ pub(crate) async fn list(
         cursors: &cursors,
         paging: &paging,
     };
-    let statement: (&str, db::Params<'_>) = (nudges::LIST, &[&is_staff(&caller)]);
+    let statement: (&str, db::Params<'_>) = (&nudges::list_sql(), &[&is_staff(&caller)]);
     let page = asked
         .page(&state, statement, nudges::from_row, |last| {
             Newest(last.timestamp, last.nudge_id)
@@ -251,7 +261,11 @@ pub(crate) async fn find(
     caller.allow(&READ)?;
     let rows = state
         .db
-        .read(&caller.actor()?, nudges::FIND, &[&**nudge_id, &is_staff(&caller)])
+        .read(
+            &caller.actor()?,
+            &nudges::find_sql(),
+            &[&**nudge_id, &is_staff(&caller)],
+        )
         .await?;
     let found = nudges::from_row(rows.first().ok_or(Error::NotFound)?)?;
     let client = found.user_id.clone();
@@ -359,6 +373,8 @@ fn changed(event_type: &'static str, found: &Nudge) -> Result<bus::NewEvent, Err
         nudge_type: found.nudge_type.clone(),
         status: found.status.clone(),
         user_response: found.user_response.clone(),
+        channel: Some(found.channel.clone()),
+        recommendation_id: found.recommendation_id,
     };
     Ok(bus::NewEvent::new(
         event_type,

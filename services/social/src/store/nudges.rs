@@ -1,68 +1,13 @@
 //! `social.nudges`.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
+use common::RiskLabel;
 use db::{Row, Tx};
 
-use crate::domain::intervention::NudgeHistory;
-use crate::domain::profile::Profile;
-
-/// What a decision about a nudge must know of a client.
-pub(crate) struct Circumstances {
-    pub(crate) user_id: String,
-    pub(crate) zone: Tz,
-    pub(crate) history: NudgeHistory,
-}
-
-/// Counts what clients got already, by when it reached them: a nudge held overnight counts from the morning on. Nudges
-/// that were withheld or expired never did. The first nudge after a label is the rules' own.
-pub(crate) async fn circumstances(tx: &Tx, profiles: &[&Profile]) -> Result<Vec<Circumstances>, db::Error> {
-    let rows = tx
-        .query(
-            "select u.user_id, u.timezone, n.last_24_hours, n.since_label, n.last_at
-             from unnest($1::varchar[], $2::timestamptz[], $3::timestamptz[]) as c (user_id, label_since, now)
-             join core.users u on u.user_id = c.user_id
-             cross join lateral (
-                select count(*) filter (where greatest(g.timestamp, g.send_after) > c.now - interval '24 hours') as last_24_hours,
-                    count(*) filter (where g.source = 'rule' and g.timestamp >= c.label_since) as since_label,
-                    max(greatest(g.timestamp, g.send_after)) as last_at
-                from social.nudges g
-                where g.user_id = c.user_id and g.status not in ('withheld', 'expired')) as n",
-            &[
-                &profiles.iter().map(|p| p.user_id.as_str()).collect::<Vec<_>>(),
-                &profiles.iter().map(|p| p.label_since).collect::<Vec<_>>(),
-                &profiles.iter().map(|p| p.windows.now).collect::<Vec<_>>(),
-            ],
-        )
-        .await?;
-    rows.iter()
-        .map(|row| {
-            let zone: &str = row.try_get("timezone")?;
-            Ok(Circumstances {
-                user_id: row.try_get("user_id")?,
-                // Core refuses unknown zones; one that the zone database has dropped since counts as UTC.
-                zone: zone.parse().unwrap_or(Tz::UTC),
-                history: NudgeHistory {
-                    last_24_hours: row.try_get("last_24_hours")?,
-                    since_label: row.try_get("since_label")?,
-                    last_at: row.try_get("last_at")?,
-                },
-            })
-        })
-        .collect()
-}
-
-/// The time zone of a client whom the transaction sees; UTC where it is unknown.
-pub(crate) async fn zone(tx: &Tx, user_id: &str) -> Result<Tz, db::Error> {
-    let row = tx
-        .query_opt(
-            "select u.timezone from core.users u where u.user_id = $1",
-            &[&user_id],
-        )
-        .await?;
-    let zone: Option<&str> = row.as_ref().map(|row| row.try_get("timezone")).transpose()?;
-    Ok(zone.and_then(|zone| zone.parse().ok()).unwrap_or(Tz::UTC))
-}
+use super::{circumstances, word};
+use crate::domain::nudge::{BUDGET_HOURS, Channel, Circumstances, Release, Source, Withheld};
 
 /// A nudge that is about to be stored.
 #[derive(Clone, Debug)]
@@ -70,44 +15,68 @@ pub(crate) struct Insert {
     pub(crate) user_id: String,
     pub(crate) nudge_type: String,
     pub(crate) nudge_message: String,
-    pub(crate) risk_level: &'static str,
-    pub(crate) source: &'static str,
+    pub(crate) risk_level: RiskLabel,
+    pub(crate) source: Source,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) send_after: DateTime<Utc>,
     pub(crate) expires_at: DateTime<Utc>,
+    pub(crate) channel: Channel,
+    pub(crate) withheld_reason: Option<Withheld>,
+    pub(crate) dedup_key: Option<String>,
+    pub(crate) recommendation_id: Option<i64>,
 }
 
-/// Stores nudges; returns their ids by user. One client gets at most one in a transaction.
-pub(crate) async fn insert(tx: &Tx, rows: &[Insert]) -> Result<Vec<(String, i64)>, db::Error> {
+impl Insert {
+    /// Its first state.
+    pub(crate) fn status(&self) -> &'static str {
+        if self.withheld_reason.is_some() {
+            "withheld"
+        } else if self.send_after > self.created_at {
+            "held"
+        } else {
+            "pending"
+        }
+    }
+}
+
+/// Stores nudges; returns their ids in the order given.
+pub(crate) async fn insert(tx: &Tx, rows: &[Insert]) -> Result<Vec<i64>, db::Error> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
     let stored = tx
         .query(
-            "insert into social.nudges (user_id, nudge_type, nudge_message, risk_level, source, timestamp, send_after,
-                expires_at, status)
-             select n.user_id, n.nudge_type, n.nudge_message, n.risk_level, n.source, n.created_at, n.send_after,
-                n.expires_at, case when n.send_after > n.created_at then 'held' else 'pending' end
-             from unnest($1::varchar[], $2::varchar[], $3::text[], $4::varchar[], $5::varchar[], $6::timestamptz[],
-                $7::timestamptz[], $8::timestamptz[])
-                as n (user_id, nudge_type, nudge_message, risk_level, source, created_at, send_after, expires_at)
-             returning user_id, nudge_id",
+            "with stored as (
+                insert into social.nudges (user_id, nudge_type, nudge_message, risk_level, source, timestamp, send_after,
+                    expires_at, status, channel, withheld_reason, dedup_key, recommendation_id)
+                select n.user_id, n.nudge_type, n.nudge_message, n.risk_level, n.source, n.created_at, n.send_after,
+                    n.expires_at, n.status, n.channel, n.withheld_reason, n.dedup_key, n.recommendation_id
+                from unnest($1::varchar[], $2::varchar[], $3::text[], $4::varchar[], $5::varchar[], $6::timestamptz[],
+                    $7::timestamptz[], $8::timestamptz[], $9::varchar[], $10::varchar[], $11::varchar[], $12::varchar[],
+                    $13::bigint[])
+                    with ordinality as n (user_id, nudge_type, nudge_message, risk_level, source, created_at, send_after,
+                        expires_at, status, channel, withheld_reason, dedup_key, recommendation_id, position)
+                order by n.position
+                returning nudge_id)
+             select nudge_id from stored order by nudge_id",
             &[
                 &rows.iter().map(|row| row.user_id.as_str()).collect::<Vec<_>>(),
                 &rows.iter().map(|row| row.nudge_type.as_str()).collect::<Vec<_>>(),
                 &rows.iter().map(|row| row.nudge_message.as_str()).collect::<Vec<_>>(),
-                &rows.iter().map(|row| row.risk_level).collect::<Vec<_>>(),
-                &rows.iter().map(|row| row.source).collect::<Vec<_>>(),
+                &rows.iter().map(|row| row.risk_level.as_str()).collect::<Vec<_>>(),
+                &rows.iter().map(|row| row.source.as_str()).collect::<Vec<_>>(),
                 &rows.iter().map(|row| row.created_at).collect::<Vec<_>>(),
                 &rows.iter().map(|row| row.send_after).collect::<Vec<_>>(),
                 &rows.iter().map(|row| row.expires_at).collect::<Vec<_>>(),
+                &rows.iter().map(Insert::status).collect::<Vec<_>>(),
+                &rows.iter().map(|row| row.channel.as_str()).collect::<Vec<_>>(),
+                &rows.iter().map(|row| row.withheld_reason.map(Withheld::as_str)).collect::<Vec<_>>(),
+                &rows.iter().map(|row| row.dedup_key.as_deref()).collect::<Vec<_>>(),
+                &rows.iter().map(|row| row.recommendation_id).collect::<Vec<_>>(),
             ],
         )
         .await?;
-    stored
-        .iter()
-        .map(|row| Ok((row.try_get("user_id")?, row.try_get("nudge_id")?)))
-        .collect()
+    stored.iter().map(|row| Ok(row.try_get("nudge_id")?)).collect()
 }
 
 /// A nudge as it is read.
@@ -121,6 +90,9 @@ pub(crate) struct Nudge {
     pub(crate) risk_level: String,
     pub(crate) status: String,
     pub(crate) source: String,
+    pub(crate) channel: String,
+    pub(crate) withheld_reason: Option<String>,
+    pub(crate) recommendation_id: Option<i64>,
     pub(crate) send_after: DateTime<Utc>,
     pub(crate) expires_at: DateTime<Utc>,
     pub(crate) sent_at: Option<DateTime<Utc>>,
@@ -130,25 +102,50 @@ pub(crate) struct Nudge {
     pub(crate) response_data: Option<serde_json::Value>,
 }
 
+/// The columns of a nudge, under the alias `n`.
+const COLUMNS: &str = "n.nudge_id, n.user_id, n.timestamp, n.nudge_type, n.nudge_message, n.risk_level, n.status, n.source,
+    n.channel, n.withheld_reason, n.recommendation_id, n.send_after, n.expires_at, n.sent_at, n.viewed_at, n.acted_on_at,
+    n.user_response, n.response_data";
+
 /// A client's nudges, newest first. `$1` user, `$2` and `$3` the row to go on behind, `$4` limit, `$5` whether also
 /// those that did not reach the client.
-pub(crate) const LIST: &str = "
-    select n.nudge_id, n.user_id, n.timestamp, n.nudge_type, n.nudge_message, n.risk_level, n.status, n.source,
-        n.send_after, n.expires_at, n.sent_at, n.viewed_at, n.acted_on_at, n.user_response, n.response_data
-    from social.nudges n
-    where n.user_id = $1 and (n.timestamp, n.nudge_id) < ($2, $3)
-        and ($5 or n.status in ('sent', 'viewed', 'responded'))
-    order by n.timestamp desc, n.nudge_id desc
-    limit $4";
+pub(crate) fn list_sql() -> String {
+    format!(
+        "select {COLUMNS} from social.nudges n
+         where n.user_id = $1 and (n.timestamp, n.nudge_id) < ($2, $3)
+            and ($5 or n.status in ('sent', 'viewed', 'responded'))
+         order by n.timestamp desc, n.nudge_id desc
+         limit $4"
+    )
+}
 
 /// One nudge, unless its client is seen for a crisis alone. `$1` its id, `$2` whether also when it did not reach the
 /// client.
-pub(crate) const FIND: &str = "
-    select n.nudge_id, n.user_id, n.timestamp, n.nudge_type, n.nudge_message, n.risk_level, n.status, n.source,
-        n.send_after, n.expires_at, n.sent_at, n.viewed_at, n.acted_on_at, n.user_response, n.response_data
-    from social.nudges n
-    where n.nudge_id = $1 and ($2 or n.status in ('sent', 'viewed', 'responded'))
-        and n.user_id <> all (array(select core.crisis_clients()))";
+pub(crate) fn find_sql() -> String {
+    format!(
+        "select {COLUMNS} from social.nudges n
+         where n.nudge_id = $1 and ($2 or n.status in ('sent', 'viewed', 'responded'))
+            and n.user_id <> all (array(select core.crisis_clients()))"
+    )
+}
+
+/// The nudges that clients have under keys, each with its key.
+pub(crate) async fn of_keys(tx: &Tx, keys: &[(&str, String)]) -> Result<Vec<(String, Nudge)>, db::Error> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (clients, keys): (Vec<&str>, Vec<&str>) =
+        keys.iter().map(|(client, key)| (*client, key.as_str())).unzip();
+    let sql = format!(
+        "select {COLUMNS}, n.dedup_key from unnest($1::varchar[], $2::varchar[]) as k (user_id, dedup_key)
+         join social.nudges n on n.user_id = k.user_id and n.dedup_key = k.dedup_key"
+    );
+    let found = tx.query(&sql, &[&clients, &keys]).await?;
+    found
+        .iter()
+        .map(|row| Ok((row.try_get("dedup_key")?, from_row(row)?)))
+        .collect()
+}
 
 pub(crate) fn from_row(row: &Row) -> Result<Nudge, db::Error> {
     Ok(Nudge {
@@ -160,6 +157,9 @@ pub(crate) fn from_row(row: &Row) -> Result<Nudge, db::Error> {
         risk_level: row.try_get("risk_level")?,
         status: row.try_get("status")?,
         source: row.try_get("source")?,
+        channel: row.try_get("channel")?,
+        withheld_reason: row.try_get("withheld_reason")?,
+        recommendation_id: row.try_get("recommendation_id")?,
         send_after: row.try_get("send_after")?,
         expires_at: row.try_get("expires_at")?,
         sent_at: row.try_get("sent_at")?,
@@ -173,7 +173,7 @@ pub(crate) fn from_row(row: &Row) -> Result<Nudge, db::Error> {
 /// Locks a nudge and reads it.
 pub(crate) async fn lock(tx: &Tx, nudge_id: i64) -> Result<Option<Nudge>, db::Error> {
     let row = tx
-        .query_opt(&format!("{FIND} for update"), &[&nudge_id, &true])
+        .query_opt(&format!("{} for update of n", find_sql()), &[&nudge_id, &true])
         .await?;
     row.as_ref().map(from_row).transpose()
 }
@@ -208,44 +208,113 @@ pub(crate) async fn mark_responded(
     Ok(())
 }
 
-/// A nudge whose time came, or went.
+/// A nudge whose time has come.
 #[derive(Clone, Debug)]
-pub(crate) struct Released {
-    pub(crate) nudge_id: i64,
-    pub(crate) user_id: String,
-    pub(crate) nudge_type: String,
-    pub(crate) status: String,
+pub(crate) struct Due {
+    pub(crate) nudge: Nudge,
+    /// The label at its creation, whose limits it was made within.
+    pub(crate) label: RiskLabel,
+    pub(crate) source: Source,
+    /// The policy that the client's profile was computed with.
+    pub(crate) policy_version: String,
 }
 
-/// Sends what is due (in-app: it can be read from now on) and expires what came too late; at most `limit`.
-pub(crate) async fn release_due(
+/// Locks the profiles of clients who have nudges that are due, so that one client's are looked at by one; leaves those that
+/// somebody works on. Then the nudges, and what is to be known of the clients: at most `limit` clients.
+pub(crate) async fn lock_due(
     tx: &Tx,
     now: Option<DateTime<Utc>>,
     limit: i64,
-) -> Result<Vec<Released>, db::Error> {
-    let rows = tx
+) -> Result<(Vec<Due>, HashMap<String, Circumstances>), db::Error> {
+    let locked = tx
         .query(
-            "with clock as (select coalesce($1::timestamptz, now()) as now), due as (
-                select n.nudge_id from social.nudges n, clock
-                where n.status in ('pending', 'held') and n.send_after <= clock.now
-                order by n.send_after limit $2 for update of n skip locked)
-             update social.nudges n
-             set status = case when n.expires_at <= clock.now then 'expired' else 'sent' end,
-                sent_at = case when n.expires_at <= clock.now then null else clock.now end
-             from due, clock
-             where n.nudge_id = due.nudge_id
-             returning n.nudge_id, n.user_id, n.nudge_type, n.status",
+            "with due as (
+                select distinct d.user_id from (
+                    select n.user_id from social.nudges n
+                    where n.status in ('pending', 'held') and n.send_after <= coalesce($1::timestamptz, now())
+                    order by n.send_after limit $2) as d)
+             select p.user_id, p.risk_label_since from social.user_risk_profiles p
+             where p.user_id in (select d.user_id from due d)
+             order by p.user_id for update of p skip locked",
             &[&now, &limit],
         )
         .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Released {
-                nudge_id: row.try_get("nudge_id")?,
-                user_id: row.try_get("user_id")?,
-                nudge_type: row.try_get("nudge_type")?,
-                status: row.try_get("status")?,
-            })
-        })
-        .collect()
+    let clients: Vec<&str> = locked
+        .iter()
+        .map(|row| row.try_get("user_id"))
+        .collect::<Result<_, _>>()?;
+    if clients.is_empty() {
+        return Ok((Vec::new(), HashMap::new()));
+    }
+    let since: Vec<DateTime<Utc>> = locked
+        .iter()
+        .map(|row| row.try_get("risk_label_since"))
+        .collect::<Result<_, _>>()?;
+    let due = format!(
+        "select {COLUMNS}, p.policy_version
+         from social.nudges n join social.user_risk_profiles p on p.user_id = n.user_id
+         where n.user_id = any ($2) and n.status in ('pending', 'held')
+            and n.send_after <= coalesce($1::timestamptz, now())
+         order by n.send_after, n.nudge_id for update of n"
+    );
+    let arrived = circumstances::ARRIVED.as_slice();
+    let of_due: db::Params<'_> = &[&now, &clients];
+    let of_clients: db::Params<'_> = &[&clients, &since, &now, &BUDGET_HOURS, &arrived];
+    let results = tx
+        .pipeline(&[(&due, of_due), (&circumstances::sql(), of_clients)])
+        .await?;
+    let [due, found] = results.as_slice() else {
+        return Err(db::Error::Row("what is due is read by two statements".to_owned()));
+    };
+    let due = due.iter().map(due_from_row).collect::<Result<_, _>>()?;
+    Ok((due, circumstances::by_client(found)?))
+}
+
+fn due_from_row(row: &Row) -> Result<Due, db::Error> {
+    Ok(Due {
+        nudge: from_row(row)?,
+        label: word(row, "risk_level")?,
+        source: word(row, "source")?,
+        policy_version: row.try_get("policy_version")?,
+    })
+}
+
+/// Writes what became of nudges whose time had come.
+pub(crate) async fn settle(tx: &Tx, settled: &[(i64, Release)], now: DateTime<Utc>) -> Result<(), db::Error> {
+    let status = |release: &Release| match release {
+        Release::Send(_) => "sent",
+        Release::Hold(_) => "held",
+        Release::Expire => "expired",
+        Release::Withhold(_) => "withheld",
+    };
+    let until = |release: &Release| match release {
+        Release::Hold(until) => Some(*until),
+        Release::Send(_) | Release::Expire | Release::Withhold(_) => None,
+    };
+    let channel = |release: &Release| match release {
+        Release::Send(channel) => Some(channel.as_str()),
+        Release::Hold(_) | Release::Expire | Release::Withhold(_) => None,
+    };
+    let reason = |release: &Release| match release {
+        Release::Withhold(reason) => Some(reason.as_str()),
+        Release::Send(_) | Release::Hold(_) | Release::Expire => None,
+    };
+    tx.execute(
+        "update social.nudges n
+         set status = s.status, send_after = coalesce(s.until, n.send_after), channel = coalesce(s.channel, n.channel),
+            withheld_reason = s.reason, sent_at = case when s.status = 'sent' then $6::timestamptz end
+         from unnest($1::bigint[], $2::varchar[], $3::timestamptz[], $4::varchar[], $5::varchar[])
+            as s (nudge_id, status, until, channel, reason)
+         where n.nudge_id = s.nudge_id",
+        &[
+            &settled.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
+            &settled.iter().map(|(_, release)| status(release)).collect::<Vec<_>>(),
+            &settled.iter().map(|(_, release)| until(release)).collect::<Vec<_>>(),
+            &settled.iter().map(|(_, release)| channel(release)).collect::<Vec<_>>(),
+            &settled.iter().map(|(_, release)| reason(release)).collect::<Vec<_>>(),
+            &now,
+        ],
+    )
+    .await?;
+    Ok(())
 }

@@ -42,6 +42,12 @@ pub(crate) async fn lock(tx: &Tx, user_ids: &[&str]) -> Result<(), db::Error> {
     Ok(())
 }
 
+/// As [`lock`], and how they stand.
+pub(crate) async fn lock_standings(tx: &Tx, user_ids: &[&str]) -> Result<Vec<Standing>, db::Error> {
+    let locked = tx.query(LOCK, &[&user_ids]).await?;
+    locked.iter().map(standing_from_row).collect()
+}
+
 pub(crate) fn standing_from_row(row: &Row) -> Result<Standing, db::Error> {
     Ok(Standing {
         user_id: row.try_get("user_id")?,

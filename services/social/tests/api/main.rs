@@ -18,6 +18,8 @@ mod harness;
 mod leaving;
 mod meetings;
 mod meetings_calendar;
+mod nudge_sources;
+mod nudge_templates;
 mod nudges;
 mod oncall;
 mod oncall_calendar;
