@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::gather::{Gather, Gatherers};
 use crate::paging::{self, Paging};
 use crate::state::{CONTACT_METHODS_PER_MINUTE, MAX_BATCHES_AT_WORK, State};
+use crate::streams::Streams;
 use crate::{config, events, jobs, routes};
 
 static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrations/social");
@@ -41,6 +42,7 @@ const ADVANCE_EVERY: Duration = Duration::from_secs(2);
 // The first attempt of a page is made within two seconds.
 const DELIVER_EVERY: Duration = Duration::from_millis(500);
 const CODES_EVERY: Duration = Duration::from_secs(1);
+const STREAM_EVERY: Duration = Duration::from_millis(250);
 
 /// Starts the service.
 ///
@@ -65,6 +67,8 @@ pub fn start(
         batches: Arc::new(Semaphore::new(MAX_BATCHES_AT_WORK)),
         paging,
         contact_pace: Pace::per_minute(CONTACT_METHODS_PER_MINUTE),
+        streams: Streams::new(foundation.tokens.clone()),
+        readiness: readiness.clone(),
     });
     let for_events = Arc::clone(&state);
     let definition = Definition {
@@ -102,6 +106,9 @@ fn jobs(state: &Arc<State>) -> Vec<Job> {
         }),
         job("codes", CODES_EVERY, state, |state| {
             Box::pin(async move { jobs::codes::round(&state).await })
+        }),
+        job("stream", STREAM_EVERY, state, |state| {
+            Box::pin(async move { jobs::stream::round(&state).await })
         }),
     ]
 }

@@ -15,4 +15,5 @@ pub(crate) mod quiet;
 pub(crate) mod readings;
 pub(crate) mod rotation;
 pub(crate) mod safety;
+pub(crate) mod stream;
 pub(crate) mod windows;

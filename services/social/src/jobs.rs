@@ -6,4 +6,5 @@ pub(crate) mod deliver;
 pub(crate) mod duty;
 pub(crate) mod release;
 pub(crate) mod rotations;
+pub(crate) mod stream;
 pub(crate) mod sweep;

@@ -6,3 +6,4 @@ pub(crate) mod flag;
 pub(crate) mod raise;
 pub(crate) mod recompute;
 pub(crate) mod record;
+pub(crate) mod tell;

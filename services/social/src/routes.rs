@@ -13,6 +13,7 @@ mod predictions;
 mod profiles;
 mod safety_events;
 mod screeners;
+mod stream;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 use web::About;
@@ -47,6 +48,8 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(escalations::list)
         .service(escalations::find)
         .service(escalations::acknowledge)
+        // what happens, as it happens
+        .service(stream::watch)
         // who is on call
         .service(oncall::schedules::create)
         .service(oncall::schedules::list)

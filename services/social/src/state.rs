@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use service::Clock;
 use tokio::sync::Semaphore;
-use web::Pace;
+use web::{Pace, Readiness};
 
 use crate::gather::Gather;
 use crate::paging::Paging;
+use crate::streams::Streams;
 
 /// The ways to the database and the broker, the clock, and the queue of single predictions.
 #[derive(Clone)]
@@ -24,6 +25,10 @@ pub(crate) struct State {
     pub(crate) paging: Option<Arc<Paging>>,
     /// How often somebody may name an address, to which mail then goes.
     pub(crate) contact_pace: Pace,
+    /// Who watches what happens.
+    pub(crate) streams: Streams,
+    /// Says when the process is about to stop.
+    pub(crate) readiness: Readiness,
 }
 
 /// How many batches are at work at a time.

@@ -24,6 +24,7 @@ pub(crate) mod predictions;
 pub(crate) mod profiles;
 pub(crate) mod safety_events;
 pub(crate) mod screener_answers;
+pub(crate) mod stream;
 pub(crate) mod tiers;
 pub(crate) mod windows;
 
