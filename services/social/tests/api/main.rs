@@ -26,4 +26,5 @@ mod reference;
 mod retention;
 mod rules;
 mod safety;
+mod stream;
 mod tiers;
