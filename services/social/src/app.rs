@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::gather::{Gather, Gatherers};
 use crate::paging::{self, Paging};
-use crate::state::{CONTACT_METHODS_PER_MINUTE, MAX_BATCHES_AT_WORK, State};
+use crate::state::{CONTACT_METHODS_PER_MINUTE, MAX_BATCHES_AT_WORK, MAX_PREVIEWS, State};
 use crate::streams::Streams;
 use crate::{config, events, jobs, routes};
 
@@ -67,6 +67,7 @@ pub fn start(
         batches: Arc::new(Semaphore::new(MAX_BATCHES_AT_WORK)),
         paging,
         contact_pace: Pace::per_minute(CONTACT_METHODS_PER_MINUTE),
+        previews: Arc::new(Semaphore::new(MAX_PREVIEWS)),
         streams: Streams::new(foundation.tokens.clone()),
         readiness: readiness.clone(),
     });

@@ -10,6 +10,7 @@ pub(crate) mod label;
 pub(crate) mod page;
 pub(crate) mod policy;
 pub(crate) mod prediction;
+pub(crate) mod preview;
 pub(crate) mod profile;
 pub(crate) mod quiet;
 pub(crate) mod readings;

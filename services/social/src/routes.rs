@@ -11,6 +11,7 @@ mod of_client;
 mod oncall;
 mod predictions;
 mod profiles;
+mod risk_policies;
 mod safety_events;
 mod screeners;
 mod stream;
@@ -85,6 +86,12 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(escalation_policies::replace)
         .service(escalation_policies::activate)
         .service(escalation_policies::remove)
+        // what labels are judged by
+        .service(risk_policies::create)
+        .service(risk_policies::list)
+        .service(risk_policies::find)
+        .service(risk_policies::preview)
+        .service(risk_policies::activate)
         // how staff are reached
         .service(contact_methods::create)
         .service(contact_methods::list)

@@ -25,6 +25,8 @@ pub(crate) struct State {
     pub(crate) paging: Option<Arc<Paging>>,
     /// How often somebody may name an address, to which mail then goes.
     pub(crate) contact_pace: Pace,
+    /// Previews of policies, one at a time: each looks at months of everybody.
+    pub(crate) previews: Arc<Semaphore>,
     /// Who watches what happens.
     pub(crate) streams: Streams,
     /// Says when the process is about to stop.
@@ -33,6 +35,9 @@ pub(crate) struct State {
 
 /// How many batches are at work at a time.
 pub(crate) const MAX_BATCHES_AT_WORK: usize = 2;
+
+/// How many previews run at a time.
+pub(crate) const MAX_PREVIEWS: usize = 1;
 
 /// Contact methods that somebody may name within a minute.
 pub(crate) const CONTACT_METHODS_PER_MINUTE: NonZeroU32 = match NonZeroU32::new(3) {

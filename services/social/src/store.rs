@@ -21,6 +21,7 @@ pub(crate) mod oncall_shifts;
 mod plans;
 pub(crate) mod policies;
 pub(crate) mod predictions;
+pub(crate) mod previews;
 pub(crate) mod profiles;
 pub(crate) mod safety_events;
 pub(crate) mod screener_answers;
