@@ -106,7 +106,8 @@ begin
             return array[actor_id, about];
         elsif exists (select from core.temporary_access t
             where t.staff_id = actor_id and t.client_id = about and t.until > moment
-              and exists (select from core.staff_roles r where r.user_id = actor_id and r.role = 'oncall')) then
+              and exists (select from core.staff_roles r where r.user_id = actor_id
+                and (r.role = 'oncall' or t.cause = 'escalation' and r.role in ('counselor', 'supervisor')))) then
             return array[actor_id, about];
         elsif exists (select from core.break_glass_grants g
             where g.staff_id = actor_id and g.client_id = about and g.expires_at > moment) then
@@ -127,8 +128,10 @@ begin
         union all
         select t.client_id from core.temporary_access t
         where t.staff_id = actor_id and t.until > moment
-          -- A shift or an escalation lets those see the client who are on call, for as long as they are.
-          and exists (select from core.staff_roles r where r.user_id = actor_id and r.role = 'oncall')
+          -- A shift lets those see the client who are on call, an escalation everybody who was told and may answer, for as
+          -- long as they are and may.
+          and exists (select from core.staff_roles r where r.user_id = actor_id
+            and (r.role = 'oncall' or t.cause = 'escalation' and r.role in ('counselor', 'supervisor')))
         union all
         select g.client_id from core.break_glass_grants g
         where g.staff_id = actor_id and g.expires_at > moment);

@@ -18,7 +18,7 @@ create table social.escalation_policies (
     constraint ck_escalation_policies_ack check (ack_minutes between 1 and 1440),
     constraint ck_escalation_policies_repeats check (repeats between 0 and 10),
     constraint ck_escalation_policies_repeat_minutes check (repeat_minutes between 1 and 9000),
-    constraint ck_escalation_policies_last_resort check (last_resort in ('oncall', 'supervisor', 'admin'))
+    constraint ck_escalation_policies_last_resort check (last_resort in ('oncall', 'supervisor'))
 );
 
 comment on table social.escalation_policies is 'Who is told of an escalation, in tiers; one is active for each type, and one for all types that have none.';
@@ -28,7 +28,7 @@ comment on column social.escalation_policies.escalation_type is 'For which type 
 comment on column social.escalation_policies.ack_minutes is 'How long an acknowledgement holds without contact, where who takes it does not say.';
 comment on column social.escalation_policies.repeats is 'How often all tiers are told again before the last resort is.';
 comment on column social.escalation_policies.repeat_minutes is 'How long after the last tier they are told again, or the last resort is; and how long between two times of that.';
-comment on column social.escalation_policies.last_resort is 'oncall, supervisor or admin: everybody with this role is told when no tier has answered, every repeat_minutes until somebody does.';
+comment on column social.escalation_policies.last_resort is 'oncall or supervisor: everybody with this role is told when no tier has answered, every repeat_minutes until somebody does.';
 comment on column social.escalation_policies.active is 'Whether it is followed.';
 comment on column social.escalation_policies.created_at is 'When it was made.';
 comment on column social.escalation_policies.created_by is 'By whom; null for the one that came with the software, and once that person has left.';

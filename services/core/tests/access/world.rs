@@ -151,7 +151,7 @@ impl World {
     /// The path and the body of a row, about this client or about nobody who is there.
     pub(crate) fn filled(&self, text: &str, client: Option<&str>) -> String {
         let mut filled = text.to_owned();
-        for name in OF_A_CLIENT {
+        for &name in OF_A_CLIENT {
             let absent = match name {
                 "{user_id}" | "{client_id}" => ABSENT,
                 "{memory_id}" | "{collection_id}" => ABSENT_UUID,

@@ -282,6 +282,7 @@ async fn who_comes_on_call_later_is_told_and_sees_the_client() {
     admin
         .run("delete from core.staff_roles where user_id = 'staff-supervisor' and role = 'oncall'")
         .await;
+    h.app.round("duty").await.unwrap();
     assert_eq!(
         h.call("supervisor")
             .get(&format!("/v1/escalations/{id}"))

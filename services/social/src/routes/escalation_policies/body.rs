@@ -15,7 +15,7 @@ const MAX_REPEATS: i32 = 10;
 const MAX_ACK_MINUTES: i32 = 1_440;
 const ACK_DEFAULT_MINUTES: i32 = 30;
 const REPEAT_DEFAULT_MINUTES: i32 = 15;
-const LAST_RESORTS: &[&str] = &["oncall", "supervisor", "admin"];
+const LAST_RESORTS: &[&str] = &["oncall", "supervisor"];
 const TARGETS: &[&str] = &["staff", "schedule", "counselors"];
 const METHODS: &[&str] = &["in_app", "email", "webhook"];
 
@@ -34,7 +34,7 @@ pub(super) struct PolicyBody {
     repeats: Option<i32>,
     /// How long after the last tier they are told again, or the last resort is, and again, 1 to 9,000; 15 by default.
     repeat_minutes: Option<i32>,
-    /// oncall, supervisor or admin: everybody with this role is told when no tier has answered, until somebody does.
+    /// oncall or supervisor: everybody with this role is told when no tier has answered, until somebody does.
     last_resort: String,
     /// 1 to 20. One that has nobody at the time is passed at once.
     tiers: Vec<TierBody>,
