@@ -24,6 +24,7 @@ mod published;
 mod receiver;
 mod reference;
 mod retention;
+mod risk_policies;
 mod rules;
 mod safety;
 mod stream;
