@@ -64,7 +64,7 @@ struct ThresholdsBody {
 
 /// A risk policy.
 #[derive(Serialize, ToSchema)]
-struct PolicyView {
+struct RiskPolicyView {
     version: String,
     #[schema(value_type = ThresholdsBody)]
     thresholds: Thresholds,
@@ -76,7 +76,7 @@ struct PolicyView {
     settled_at: Option<DateTime<Utc>>,
 }
 
-impl From<Stored> for PolicyView {
+impl From<Stored> for RiskPolicyView {
     fn from(found: Stored) -> Self {
         Self {
             version: found.policy.version,
@@ -150,7 +150,7 @@ impl Read for Thresholds {
     }
 }
 
-fn people(view: &PolicyView) -> Option<String> {
+fn people(view: &RiskPolicyView) -> Option<String> {
     view.created_by.clone()
 }
 
@@ -159,8 +159,8 @@ fn people(view: &PolicyView) -> Option<String> {
     tag = "risk-policies",
     request_body = NewPolicy,
     responses(
-        (status = 201, body = PolicyView),
-        (status = 200, description = "It stood already", body = PolicyView),
+        (status = 201, body = RiskPolicyView),
+        (status = 200, description = "It stood already", body = RiskPolicyView),
         (status = 409, description = "The version has other thresholds")
     ),
     extensions(("x-principals" = json!(MANAGE)))
@@ -176,7 +176,7 @@ pub(crate) async fn create(state: Data<State>, request: Write<Policy>) -> Result
             let detail = "This version has other thresholds, and a version is never changed. Post a new one.";
             return Err(Problem::conflict(Code::Differs, detail).into());
         }
-        let view = PolicyView::from(stands);
+        let view = RiskPolicyView::from(stands);
         let location = format!("/v1/risk-policies/{}", body.version);
         Ok(Answer::stands(is_new, location, &view)?.about(people(&view)))
     })
@@ -187,7 +187,7 @@ pub(crate) async fn create(state: Data<State>, request: Write<Policy>) -> Result
 #[utoipa::path(
     tag = "risk-policies",
     params(("limit" = Option<i64>, Query), ("cursor" = Option<String>, Query)),
-    responses((status = 200, body = Page<PolicyView>)),
+    responses((status = 200, body = Page<RiskPolicyView>)),
     extensions(("x-principals" = json!(MANAGE)))
 )]
 #[get("/v1/risk-policies")]
@@ -204,7 +204,7 @@ pub(crate) async fn list(
     let found = rows
         .iter()
         .map(|row| Ok(policies::stored_from_row(row)?.into()))
-        .collect::<Result<Vec<PolicyView>, db::Error>>()?;
+        .collect::<Result<Vec<RiskPolicyView>, db::Error>>()?;
     let page = Page::cut(found, paging.limit, |last| {
         cursors.seal(LIST_NAME, &caller, &paging, &last.version)
     });
@@ -216,7 +216,7 @@ pub(crate) async fn list(
 #[utoipa::path(
     tag = "risk-policies",
     params(("version" = String, Path)),
-    responses((status = 200, body = PolicyView)),
+    responses((status = 200, body = RiskPolicyView)),
     extensions(("x-principals" = json!(MANAGE)))
 )]
 #[get("/v1/risk-policies/{version}")]
@@ -231,7 +231,7 @@ pub(crate) async fn find(
         .db
         .read(&caller.actor()?, policies::FIND, &[&&**version])
         .await?;
-    let view = PolicyView::from(policies::stored_from_row(rows.first().ok_or(Error::NotFound)?)?);
+    let view = RiskPolicyView::from(policies::stored_from_row(rows.first().ok_or(Error::NotFound)?)?);
     Ok(caller.disclose(people(&view), &view).await?)
 }
 
@@ -240,7 +240,7 @@ pub(crate) async fn find(
 #[utoipa::path(
     tag = "risk-policies",
     params(("version" = String, Path)),
-    responses((status = 200, body = PolicyView)),
+    responses((status = 200, body = RiskPolicyView)),
     extensions(("x-principals" = json!(MANAGE)))
 )]
 #[post("/v1/risk-policies/{version}/activate")]
@@ -254,7 +254,7 @@ pub(crate) async fn activate(
     web::write(tx, &caller, key, async |tx| {
         policies::find(tx, &version).await?.ok_or(Error::NotFound)?;
         policies::activate(tx, &version, state.clock.fixed()).await?;
-        let view = PolicyView::from(policies::find(tx, &version).await?.ok_or(Error::NotFound)?);
+        let view = RiskPolicyView::from(policies::find(tx, &version).await?.ok_or(Error::NotFound)?);
         Ok(Answer::ok(&view)?.about(people(&view)))
     })
     .await
