@@ -317,6 +317,18 @@ async fn what_commits_late_is_told_although_later_ids_were_told_before() {
 }
 
 #[tokio::test]
+async fn who_comes_later_is_not_told_what_others_wait_for() {
+    let h = two_caseloads().await;
+    let mut first = Watch::of(&h, "counselor").await;
+    plant_events(&h, "client-a", 0..1).await;
+    let mut second = Watch::of(&h, "counselor").await;
+    plant_events(&h, "client-a", 1..2).await;
+    assert_eq!(round(&h).await, 2);
+    assert_eq!(nudges(&first.events().await), [0, 1]);
+    assert_eq!(nudges(&second.events().await), [1]);
+}
+
+#[tokio::test]
 async fn a_reader_who_takes_nothing_is_cut_off_and_goes_on_where_it_was() {
     let h = two_caseloads().await;
     let socket = TcpSocket::new_v4().unwrap();
