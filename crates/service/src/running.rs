@@ -59,6 +59,8 @@ pub struct Foundation {
     pub outbox: Outbox,
     /// Its way to RabbitMQ.
     pub broker: Broker,
+    /// The tokens it accepts.
+    pub tokens: Tokens,
 }
 
 impl Foundation {
@@ -67,8 +69,10 @@ impl Foundation {
     /// # Errors
     /// When a URL is none.
     pub fn new(settings: &Settings) -> Result<Self, StartError> {
+        let db = Db::new(&settings.database)?;
         Ok(Self {
-            db: Db::new(&settings.database)?,
+            tokens: Tokens::new(db.clone()),
+            db,
             outbox: Outbox::new(settings.name),
             broker: Broker::new(settings.amqp_url.clone(), settings.name)?,
         })
@@ -179,7 +183,7 @@ impl Service {
         definition: Definition<S>,
         metrics: Metrics,
     ) -> Result<Self, StartError> {
-        let tokens = Tokens::new(foundation.db.clone());
+        let tokens = foundation.tokens.clone();
         let mut readiness = with_postgres(definition.readiness, &foundation.db, settings.schema_version_min);
         let mut jobs = definition.jobs;
         jobs.push(retention::job(&foundation.db, definition.terms));

@@ -12,7 +12,7 @@ pub struct Client {
     headers: Vec<(String, String)>,
 }
 
-/// An answer, read whole.
+/// An answer, read whole unless it is a stream of events.
 #[derive(Debug)]
 pub struct Answer {
     /// Its status.
@@ -138,7 +138,15 @@ impl Client {
         }
         let answer = request.send().await?;
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let bytes = answer.bytes().await?.to_vec();
+        // One that goes on for ever is not read.
+        let goes_on = headers
+            .get("content-type")
+            .is_some_and(|kind| kind == "text/event-stream");
+        let bytes = if goes_on {
+            Vec::new()
+        } else {
+            answer.bytes().await?.to_vec()
+        };
         let json = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         Ok(Answer {
             status,

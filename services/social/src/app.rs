@@ -14,7 +14,8 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::gather::{Gather, Gatherers};
 use crate::paging::{self, Paging};
-use crate::state::{CONTACT_METHODS_PER_MINUTE, MAX_BATCHES_AT_WORK, State};
+use crate::state::{CONTACT_METHODS_PER_MINUTE, MAX_BATCHES_AT_WORK, MAX_PREVIEWS, State};
+use crate::streams::Streams;
 use crate::{config, events, jobs, metrics, routes};
 
 static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrations/social");
@@ -46,6 +47,7 @@ const SILENCE_EVERY: Duration = Duration::from_secs(60);
 const REMIND_EVERY: Duration = Duration::from_secs(30);
 const WATCH_EVERY: Duration = Duration::from_secs(15);
 const DRILL_EVERY: Duration = Duration::from_secs(30);
+const STREAM_EVERY: Duration = Duration::from_millis(250);
 
 /// Starts the service.
 ///
@@ -73,6 +75,9 @@ pub fn start(
         silence_hours: config.silence_hours,
         watch: config.watch.clone(),
         metrics: metrics::Metrics::new(&metrics),
+        previews: Arc::new(Semaphore::new(MAX_PREVIEWS)),
+        streams: Streams::new(foundation.tokens.clone()),
+        readiness: readiness.clone(),
     });
     let for_events = Arc::clone(&state);
     let definition = Definition {
@@ -125,6 +130,9 @@ fn jobs(state: &Arc<State>) -> Vec<Job> {
         }),
         job("drill", DRILL_EVERY, state, |state| {
             Box::pin(async move { jobs::drill::round(&state).await })
+        }),
+        job("stream", STREAM_EVERY, state, |state| {
+            Box::pin(async move { jobs::stream::round(&state).await })
         }),
     ]
 }

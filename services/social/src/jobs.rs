@@ -10,5 +10,6 @@ pub(crate) mod release;
 pub(crate) mod remind;
 pub(crate) mod rotations;
 pub(crate) mod silence;
+pub(crate) mod stream;
 pub(crate) mod sweep;
 pub(crate) mod watch;

@@ -2,7 +2,7 @@
 //!
 //! Read in this order: `routes` is every path on one screen, `domain` what is decided, `ops` the transactions,
 //! `store` the SQL, `events` and `jobs` what happens without a request.
-//! `paging` and `webhook` are the ways out to staff.
+//! `paging` and `webhook` are the ways out to staff, `streams` the pages that stay open.
 
 mod app;
 mod config;
@@ -17,6 +17,7 @@ mod paging;
 mod routes;
 mod state;
 mod store;
+mod streams;
 mod webhook;
 
 pub use app::{PROGRAM, start};

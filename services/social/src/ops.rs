@@ -9,3 +9,4 @@ pub(crate) mod raise;
 pub(crate) mod recompute;
 pub(crate) mod record;
 pub(crate) mod share;
+pub(crate) mod tell;

@@ -16,8 +16,10 @@ mod oncall;
 mod operational_warnings;
 mod predictions;
 mod profiles;
+mod risk_policies;
 mod safety_events;
 mod screeners;
+mod stream;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 use web::About;
@@ -58,6 +60,8 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(escalations::list)
         .service(escalations::find)
         .service(escalations::acknowledge)
+        // what happens, as it happens
+        .service(stream::watch)
         // who is on call
         .service(oncall::schedules::create)
         .service(oncall::schedules::list)
@@ -93,6 +97,12 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(escalation_policies::replace)
         .service(escalation_policies::activate)
         .service(escalation_policies::remove)
+        // what labels are judged by
+        .service(risk_policies::create)
+        .service(risk_policies::list)
+        .service(risk_policies::find)
+        .service(risk_policies::preview)
+        .service(risk_policies::activate)
         // how staff are reached
         .service(contact_methods::create)
         .service(contact_methods::list)

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use service::Clock;
 use tokio::sync::Semaphore;
-use web::Pace;
+use web::{Pace, Readiness};
 
 use crate::config::WatchConfig;
 use crate::gather::Gather;
 use crate::metrics::Metrics;
 use crate::paging::Paging;
+use crate::streams::Streams;
 
 /// The ways to the database and the broker, the clock, and the queue of single predictions.
 #[derive(Clone)]
@@ -31,10 +32,19 @@ pub(crate) struct State {
     /// What the service watches itself for, and how it shows what it found.
     pub(crate) watch: WatchConfig,
     pub(crate) metrics: Metrics,
+    /// Previews of policies, one at a time: each looks at months of everybody.
+    pub(crate) previews: Arc<Semaphore>,
+    /// Who watches what happens.
+    pub(crate) streams: Streams,
+    /// Says when the process is about to stop.
+    pub(crate) readiness: Readiness,
 }
 
 /// How many batches are at work at a time.
 pub(crate) const MAX_BATCHES_AT_WORK: usize = 2;
+
+/// How many previews run at a time.
+pub(crate) const MAX_PREVIEWS: usize = 1;
 
 /// Contact methods that somebody may name within a minute.
 pub(crate) const CONTACT_METHODS_PER_MINUTE: NonZeroU32 = match NonZeroU32::new(3) {

@@ -28,9 +28,11 @@ pub(crate) mod operational_warnings;
 mod plans;
 pub(crate) mod policies;
 pub(crate) mod predictions;
+pub(crate) mod previews;
 pub(crate) mod profiles;
 pub(crate) mod safety_events;
 pub(crate) mod screener_answers;
+pub(crate) mod stream;
 pub(crate) mod tiers;
 pub(crate) mod windows;
 

@@ -1,5 +1,6 @@
 //! Looking tokens up, and remembering the answers for as long as we would hear of a revocation.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -133,6 +134,33 @@ impl Tokens {
             }
         }
         Ok(Some(principal))
+    }
+
+    /// Grows whenever some token may hold no more, for answers that outlast their request; `None` while nothing is heard.
+    #[must_use]
+    pub fn heard(&self) -> Option<u64> {
+        let listening = self.0.listening.load(Ordering::SeqCst);
+        listening.then(|| self.0.heard.load(Ordering::SeqCst))
+    }
+
+    /// Whose tokens these hashes are, of those that are valid now; all are looked up at once, and none is remembered.
+    ///
+    /// # Errors
+    /// While Postgres is away.
+    pub async fn holders(&self, hashes: &[TokenHash]) -> Result<HashMap<TokenHash, Principal>, db::Error> {
+        let sql = "select h.hash, a.principal_id, a.kind, a.roles, a.scopes, a.expires_at
+            from unnest($1::bytea[]) as h (hash) cross join lateral core.authenticate(h.hash) as a";
+        let asked: Vec<&[u8]> = hashes.iter().map(<[u8; 32]>::as_slice).collect();
+        let rows = self.0.db.worker_query(sql, &[&asked]).await?;
+        rows.iter()
+            .map(|row| {
+                let hash: &[u8] = row.try_get("hash")?;
+                let hash = hash
+                    .try_into()
+                    .map_err(|_| db::Error::Row("a hash of another length".to_owned()))?;
+                Ok((hash, Principal::from_row(row)?))
+            })
+            .collect()
     }
 
     fn forget(&self, payload: &str) {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
 use serde::Serialize;
+use tokio::sync::watch;
 use utoipa::ToSchema;
 
 /// How long one check may take, in milliseconds; what answers more slowly counts as down.
@@ -21,7 +21,7 @@ type Probe = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Syn
 #[derive(Clone, Default)]
 pub struct Readiness {
     checks: Arc<Vec<Check>>,
-    stopping: Arc<AtomicBool>,
+    stopping: Arc<watch::Sender<bool>>,
 }
 
 #[derive(Clone)]
@@ -101,7 +101,14 @@ impl Readiness {
 
     /// Makes it not ready for good, because the process is about to stop.
     pub fn stop(&self) {
-        self.stopping.store(true, Ordering::SeqCst);
+        self.stopping.send_replace(true);
+    }
+
+    /// Resolves once the process is about to stop: what would go on for ever ends here, so that nothing waits for it.
+    pub async fn stopped(&self) {
+        let mut stopping = self.stopping.subscribe();
+        // The sender is our own.
+        drop(stopping.wait_for(|stopping| *stopping).await);
     }
 
     /// Asks all checks at once.
@@ -113,7 +120,7 @@ impl Readiness {
             .zip(&outcomes)
             .any(|(check, up)| check.required && !up);
         let words = outcomes.iter().map(|up| if *up { "ok" } else { "down" });
-        let status = match (self.stopping.load(Ordering::SeqCst), required_down) {
+        let status = match (*self.stopping.borrow(), required_down) {
             (true, _) => "stopping",
             (false, true) => "not_ready",
             (false, false) => "ready",

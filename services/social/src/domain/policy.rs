@@ -1,7 +1,7 @@
 //! The thresholds that labels are judged by, one version at a time.
 
 use common::Probability;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A risk policy as it is stored: a version and its thresholds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,22 +11,29 @@ pub(crate) struct Policy {
 }
 
 /// Where a score counts, each in 0..=1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "StoredThresholds")]
 pub(crate) struct Thresholds {
     /// A risk score that is high by itself.
+    #[serde(rename(serialize = "t_high"))]
     pub(crate) high: Probability,
     /// A mean risk score that is moderate.
+    #[serde(rename(serialize = "t_mid"))]
     pub(crate) mid: Probability,
     /// A relapse probability that makes a message high-risk.
+    #[serde(rename(serialize = "t_relapse"))]
     pub(crate) relapse: Probability,
     /// A craving probability that makes a message high-risk.
+    #[serde(rename(serialize = "t_craving"))]
     pub(crate) craving: Probability,
     /// A toxicity that counts as an incident.
+    #[serde(rename(serialize = "t_toxic"))]
     pub(crate) toxic: Probability,
     /// A mean isolation that counts.
+    #[serde(rename(serialize = "t_iso"))]
     pub(crate) iso: Probability,
     /// A mean risk score that, together with isolation, is high.
+    #[serde(rename(serialize = "t_iso_escalate"))]
     pub(crate) iso_escalate: Probability,
 }
 

@@ -35,6 +35,16 @@ const LOCK_DUE: &str = "
     limit $2
     for update of p skip locked";
 
+/// Locks profiles that another policy than this one (`$1`) has judged; leaves those that somebody works on. No index finds
+/// them: it would cost every prediction, and they are looked for after an activation alone.
+const LOCK_JUDGED_OTHERWISE: &str = "
+    select p.user_id, p.current_risk_label, p.risk_label_since, p.risk_trend, p.last_decision_at,
+        p.nudge_reconsider_at
+    from social.user_risk_profiles p
+    where p.policy_version <> $1
+    limit $2
+    for update of p skip locked";
+
 /// Locks the profiles of clients and reads nothing of them: everybody who works on a client does so before anything else of
 /// theirs, also whoever erases them.
 pub(crate) async fn lock(tx: &Tx, user_ids: &[&str]) -> Result<(), db::Error> {
@@ -57,6 +67,15 @@ pub(crate) fn standing_from_row(row: &Row) -> Result<Standing, db::Error> {
         last_decision_at: row.try_get("last_decision_at")?,
         nudge_reconsider_at: row.try_get("nudge_reconsider_at")?,
     })
+}
+
+pub(crate) async fn lock_judged_otherwise(
+    tx: &Tx,
+    version: &str,
+    limit: i64,
+) -> Result<Vec<Standing>, db::Error> {
+    let rows = tx.query(LOCK_JUDGED_OTHERWISE, &[&version, &limit]).await?;
+    rows.iter().map(standing_from_row).collect()
 }
 
 pub(crate) async fn lock_due(

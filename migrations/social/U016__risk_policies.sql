@@ -1,0 +1,1 @@
+alter table social.risk_policies drop column settled_at;
