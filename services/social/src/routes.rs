@@ -91,9 +91,18 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(contact_methods::verify)
         .service(contact_methods::remove)
         .service(deliveries::list)
-        // operators
-        .service(operational_warnings::list)
-        // meetings; the calendar's paths stand before those of one meeting
+        // clients and their app
+        .service(nudges::create)
+        .service(nudges::list)
+        .service(nudges::find)
+        .service(nudges::viewed)
+        .service(nudges::responded);
+    meetings_and_operations(config);
+}
+
+fn meetings_and_operations(config: &mut ServiceConfig<'_>) {
+    config
+        // the calendar's paths stand before those of one meeting
         .service(meetings::calendar::renew_link)
         .service(meetings::calendar::end_link)
         .service(meetings::calendar::show)
@@ -104,12 +113,8 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(meetings::moving::confirm)
         .service(meetings::moving::complete)
         .service(meetings::moving::cancel)
-        // clients and their app
-        .service(nudges::create)
-        .service(nudges::list)
-        .service(nudges::find)
-        .service(nudges::viewed)
-        .service(nudges::responded);
+        // operators
+        .service(operational_warnings::list);
 }
 
 /// The OpenAPI document of this service.
