@@ -34,6 +34,8 @@ insert into social.nudge_templates (nudge_type, locale, message) values
     ('wellness_check', 'en', 'How are you today? One word is fine.'),
     ('positive_reinforcement', 'en', 'You are keeping at it, day after day. That counts.'),
     ('recommendation', 'en', 'There is something new for you to try. Have a look?'),
+    -- Says neither when nor with whom: it may be read over somebody's shoulder.
+    ('meeting_reminder', 'en', 'You have a meeting coming up. Open the app to see when it begins.'),
     ('crisis_resources', 'de', 'Du musst da nicht allein durch. Hilfe ist nur einmal Tippen entfernt, zu jeder Stunde.'),
     ('buddy_connection', 'de', 'Dein Buddy würde sich freuen, von dir zu hören. Eine kurze Nachricht genügt.'),
     ('counselor_encouragement', 'de', 'Deine Beraterin oder dein Berater ist für dich da. Magst du ein paar Zeilen schreiben?'),
@@ -42,7 +44,8 @@ insert into social.nudge_templates (nudge_type, locale, message) values
     ('group_activity', 'de', 'In deiner Gruppe ist diese Woche etwas los. Schaust du hinein?'),
     ('wellness_check', 'de', 'Wie geht es dir heute? Ein Wort genügt.'),
     ('positive_reinforcement', 'de', 'Du bleibst dran, Tag für Tag. Das zählt.'),
-    ('recommendation', 'de', 'Es gibt etwas Neues für dich. Magst du es ansehen?');
+    ('recommendation', 'de', 'Es gibt etwas Neues für dich. Magst du es ansehen?'),
+    ('meeting_reminder', 'de', 'Du hast bald einen Termin. In der App steht, wann er beginnt.');
 
 -- Where help is can be told to everybody at any time: this text is always there, and needs nothing filled in.
 create function social.check_crisis_template() returns trigger

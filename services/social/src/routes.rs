@@ -31,6 +31,14 @@ pub(crate) const ABOUT: About = About {
 };
 
 pub(crate) fn all(config: &mut ServiceConfig<'_>) {
+    of_messages(config);
+    escalations(config);
+    on_call(config);
+    of_clients(config);
+    operations(config);
+}
+
+fn of_messages(config: &mut ServiceConfig<'_>) {
     config
         // pipelines
         .service(predictions::record)
@@ -44,24 +52,48 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(crisis_resources::create)
         .service(crisis_resources::replace)
         .service(crisis_resources::remove)
-        // what a client shares with family
-        .service(family::create)
-        .service(family::list)
-        .service(family::cards::create)
-        .service(family::cards::list)
-        .service(family::cards::share)
         // counselors
         .service(predictions::list)
         .service(profiles::list)
         .service(profiles::summary)
         .service(profiles::find)
-        .service(profiles::history)
+        .service(profiles::history);
+}
+
+fn escalations(config: &mut ServiceConfig<'_>) {
+    config
         // staff on call and counselors
         .service(escalations::list)
         .service(escalations::find)
         .service(escalations::acknowledge)
+        .service(escalations::ending::resolve)
+        .service(escalations::ending::cancel)
+        .service(escalations::moving::advance)
+        .service(escalations::moving::reassign)
+        .service(escalations::raising::create)
+        .service(escalations::comments::create)
+        .service(escalations::comments::list)
+        .service(contacts::create)
+        .service(contacts::list)
         // what happens, as it happens
         .service(stream::watch)
+        // whom escalations go to
+        .service(escalation_policies::create)
+        .service(escalation_policies::list)
+        .service(escalation_policies::find)
+        .service(escalation_policies::replace)
+        .service(escalation_policies::activate)
+        .service(escalation_policies::remove)
+        // how staff are reached
+        .service(contact_methods::create)
+        .service(contact_methods::list)
+        .service(contact_methods::verify)
+        .service(contact_methods::remove)
+        .service(deliveries::list);
+}
+
+fn on_call(config: &mut ServiceConfig<'_>) {
+    config
         // who is on call
         .service(oncall::schedules::create)
         .service(oncall::schedules::list)
@@ -80,38 +112,18 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(oncall::overrides::remove)
         .service(oncall::calendar::renew_link)
         .service(oncall::calendar::end_link)
-        .service(oncall::calendar::show)
-        .service(escalations::ending::resolve)
-        .service(escalations::ending::cancel)
-        .service(escalations::moving::advance)
-        .service(escalations::moving::reassign)
-        .service(escalations::raising::create)
-        .service(escalations::comments::create)
-        .service(escalations::comments::list)
-        .service(contacts::create)
-        .service(contacts::list)
-        // whom escalations go to
-        .service(escalation_policies::create)
-        .service(escalation_policies::list)
-        .service(escalation_policies::find)
-        .service(escalation_policies::replace)
-        .service(escalation_policies::activate)
-        .service(escalation_policies::remove)
-        // what labels are judged by
-        .service(risk_policies::create)
-        .service(risk_policies::list)
-        .service(risk_policies::find)
-        .service(risk_policies::preview)
-        .service(risk_policies::activate)
-        // how staff are reached
-        .service(contact_methods::create)
-        .service(contact_methods::list)
-        .service(contact_methods::verify)
-        .service(contact_methods::remove)
-        .service(deliveries::list)
-        // operators
-        .service(operational_warnings::list)
-        // meetings; the calendar's paths stand before those of one meeting
+        .service(oncall::calendar::show);
+}
+
+fn of_clients(config: &mut ServiceConfig<'_>) {
+    config
+        // what a client shares with family
+        .service(family::create)
+        .service(family::list)
+        .service(family::cards::create)
+        .service(family::cards::list)
+        .service(family::cards::share)
+        // the calendar's paths stand before those of one meeting
         .service(meetings::calendar::renew_link)
         .service(meetings::calendar::end_link)
         .service(meetings::calendar::show)
@@ -127,13 +139,25 @@ pub(crate) fn all(config: &mut ServiceConfig<'_>) {
         .service(nudges::list)
         .service(nudges::find)
         .service(nudges::viewed)
-        .service(nudges::responded)
+        .service(nudges::responded);
+}
+
+fn operations(config: &mut ServiceConfig<'_>) {
+    config
         // what nudges say
         .service(nudge_templates::create)
         .service(nudge_templates::list)
         .service(nudge_templates::find)
         .service(nudge_templates::replace)
-        .service(nudge_templates::remove);
+        .service(nudge_templates::remove)
+        // what labels are judged by
+        .service(risk_policies::create)
+        .service(risk_policies::list)
+        .service(risk_policies::find)
+        .service(risk_policies::preview)
+        .service(risk_policies::activate)
+        // what does not work as it should
+        .service(operational_warnings::list);
 }
 
 /// The OpenAPI document of this service.

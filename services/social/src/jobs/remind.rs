@@ -1,60 +1,63 @@
-//! Clients are reminded of a meeting that is near, once, by a nudge: outside their quiet hours, and not when it has begun.
+//! Clients are reminded of a meeting that is near, once, by a nudge: in their hours, and not when it has begun. It takes its
+//! place in what a client gets, and waits for it as every nudge does whose time has come.
 
-use bus::NewEvent;
-use common::contracts::{NudgeChanged, nudge};
+use common::contracts::nudge;
 
+use crate::domain::nudge::{Circumstances, Source};
 use crate::domain::quiet;
+use crate::domain::template::Templates;
 use crate::error::Error;
+use crate::ops::offer::nudge_changed;
 use crate::state::State;
 use crate::store::meetings::{self, Nearing};
-use crate::store::nudges::{self, Insert};
+use crate::store::{circumstances, nudges};
 
 /// Meetings of one round, and so of one transaction.
 const MAX_MEETINGS: i64 = 200;
 
+/// The kind of its text.
 const NUDGE_TYPE: &str = "meeting_reminder";
-/// Says neither when nor with whom: it may be read over somebody's shoulder.
-const MESSAGE: &str = "You have a meeting coming up. Open the app to see when it begins.";
 
 /// Makes reminders of what is near; returns of how many meetings.
 pub(crate) async fn round(state: &State) -> Result<u64, Error> {
     let tx = state.db.begin_worker().await?;
-    let near = meetings::claim_nearing(&tx, state.clock.fixed(), MAX_MEETINGS).await?;
-    let reminders: Vec<Insert> = near.iter().filter_map(reminder).collect();
-    let stored = nudges::insert(&tx, &reminders).await?;
-    let events = stored
-        .into_iter()
-        .map(|(user_id, nudge_id)| created(user_id, nudge_id))
-        .collect::<Result<_, _>>()?;
-    state.outbox.enqueue(&tx, events);
+    let now = state.clock.fixed();
+    let near = meetings::claim_nearing(&tx, now, MAX_MEETINGS).await?;
+    if near.is_empty() {
+        tx.rollback().await?;
+        return Ok(0);
+    }
+    let clients: Vec<_> = near.iter().map(|one| (one.user_id.as_str(), one.now)).collect();
+    let (circumstances, templates) = circumstances::read(&tx, &clients, now).await?;
+    let reminders: Vec<nudges::Insert> = near
+        .iter()
+        .filter_map(|one| reminder(one, circumstances.get(&one.user_id)?, &templates))
+        .collect();
+    let ids = nudges::insert(&tx, &reminders).await?;
+    let events = reminders.iter().zip(ids);
+    let events = events.map(|(row, nudge_id)| nudge_changed(nudge::CREATED, nudge_id, row));
+    state.outbox.enqueue(&tx, events.collect::<Result<_, _>>()?);
     tx.commit().await?;
     Ok(near.len() as u64)
 }
 
-/// `None` where quiet hours end too late for one.
-fn reminder(near: &Nearing) -> Option<Insert> {
-    let zone = near.timezone.parse().unwrap_or(chrono_tz::Tz::UTC);
-    let send_after = quiet::earliest_send(near.now, zone);
-    (send_after < near.scheduled_time).then(|| Insert {
+/// `None` for a client who wants no nudges, or whose hours begin too late for one.
+fn reminder(near: &Nearing, of: &Circumstances, templates: &Templates) -> Option<nudges::Insert> {
+    let send_after = quiet::earliest_send(near.now, of.zone, &of.hours)?;
+    (send_after < near.scheduled_time).then_some(())?;
+    Some(nudges::Insert {
         user_id: near.user_id.clone(),
         nudge_type: NUDGE_TYPE.to_owned(),
-        nudge_message: MESSAGE.to_owned(),
-        risk_level: near.label.as_str(),
+        nudge_message: templates.text(NUDGE_TYPE, &of.reader)?.message,
+        risk_level: near.label,
         // Not the rules' own, which is the first after a label.
-        source: "staff",
+        source: Source::Staff,
         created_at: near.now,
         send_after,
         expires_at: near.scheduled_time,
+        channel: of.channel?,
+        withheld_reason: None,
+        dedup_key: None,
+        recommendation_id: None,
     })
-}
-
-fn created(user_id: String, nudge_id: i64) -> Result<NewEvent, Error> {
-    let data = NudgeChanged {
-        nudge_id,
-        user_id: user_id.clone(),
-        nudge_type: NUDGE_TYPE.to_owned(),
-        status: "pending".to_owned(),
-        user_response: None,
-    };
-    Ok(NewEvent::new(nudge::CREATED, Some(user_id), &data)?)
 }

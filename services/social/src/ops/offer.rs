@@ -339,7 +339,7 @@ impl Decision {
 }
 
 /// Tells of a nudge that is stored now.
-pub(super) fn nudge_changed(
+pub(crate) fn nudge_changed(
     event_type: &'static str,
     nudge_id: i64,
     row: &nudges::Insert,
