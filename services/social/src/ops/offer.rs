@@ -271,7 +271,7 @@ impl Decision {
             (None, _) => Err(Withheld::NoTemplate),
             // Somebody drew what is recommended, and it is not what is needed now.
             (Some(_), Source::Reco) if is_crisis => Err(Withheld::Crisis),
-            (Some(_), Source::Reco | Source::Rule | Source::Staff) => free,
+            (Some(_), Source::Reco | Source::Rule | Source::Staff | Source::Meeting) => free,
         };
         Self {
             label,
@@ -339,7 +339,7 @@ impl Decision {
 }
 
 /// Tells of a nudge that is stored now.
-pub(super) fn nudge_changed(
+pub(crate) fn nudge_changed(
     event_type: &'static str,
     nudge_id: i64,
     row: &nudges::Insert,

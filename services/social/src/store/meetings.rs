@@ -259,7 +259,6 @@ pub(crate) async fn counsels(tx: &Tx, staff_id: &str, client: &str) -> Result<bo
 #[derive(Clone, Debug)]
 pub(crate) struct Nearing {
     pub(crate) user_id: String,
-    pub(crate) timezone: String,
     pub(crate) label: RiskLabel,
     pub(crate) scheduled_time: DateTime<Utc>,
     pub(crate) now: DateTime<Utc>,
@@ -282,16 +281,15 @@ pub(crate) async fn claim_nearing(
             join social.user_risk_profiles p on p.user_id = n.user_id
             order by n.scheduled_time limit $2 for update of p skip locked)
          update social.meetings m set reminded_at = clock.now
-         from clock, near join core.users u on u.user_id = near.user_id
+         from clock, near
          where m.meeting_id = near.meeting_id and m.status = 'confirmed' and m.reminded_at is null
-         returning m.user_id, m.scheduled_time, u.timezone, near.current_risk_label, clock.now"
+         returning m.user_id, m.scheduled_time, near.current_risk_label, clock.now"
     );
     let rows = tx.query(&sql, &[&now, &limit]).await?;
     rows.iter()
         .map(|row| {
             Ok(Nearing {
                 user_id: row.try_get("user_id")?,
-                timezone: row.try_get("timezone")?,
                 label: word(row, "current_risk_label")?,
                 scheduled_time: row.try_get("scheduled_time")?,
                 now: row.try_get("now")?,
