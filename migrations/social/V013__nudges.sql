@@ -70,10 +70,13 @@ alter table social.nudges
     add column channel varchar(20) not null default 'in_app',
     add column withheld_reason varchar(20),
     add column recommendation_id bigint,
+    drop constraint ck_nudges_source,
+    add constraint ck_nudges_source check (source in ('rule', 'reco', 'staff', 'meeting')),
     add constraint ck_nudges_channel check (channel in ('in_app', 'push')),
     add constraint ck_nudges_withheld check ((status = 'withheld') = (withheld_reason is not null)),
     add constraint ck_nudges_withheld_reason check (withheld_reason in ('channels', 'daily_limit', 'spacing', 'quiet_hours', 'crisis')),
     add constraint ck_nudges_recommendation check (recommendation_id is null or source = 'reco');
+comment on column social.nudges.source is 'rule, reco, staff, or meeting: a reminder, which no limit counts.';
 comment on column social.nudges.channel is 'in_app: it waits in the app; push: the app calls for attention as well.';
 comment on column social.nudges.withheld_reason is 'Why it was not sent: channels, daily_limit, spacing, quiet_hours or crisis.';
 comment on column social.nudges.recommendation_id is 'The recommendation that it offers.';
@@ -83,12 +86,12 @@ alter table social.actions
     add column source varchar(20) not null default 'rule',
     add column arms jsonb not null default '[]',
     add column seed bigint,
-    add constraint ck_actions_source check (source in ('rule', 'reco', 'staff')),
+    add constraint ck_actions_source check (source in ('rule', 'reco', 'staff', 'meeting')),
     -- What is drawn can be drawn again, and nothing is drawn for somebody in a crisis.
     add constraint ck_actions_seed check (seed is null or (seed >= 0 and probability is not null)),
     add constraint ck_actions_crisis check (
         num_nonnulls(probability, seed) = 0 or (action_type = 'nudge' and risk_level <> 'HIGH_RISK'));
-comment on column social.actions.source is 'rule, reco or staff: who wanted it.';
+comment on column social.actions.source is 'rule, reco, staff or meeting: who wanted it.';
 comment on column social.actions.arms is 'What there was to choose from, each with whether it was eligible and else why not.';
 comment on column social.actions.seed is 'What was drawn with: of n eligible the one at place seed modulo n, from 0. Null where nothing was drawn here.';
 comment on column social.actions.eligible is 'What could have been chosen, in the order in which it was drawn from.';

@@ -206,7 +206,7 @@ pub struct ActionDecided {
     pub probability: Option<f64>,
     /// Which policy decided.
     pub policy_version: String,
-    /// Who wanted it: `rule`, `reco` or `staff`.
+    /// Who wanted it: `rule`, `reco`, `staff` or `meeting`.
     pub source: Option<String>,
     /// Why nothing was done; absent where something was.
     pub withheld_reason: Option<String>,

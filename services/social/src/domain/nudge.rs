@@ -37,6 +37,8 @@ pub(crate) enum Source {
     Rule,
     Reco,
     Staff,
+    /// A reminder of what the client agreed to: no limit is in its way, and it is in no other nudge's.
+    Meeting,
 }
 
 impl Source {
@@ -45,6 +47,7 @@ impl Source {
             Self::Rule => "rule",
             Self::Reco => "reco",
             Self::Staff => "staff",
+            Self::Meeting => "meeting",
         }
     }
 }
@@ -53,10 +56,10 @@ impl FromStr for Source {
     type Err = UnknownWord;
 
     fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        [Self::Rule, Self::Reco, Self::Staff]
+        [Self::Rule, Self::Reco, Self::Staff, Self::Meeting]
             .into_iter()
             .find(|source| source.as_str() == word)
-            .ok_or(UnknownWord(&["rule", "reco", "staff"]))
+            .ok_or(UnknownWord(&["rule", "reco", "staff", "meeting"]))
     }
 }
 
@@ -206,11 +209,22 @@ pub(crate) enum Release {
 
 /// Looks once more at what was looked at when the nudge was made: since then the client may have moved, changed hours or
 /// channels, or got another one.
-pub(crate) fn release(of: &Circumstances, label: RiskLabel, expires_at: DateTime<Utc>) -> Release {
+pub(crate) fn release(
+    of: &Circumstances,
+    (source, label): (Source, RiskLabel),
+    expires_at: DateTime<Utc>,
+) -> Release {
     if expires_at <= of.now {
         return Release::Expire;
     }
-    let plan = plan(label);
+    let plan = match source {
+        Source::Meeting => Plan {
+            nudges_per_day_max: usize::MAX,
+            nudge_spacing: TimeDelta::zero(),
+            ..plan(label)
+        },
+        Source::Rule | Source::Reco | Source::Staff => plan(label),
+    };
     let reason = match of.slot(&plan, of.now, expires_at) {
         Ok(slot) if slot.send_after <= of.now => return Release::Send(slot.channel),
         Ok(slot) => return Release::Hold(slot.send_after),
@@ -585,13 +599,16 @@ mod tests {
     fn a_nudge_whose_time_has_come_is_looked_at_once_more() {
         let now = windows().now;
         let at = |hours: i64| now + TimeDelta::hours(hours);
-        let moderate = |of: &Circumstances, expires: i64| release(of, RiskLabel::Moderate, at(expires));
+        let moderate =
+            |of: &Circumstances, expires: i64| release(of, (Source::Rule, RiskLabel::Moderate), at(expires));
         assert_eq!(moderate(&after(&[12]), 1), Release::Send(Channel::InApp));
         assert_eq!(moderate(&after(&[12]), 0), Release::Expire);
         // Another one came in the meantime.
         assert_eq!(moderate(&after(&[2]), 24), Release::Hold(at(10)));
         assert_eq!(moderate(&after(&[2]), 10), Release::Withhold(Withheld::Spacing));
         assert_eq!(moderate(&after(&[13, 14]), 24), Release::Hold(at(10)));
+        let reminder = release(&after(&[2]), (Source::Meeting, RiskLabel::Moderate), at(1));
+        assert_eq!(reminder, Release::Send(Channel::InApp));
         let declined = Circumstances {
             channel: None,
             ..after(&[])

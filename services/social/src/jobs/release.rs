@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use common::contracts::{NudgeChanged, nudge};
 use serde_json::json;
 
-use crate::domain::nudge::{Circumstances, Release, Withheld, release};
+use crate::domain::nudge::{Circumstances, Release, Source, Withheld, release};
 use crate::error::Error;
 use crate::ops::decide::decided;
 use crate::state::State;
@@ -59,8 +59,8 @@ fn settle(due: &[Due], mut circumstances: HashMap<String, Circumstances>) -> Set
         let Some(of) = circumstances.get_mut(&due.nudge.user_id) else {
             continue;
         };
-        let release = release(of, due.label, due.nudge.expires_at);
-        if matches!(release, Release::Send(_)) {
+        let release = release(of, (due.source, due.label), due.nudge.expires_at);
+        if matches!(release, Release::Send(_)) && due.source != Source::Meeting {
             of.reached.push(of.now);
         }
         settled.now = Some(of.now);

@@ -1,5 +1,4 @@
-//! Clients are reminded of a meeting that is near, once, by a nudge: in their hours, and not when it has begun. It takes its
-//! place in what a client gets, and waits for it as every nudge does whose time has come.
+//! Clients are reminded of a meeting that is near, once, by a nudge: in their hours, and not when it has begun.
 
 use common::contracts::nudge;
 
@@ -41,7 +40,8 @@ pub(crate) async fn round(state: &State) -> Result<u64, Error> {
     Ok(near.len() as u64)
 }
 
-/// `None` for a client who wants no nudges, or whose hours begin too late for one.
+/// `None` for a client who wants no nudges, or whose hours begin too late for one. No limit is in its way: the client agreed
+/// to the meeting.
 fn reminder(near: &Nearing, of: &Circumstances, templates: &Templates) -> Option<nudges::Insert> {
     let send_after = quiet::earliest_send(near.now, of.zone, &of.hours)?;
     (send_after < near.scheduled_time).then_some(())?;
@@ -50,8 +50,7 @@ fn reminder(near: &Nearing, of: &Circumstances, templates: &Templates) -> Option
         nudge_type: NUDGE_TYPE.to_owned(),
         nudge_message: templates.text(NUDGE_TYPE, &of.reader)?.message,
         risk_level: near.label,
-        // Not the rules' own, which is the first after a label.
-        source: Source::Staff,
+        source: Source::Meeting,
         created_at: near.now,
         send_after,
         expires_at: near.scheduled_time,

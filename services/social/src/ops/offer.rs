@@ -271,7 +271,7 @@ impl Decision {
             (None, _) => Err(Withheld::NoTemplate),
             // Somebody drew what is recommended, and it is not what is needed now.
             (Some(_), Source::Reco) if is_crisis => Err(Withheld::Crisis),
-            (Some(_), Source::Reco | Source::Rule | Source::Staff) => free,
+            (Some(_), Source::Reco | Source::Rule | Source::Staff | Source::Meeting) => free,
         };
         Self {
             label,

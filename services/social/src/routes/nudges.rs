@@ -48,7 +48,7 @@ struct NudgeView {
     risk_level: Option<String>,
     /// pending, held, sent, viewed, responded, expired or withheld.
     status: String,
-    /// rule, reco or staff.
+    /// rule, reco, staff, or meeting: a reminder.
     source: String,
     /// in_app, or push: the app calls for attention as well.
     channel: String,

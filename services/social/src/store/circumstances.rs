@@ -40,7 +40,7 @@ pub(super) fn sql() -> String {
             select array_agg({REACHED}) filter (where {REACHED} > clock.now - make_interval(hours => $4)) as reached,
                 count(*) filter (where g.source = 'rule' and g.timestamp >= c.label_since) as since_label
             from social.nudges g
-            where g.user_id = c.user_id and g.status = any ($5)) as n"
+            where g.user_id = c.user_id and g.status = any ($5) and g.source <> 'meeting') as n"
     )
 }
 
