@@ -79,6 +79,8 @@ pub(crate) const OF_A_CLIENT: &[&str] = &[
 ];
 /// Parameters that lead to nobody in particular.
 const OTHERS: &[(&str, &str)] = &[
+    // Of none of the callers.
+    ("{contact_method_id}", "999999999"),
     ("{staff_id}", "staff-suspended"),
     ("{code}", "invalid"),
     ("{id}", "1"),
