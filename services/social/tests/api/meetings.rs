@@ -19,7 +19,7 @@ fn in_minutes(minutes: i64) -> DateTime<Utc> {
 
 impl Harness {
     /// With two clients of two counselors, both of whom consented to be met.
-    async fn of_meetings() -> Self {
+    async fn with_meetings() -> Self {
         let mut h = Self::new().await;
         h.client("client-a", &["counselor"]).await;
         h.client("client-b", &["counselor", "counselor_other"]).await;
@@ -72,7 +72,7 @@ impl Harness {
 
 #[tokio::test]
 async fn a_meeting_goes_from_the_proposal_to_what_came_of_it_and_each_step_is_told() {
-    let h = Harness::of_meetings().await;
+    let h = Harness::with_meetings().await;
     let made = h.proposes("counselor", "client-a", Some(in_minutes(60))).await;
     assert_eq!(made.code(), 201, "{}", made.json);
     assert_eq!(
@@ -129,7 +129,7 @@ async fn a_meeting_goes_from_the_proposal_to_what_came_of_it_and_each_step_is_to
 
 #[tokio::test]
 async fn a_meeting_is_confirmed_only_under_a_consent_that_holds_then() {
-    let h = Harness::of_meetings().await;
+    let h = Harness::with_meetings().await;
     let revoke = "update core.consents set revoked_at = clock_timestamp() where user_id = 'client-a'";
     let meeting = h.proposed("counselor", "client-a", Some(in_minutes(60))).await;
     let early = h.moves("counselor", &meeting, "confirm", 409).await;
@@ -170,13 +170,13 @@ async fn confirms_during_a_revocation(h: &Harness) -> u16 {
 
 #[tokio::test]
 async fn a_revocation_that_is_under_way_beats_the_confirmation() {
-    let h = Harness::of_meetings().await;
+    let h = Harness::with_meetings().await;
     assert_eq!(confirms_during_a_revocation(&h).await, 403);
 }
 
 #[tokio::test]
 async fn without_holding_the_consent_a_meeting_would_be_confirmed_under_a_revocation() {
-    let h = Harness::of_meetings().await;
+    let h = Harness::with_meetings().await;
     let not_held = "create or replace function core.hold_consent(of_user varchar, for_purpose varchar, to_recipient varchar)
         returns bigint language sql security definer set search_path = pg_catalog, pg_temp as $$
         select c.consent_id from core.consents c
@@ -187,7 +187,7 @@ async fn without_holding_the_consent_a_meeting_would_be_confirmed_under_a_revoca
 
 #[tokio::test]
 async fn neither_a_counselor_nor_a_client_is_at_two_meetings_at_a_time() {
-    let h = Harness::of_meetings().await;
+    let h = Harness::with_meetings().await;
     h.proposed("counselor", "client-a", Some(in_minutes(60))).await;
     for (name, client, at) in [
         ("counselor", "client-b", in_minutes(89)),
@@ -227,13 +227,13 @@ async fn ten_calls_at_once(h: &Harness) -> (usize, usize) {
 
 #[tokio::test]
 async fn of_ten_calls_for_one_time_at_once_one_gets_it() {
-    let h = Harness::of_meetings().await;
+    let h = Harness::with_meetings().await;
     assert_eq!(ten_calls_at_once(&h).await, (1, 9));
 }
 
 #[tokio::test]
 async fn without_the_constraints_all_of_them_would_get_it() {
-    let h = Harness::of_meetings().await;
+    let h = Harness::with_meetings().await;
     let open = "alter table social.meetings drop constraint ex_meetings_counselor, drop constraint ex_meetings_client";
     h.database.superuser().await.run(open).await;
     assert_eq!(ten_calls_at_once(&h).await, (10, 0));
@@ -241,7 +241,7 @@ async fn without_the_constraints_all_of_them_would_get_it() {
 
 #[tokio::test]
 async fn a_client_asks_for_a_time_and_the_counselor_who_confirms_has_the_meeting() {
-    let h = Harness::of_meetings().await;
+    let h = Harness::with_meetings().await;
     let asked = h.proposes("client-b", "client-b", Some(in_minutes(60))).await;
     assert_eq!(
         (
@@ -262,7 +262,7 @@ async fn a_client_asks_for_a_time_and_the_counselor_who_confirms_has_the_meeting
 
 #[tokio::test]
 async fn an_urgent_meeting_of_the_rules_gets_its_time_when_it_is_confirmed() {
-    let mut h = Harness::of_meetings().await;
+    let mut h = Harness::with_meetings().await;
     h.writes("client-a", &scores(0.9, 0.1)).await;
     let listed = h.call("client-a").get("/v1/meetings").await;
     assert_eq!(
@@ -282,7 +282,7 @@ async fn an_urgent_meeting_of_the_rules_gets_its_time_when_it_is_confirmed() {
 
 #[tokio::test]
 async fn what_a_client_agreed_to_is_not_changed_by_confirming_it() {
-    let h = Harness::of_meetings().await;
+    let h = Harness::with_meetings().await;
     let meeting = h.proposed("counselor", "client-b", Some(in_minutes(60))).await;
     h.moves("client-b", &meeting, "consent", 200).await;
     h.moves("counselor_other", &meeting, "confirm", 409).await;
@@ -295,7 +295,7 @@ async fn what_a_client_agreed_to_is_not_changed_by_confirming_it() {
 
 #[tokio::test]
 async fn a_meeting_that_is_over_is_moved_by_nobody_and_not_in_the_database_either() {
-    let h = Harness::of_meetings().await;
+    let h = Harness::with_meetings().await;
     let meeting = h.confirmed("client-a", in_minutes(60)).await;
     let early = h.moves("counselor", &meeting, "complete", 409).await;
     assert!(early.at("/detail").as_str().unwrap().contains("has not begun"));
@@ -328,7 +328,7 @@ async fn a_meeting_that_is_over_is_moved_by_nobody_and_not_in_the_database_eithe
 
 #[tokio::test]
 async fn a_client_who_does_not_come_is_followed_up_and_nobody_is_called_unless_the_risk_is_high() {
-    let mut h = Harness::of_meetings().await;
+    let mut h = Harness::with_meetings().await;
     let quiet = h.confirmed("client-b", in_minutes(10)).await;
     let meeting = h.confirmed("client-a", in_minutes(60)).await;
     h.writes("client-a", &scores(0.9, 0.1)).await;
@@ -393,7 +393,7 @@ async fn a_client_who_does_not_come_is_followed_up_and_nobody_is_called_unless_t
 
 #[tokio::test]
 async fn a_client_is_reminded_once_a_day_before_and_not_at_night() {
-    let h = Harness::of_meetings().await;
+    let h = Harness::with_meetings().await;
     let soon = h.confirmed("client-a", noon() + TimeDelta::hours(25)).await;
     let unconfirmed = noon() + TimeDelta::hours(22);
     h.proposed("counselor", "client-b", Some(unconfirmed)).await;
@@ -428,7 +428,7 @@ async fn a_client_is_reminded_once_a_day_before_and_not_at_night() {
 
 #[tokio::test]
 async fn meetings_are_listed_by_client_by_counselor_by_status_and_by_time() {
-    let h = Harness::of_meetings().await;
+    let h = Harness::with_meetings().await;
     let first = h.confirmed("client-a", in_minutes(60)).await;
     let second = h.proposed("counselor", "client-b", Some(in_minutes(120))).await;
     let third = h.proposed("counselor_other", "client-b", None).await;
@@ -467,7 +467,7 @@ async fn meetings_are_listed_by_client_by_counselor_by_status_and_by_time() {
 
 #[tokio::test]
 async fn who_sees_a_client_for_a_crisis_alone_sees_no_meetings() {
-    let mut h = Harness::of_meetings().await;
+    let mut h = Harness::with_meetings().await;
     let roles = "insert into core.staff_roles (user_id, role) values ('staff-oncall', 'counselor')";
     h.database.superuser().await.run(roles).await;
     let meeting = h.confirmed("client-a", in_minutes(60)).await;
@@ -481,7 +481,7 @@ async fn who_sees_a_client_for_a_crisis_alone_sees_no_meetings() {
 
 #[tokio::test]
 async fn every_fault_of_a_proposal_is_named() {
-    let h = Harness::of_meetings().await;
+    let h = Harness::with_meetings().await;
     for (name, body, pointer) in [
         (
             "counselor",
@@ -533,7 +533,7 @@ async fn every_fault_of_a_proposal_is_named() {
 
 #[tokio::test]
 async fn a_meeting_whose_counselor_has_left_is_taken_by_another() {
-    let h = Harness::of_meetings().await;
+    let h = Harness::with_meetings().await;
     let meeting = h.confirmed("client-b", in_minutes(60)).await;
     let leave = "update social.meetings set counselor_id = null";
     h.database.superuser().await.run(leave).await;

@@ -51,7 +51,9 @@ impl Harness {
             .superuser()
             .await
             .run(&format!(
-                "insert into social.meetings (user_id, created_at, meeting_type, status, scheduled_time, ends_at, completed_at,
+                // As it stands by then, however it came there.
+                "set session_replication_role = replica;
+                 insert into social.meetings (user_id, created_at, meeting_type, status, scheduled_time, ends_at, completed_at,
                     user_consent)
                  select 'client-a', m.at, 'check_in', '{status}', m.at + interval '1 day',
                     m.at + interval '1 day 30 minutes', {completed_at}, true
