@@ -23,7 +23,10 @@ impl Webhook {
     /// When it has none.
     #[must_use]
     pub fn id(&self) -> &str {
-        self.headers["webhook-id"].as_str().expect("an id")
+        self.headers
+            .get("webhook-id")
+            .and_then(Value::as_str)
+            .expect("an id")
     }
 
     /// What it says.

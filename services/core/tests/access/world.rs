@@ -169,7 +169,7 @@ impl World {
         }
         let filled = filled.replace("{face}", &format!("{:?}", [1; 512]));
         OTHERS
-            .into_iter()
+            .iter()
             .fold(filled, |text, (name, value)| text.replace(name, value))
     }
 

@@ -1,7 +1,11 @@
 //! A thousand predictions while the service is killed and the broker stopped: every acknowledged one is there once,
 //! and every event is applied once.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod escalations;
 
