@@ -193,7 +193,7 @@ begin
         people as (
             select c.staff_id, 'counselor'::varchar as relation, s.method
             from steps s cross join lateral core.crisis_staff(array[client]) c
-            where s.target = 'counselors' and c.relation = 'counselor'
+            where s.target = 'counselors' and c.relation = 'counselor' and social.answers_escalations(c.staff_id)
             union all
             select d.staff_id, 'oncall', s.method
             from steps s cross join lateral social.on_duty(moment) d (staff_id)
@@ -204,8 +204,8 @@ begin
             where s.target = 'schedule' and s.schedule_id is not null
             union all
             select u.user_id, 'staff', s.method
-            from steps s join core.users u on u.user_id = s.staff_id and u.status = 'active'
-            where s.target = 'staff'
+            from steps s join core.users u on u.user_id = s.staff_id
+            where s.target = 'staff' and social.answers_escalations(u.user_id)
             union all
             -- By role, and so whether on duty or not: nobody else is left to answer.
             select u.user_id, 'staff', null
@@ -291,7 +291,7 @@ begin
             cross join lateral social.oncall_at(n.schedule_id, moment) d (staff_id)),
         counselors as materialized (
             select c.client_id, c.staff_id from core.crisis_staff(array(select w.user_id from waiting w)) c
-            where c.relation = 'counselor'),
+            where c.relation = 'counselor' and social.answers_escalations(c.staff_id)),
         people as (
             select w.escalation_id, s.tier, c.staff_id, 'counselor'::varchar as relation, s.method
             from waiting w
@@ -306,7 +306,7 @@ begin
             select w.escalation_id, s.tier, u.user_id, 'staff', s.method
             from waiting w
             join steps s on s.policy_id = w.policy_id and s.tier <= w.tier and s.target = 'staff'
-            join core.users u on u.user_id = s.staff_id and u.status = 'active'
+            join core.users u on u.user_id = s.staff_id and social.answers_escalations(u.user_id)
             union all
             -- By role, and so whether on duty or not: nobody else is left to answer.
             select w.escalation_id, w.tier, u.user_id, 'staff', null

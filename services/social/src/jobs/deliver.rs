@@ -1,6 +1,7 @@
 //! Pages leave for staff. Each is taken for a time, sent with nothing held in the database, and settled: whoever dies in
 //! between leaves it to the next worker, who sends it with the same id.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::stream::FuturesUnordered;
@@ -10,7 +11,7 @@ use crate::domain::page::{self, MAX_ATTEMPTS};
 use crate::error::Error;
 use crate::paging::Failed;
 use crate::state::State;
-use crate::store::deliveries::{self, Attempted, Claimed};
+use crate::store::deliveries::{self, Attempted, Claim, Claimed, Receiver};
 
 /// Pages that are being sent at a time.
 const MAX_AT_ONCE: usize = 32;
@@ -18,21 +19,36 @@ const MAX_AT_ONCE: usize = 32;
 const MAX_PAGES: usize = 500;
 /// How often it looks for new ones while it waits, in milliseconds.
 const LOOK_MILLISECONDS: u64 = 250;
+/// Pages that are on their way to one address at a time: a receiver that is slow holds up its own alone.
+const MAX_TO_ONE: usize = 4;
+/// How long a page is sent before it counts as not taken.
+const SENDING: Duration = Duration::from_secs(12);
 /// After so many seconds another worker may take a page over: longer than any sending takes.
-const LEASE_SECONDS: i64 = 60;
+const LEASE_SECONDS: i64 = 15;
 
 /// Sends what is due; returns how many attempts were made.
 pub(crate) async fn round(state: &State) -> Result<u64, Error> {
     let mut sending = FuturesUnordered::new();
+    let mut on_the_way: HashMap<Receiver, usize> = HashMap::new();
     let mut taken = 0;
+    // Nothing new is begun then, and what is on its way comes to its end.
+    let mut failed = None;
     loop {
-        let room = (MAX_AT_ONCE - sending.len()).min(MAX_PAGES - taken);
-        for claimed in claim(state, room).await? {
-            taken += 1;
-            sending.push(attempt(state, claimed));
+        if failed.is_none() {
+            let room = (MAX_AT_ONCE - sending.len()).min(MAX_PAGES - taken);
+            match claim(state, room, &on_the_way).await {
+                Ok(claimed) => {
+                    for page in claimed {
+                        taken += 1;
+                        *on_the_way.entry(page.receiver.clone()).or_default() += 1;
+                        sending.push(attempt(state, page));
+                    }
+                }
+                Err(error) => failed = Some(error),
+            }
         }
         if sending.is_empty() {
-            return Ok(taken as u64);
+            return failed.map_or(Ok(taken as u64), Err);
         }
         let look = Duration::from_millis(LOOK_MILLISECONDS);
         if let Ok(Some(first)) = tokio::time::timeout(look, sending.next()).await {
@@ -40,23 +56,46 @@ pub(crate) async fn round(state: &State) -> Result<u64, Error> {
             while let Some(Some(next)) = sending.next().now_or_never() {
                 ended.push(next);
             }
-            settle(state, &ended).await?;
+            let (receivers, ended): (Vec<Receiver>, Vec<Attempted>) = ended.into_iter().unzip();
+            for receiver in receivers {
+                on_the_way.entry(receiver).and_modify(|pages| *pages -= 1);
+            }
+            failed = settle(state, &ended).await.err().or(failed);
         }
     }
 }
 
-async fn claim(state: &State, room: usize) -> Result<Vec<Claimed>, Error> {
+/// Takes pages to whom not too many are on their way.
+async fn claim(
+    state: &State,
+    room: usize,
+    on_the_way: &HashMap<Receiver, usize>,
+) -> Result<Vec<Claimed>, Error> {
     if room == 0 {
         return Ok(Vec::new());
     }
-    let limit = i64::try_from(room).unwrap_or(1);
+    let held_up = on_the_way.iter().filter(|(_, pages)| **pages > 0);
+    let claim = Claim {
+        limit: room,
+        at_most_to_one: MAX_TO_ONE,
+        lease_seconds: LEASE_SECONDS,
+        on_the_way: held_up.map(|(receiver, pages)| (receiver, *pages)).collect(),
+    };
     let tx = state.db.begin_worker().await?;
-    let claimed = deliveries::claim(&tx, state.clock.fixed(), (limit, LEASE_SECONDS)).await?;
+    let claimed = deliveries::claim(&tx, state.clock.fixed(), &claim).await?;
     tx.commit().await?;
     Ok(claimed)
 }
 
+/// Once more where it does not work at first: what was taken by its receiver would be sent again.
 async fn settle(state: &State, ended: &[Attempted]) -> Result<(), Error> {
+    match settle_once(state, ended).await {
+        Ok(()) => Ok(()),
+        Err(_) => settle_once(state, ended).await,
+    }
+}
+
+async fn settle_once(state: &State, ended: &[Attempted]) -> Result<(), Error> {
     let tx = state.db.begin_worker().await?;
     deliveries::settle(&tx, ended, state.clock.fixed()).await?;
     tx.commit().await?;
@@ -64,14 +103,17 @@ async fn settle(state: &State, ended: &[Attempted]) -> Result<(), Error> {
 }
 
 /// Sends a page that was taken.
-async fn attempt(state: &State, claimed: Claimed) -> Attempted {
+async fn attempt(state: &State, claimed: Claimed) -> (Receiver, Attempted) {
     let Claimed { page, attempt, .. } = &claimed;
-    let ended = |status, error| Attempted {
-        delivery_id: page.delivery_id,
-        attempt: *attempt,
-        status,
-        pause_milliseconds: page::pause(page.delivery_id, *attempt).num_milliseconds(),
-        error,
+    let ended = |status, error| {
+        let attempted = Attempted {
+            delivery_id: page.delivery_id,
+            attempt: *attempt,
+            status,
+            pause_milliseconds: page::pause(page.delivery_id, *attempt).num_milliseconds(),
+            error,
+        };
+        (claimed.receiver.clone(), attempted)
     };
     if !claimed.is_wanted {
         return ended("withdrawn", None);
@@ -98,5 +140,6 @@ async fn send(state: &State, claimed: &Claimed) -> Result<&'static str, Failed> 
     let place = claimed.place.as_ref();
     let place =
         place.ok_or_else(|| Failed::for_good("the contact method is gone, or the account suspended"))?;
-    paging.page(place, &claimed.page).await
+    let sent = tokio::time::timeout(SENDING, paging.page(place, &claimed.page)).await;
+    sent.unwrap_or_else(|_| Err(Failed::for_now("the receiver took too long")))
 }

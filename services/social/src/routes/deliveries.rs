@@ -25,7 +25,7 @@ struct DeliveryView {
     delivery_id: Uuid,
     escalation_id: i64,
     staff_id: String,
-    /// Why this person: counselor or oncall.
+    /// Why this person: counselor, oncall, or staff who were told by name, by role or by a colleague.
     relation: String,
     tier: i32,
     /// in_app, email or webhook.

@@ -39,7 +39,7 @@ struct PolicyView {
     repeats: i32,
     /// How long after the last tier they are told again, or the last resort is.
     repeat_minutes: i32,
-    /// oncall, supervisor or admin: everybody with this role.
+    /// oncall or supervisor: everybody with this role.
     last_resort: String,
     active: bool,
     created_at: DateTime<Utc>,
@@ -129,6 +129,22 @@ async fn must_reach(tx: &Tx, said: &Said, now: Option<DateTime<Utc>>) -> Result<
     } else {
         Err(Problem::invalid(faults).into())
     }
+}
+
+/// 409 for a policy whose people have left since it was saved.
+fn no_longer_reached(tiers: &[i32]) -> Problem {
+    let names: Vec<String> = tiers
+        .iter()
+        .map(|tier| match tier {
+            0 => "the last resort".to_owned(),
+            tier => format!("tier {tier}"),
+        })
+        .collect();
+    let detail = format!(
+        "Nobody is reached by now by {}. Change the policy, or give somebody the role or the shift.",
+        names.join(", ")
+    );
+    Problem::conflict(Code::WrongState, detail)
 }
 
 /// The policy as it stands in the transaction.
@@ -262,7 +278,7 @@ pub(crate) async fn replace(
 #[utoipa::path(
     tag = "escalation-policies",
     params(("policy_id" = i64, Path)),
-    responses((status = 200, body = PolicyView)),
+    responses((status = 200, body = PolicyView), (status = 409, description = "It reaches nobody by now")),
     extensions(("x-principals" = json!(MANAGE)))
 )]
 #[post("/v1/escalation-policies/{policy_id}/activate")]
@@ -274,6 +290,10 @@ pub(crate) async fn activate(
     let Granted { caller, key, .. } = request.allow(&MANAGE)?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
+        let unreached = escalation_policies::unreached_by_now(tx, **policy_id, state.clock.fixed()).await?;
+        if !unreached.is_empty() {
+            return Err(no_longer_reached(&unreached).into());
+        }
         let is_there = escalation_policies::activate(tx, **policy_id, state.clock.fixed()).await?;
         if !is_there {
             return Err(Error::NotFound);

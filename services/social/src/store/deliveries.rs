@@ -8,8 +8,25 @@ use super::contact_methods::{Place, place};
 use super::word;
 use crate::domain::page::Page;
 
+/// Whose page it is, and by which method.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Receiver {
+    pub(crate) staff_id: String,
+    pub(crate) method: String,
+}
+
+/// How many pages are taken, and to whom.
+pub(crate) struct Claim<'a> {
+    pub(crate) limit: usize,
+    pub(crate) at_most_to_one: usize,
+    pub(crate) lease_seconds: i64,
+    /// How many are on their way to whom already.
+    pub(crate) on_the_way: Vec<(&'a Receiver, usize)>,
+}
+
 /// A page that was taken to be sent.
 pub(crate) struct Claimed {
+    pub(crate) receiver: Receiver,
     pub(crate) page: Page,
     /// Which attempt this is, from 1.
     pub(crate) attempt: i32,
@@ -23,32 +40,61 @@ pub(crate) struct Claimed {
 pub(crate) async fn claim(
     tx: &Tx,
     now: Option<DateTime<Utc>>,
-    (limit, lease_seconds): (i64, i64),
+    claim: &Claim<'_>,
 ) -> Result<Vec<Claimed>, db::Error> {
+    let count = |pages: usize| i64::try_from(pages).unwrap_or(i64::MAX);
+    let receivers = claim.on_the_way.iter();
+    let (staff, methods): (Vec<&str>, Vec<&str>) = receivers
+        .clone()
+        .map(|(receiver, _)| (receiver.staff_id.as_str(), receiver.method.as_str()))
+        .unzip();
+    let pages: Vec<i64> = receivers.map(|(_, pages)| count(*pages)).collect();
     let rows = tx
         .query(
-            "with clock as (select coalesce($1::timestamptz, now()) as now), due as (
+            "with clock as (select coalesce($1::timestamptz, now()) as now), waiting as (
+                select w.delivery_id, w.next_attempt_at, coalesce(o.pages, 0)
+                    + row_number() over (partition by w.staff_id, w.method order by w.next_attempt_at) as place
+                from clock cross join social.notification_deliveries w
+                left join unnest($5::varchar[], $6::varchar[], $7::int8[]) as o (staff_id, method, pages)
+                    on o.staff_id = w.staff_id and o.method = w.method
+                where w.status = 'pending' and w.next_attempt_at <= clock.now),
+             next as (
+                select w.delivery_id from waiting w where w.place <= $4 order by w.next_attempt_at limit $2),
+             due as (
                 select l.delivery_id, e.urgency, e.status not in ('resolved', 'cancelled') as is_wanted,
                     c.address, c.secret_sealed
-                from clock, social.notification_deliveries l
+                from clock cross join next n
+                join social.notification_deliveries l on l.delivery_id = n.delivery_id
                 join social.escalations e on e.escalation_id = l.escalation_id
                 left join social.contact_methods c
                     on c.staff_id = l.staff_id and c.method = l.method and c.verified_at is not null
                         and exists (select from core.users u where u.user_id = l.staff_id and u.status = 'active')
                 where l.status = 'pending' and l.next_attempt_at <= clock.now
-                order by l.next_attempt_at limit $2 for update of l skip locked)
+                for update of l skip locked)
              update social.notification_deliveries d
              set attempt = d.attempt + 1, next_attempt_at = clock.now + $3::int8 * interval '1 second'
              from due, clock
              where d.delivery_id = due.delivery_id
              returning d.delivery_id, d.attempt, d.created_at, d.method, d.staff_id, due.urgency, due.is_wanted,
                 due.address, due.secret_sealed",
-            &[&now, &limit, &lease_seconds],
+            &[
+                &now,
+                &count(claim.limit),
+                &claim.lease_seconds,
+                &count(claim.at_most_to_one),
+                &staff,
+                &methods,
+                &pages,
+            ],
         )
         .await?;
     rows.iter()
         .map(|row| {
             Ok(Claimed {
+                receiver: Receiver {
+                    staff_id: row.try_get("staff_id")?,
+                    method: row.try_get("method")?,
+                },
                 page: Page {
                     delivery_id: row.try_get("delivery_id")?,
                     urgency: word(row, "urgency")?,

@@ -136,6 +136,27 @@ pub(crate) async fn unreached(
     Ok(found)
 }
 
+/// Which tiers of a stored policy reach nobody by now; 0 for its last resort.
+pub(crate) async fn unreached_by_now(
+    tx: &Tx,
+    policy_id: i64,
+    now: Option<DateTime<Utc>>,
+) -> Result<Vec<i32>, db::Error> {
+    let rows = tx
+        .query(
+            "select s.tier from social.escalation_policy_steps s
+             where s.policy_id = $1
+                and not social.reaches(s.target, s.staff_id, s.schedule_id, coalesce($2::timestamptz, now()))
+             union
+             select 0 from social.escalation_policies p
+             where p.policy_id = $1 and not social.role_is_held(p.last_resort)
+             order by tier",
+            &[&policy_id, &now],
+        )
+        .await?;
+    rows.iter().map(|row| Ok(row.try_get("tier")?)).collect()
+}
+
 /// Makes a policy; returns its id. It is followed once it is active.
 pub(crate) async fn insert(tx: &Tx, said: &Said, created_by: &str) -> Result<i64, db::Error> {
     let row = tx

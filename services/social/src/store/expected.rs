@@ -36,7 +36,7 @@ pub(crate) async fn missed(tx: &Tx, looked: &Looked<'_>) -> Result<Vec<Missed>, 
             select m.user_id, m.scheduled_time, m.created_at, null, m.meeting_id
             from due join social.meetings m on m.scheduled_time <= due.at
                 and m.scheduled_time > due.at - interval '{LOOK_BACK_DAYS} days'
-            where m.status in ('scheduled', 'confirmed'))
+            where m.status in ('scheduled', 'confirmed') or (m.status = 'proposed' and m.follow_up_of is not null))
          select distinct on (p.user_id) p.user_id, p.due_at, p.escalation_id, p.meeting_id,
             coalesce(r.current_risk_label, 'UNKNOWN') as risk_label
          from promises p left join social.user_risk_profiles r on r.user_id = p.user_id

@@ -181,7 +181,7 @@ pub(crate) async fn confirm(
     from_row(&tx.query_one(&sql, params).await?)
 }
 
-/// A locked meeting took place: the client was spoken with.
+/// A locked meeting took place: the client was spoken with then, whenever that is entered.
 pub(crate) async fn complete(
     tx: &Tx,
     meeting_id: i64,
@@ -191,8 +191,8 @@ pub(crate) async fn complete(
     let sql = format!(
         "with contact as (
             insert into social.contacts (client_id, staff_id, method, outcome, at)
-            select c.user_id, $2, 'other', 'spoke', $4 from social.meetings c where c.meeting_id = $1)
-         update social.meetings m set status = 'completed', completed_at = $4, notes = coalesce($3, m.notes)
+            select c.user_id, $2, 'other', 'spoke', least($4, c.ends_at) from social.meetings c where c.meeting_id = $1)
+         update social.meetings m set status = 'completed', completed_at = least($4, m.ends_at), notes = coalesce($3, m.notes)
          where m.meeting_id = $1 returning {COLUMNS}"
     );
     from_row(

@@ -115,7 +115,7 @@ pub(crate) async fn unsettled(tx: &Tx) -> Result<Option<String>, db::Error> {
 pub(crate) async fn settle(tx: &Tx, version: &str, now: Option<DateTime<Utc>>) -> Result<(), db::Error> {
     let sql = "update social.risk_policies set settled_at = coalesce($2::timestamptz, now())
         where version = $1 and active and activated_at < coalesce($2::timestamptz, now()) - interval '1 minute'
-            and not exists (select from social.user_risk_profiles p where p.policy_version <> $1)";
+            and not exists (select from social.user_risk_profiles p where p.policy_version <> $1 and not p.is_drill)";
     tx.execute(sql, &[&version, &now]).await?;
     Ok(())
 }

@@ -15,7 +15,7 @@ fn sql() -> String {
             select c.now, c.now - make_interval(days => $2) - interval '{MEDIUM_DAYS} days' as since
             from (select coalesce($1::timestamptz, now()) as now) as c)
         select s.at, s.risk, s.isolation, s.craving, s.relapse, s.toxic, b.buddy_at
-        from (select p.user_id from social.user_risk_profiles p order by md5(p.user_id) limit $3) as u
+        from (select p.user_id from social.user_risk_profiles p where not p.is_drill order by md5(p.user_id) limit $3) as u
         cross join clock
         cross join lateral (
             select array_agg(o.message_timestamp) as at, array_agg(o.risk_score::float8) as risk,
@@ -53,8 +53,8 @@ pub(crate) async fn draw(
     days: i32,
     most: i64,
 ) -> Result<Drawn, db::Error> {
-    let count =
-        "select count(*) as clients, coalesce($1::timestamptz, now()) as now from social.user_risk_profiles";
+    let count = "select count(*) as clients, coalesce($1::timestamptz, now()) as now
+         from social.user_risk_profiles p where not p.is_drill";
     let row = tx.query_one(count, &[&now]).await?;
     let rows = tx.query(&sql(), &[&now, &days, &most]).await?;
     Ok(Drawn {

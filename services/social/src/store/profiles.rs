@@ -41,7 +41,7 @@ const LOCK_JUDGED_OTHERWISE: &str = "
     select p.user_id, p.current_risk_label, p.risk_label_since, p.risk_trend, p.last_decision_at,
         p.nudge_reconsider_at
     from social.user_risk_profiles p
-    where p.policy_version <> $1
+    where p.policy_version <> $1 and not p.is_drill
     limit $2
     for update of p skip locked";
 

@@ -48,7 +48,8 @@ pub(crate) async fn lock_due(tx: &Tx, now: Option<DateTime<Utc>>, limit: i64) ->
     rows.iter().map(|row| Ok(row.try_get("escalation_id")?)).collect()
 }
 
-/// Takes back acknowledgements that ran out without a contact with the client: the tier is told anew.
+/// Takes back acknowledgements that ran out: whoever has the episode has not reached the client, or not for a day. Its tier is
+/// told anew, and where that has nobody by now, the next one at once.
 pub(crate) async fn expire_leases(
     tx: &Tx,
     now: Option<DateTime<Utc>>,
@@ -56,16 +57,18 @@ pub(crate) async fn expire_leases(
 ) -> Result<Vec<Escalation>, db::Error> {
     let sql = format!(
         "with clock as (select coalesce($1::timestamptz, now()) as now), over as (
-            select a.escalation_id, clock.now from social.escalations a cross join clock
+            select a.escalation_id, clock.now, coalesce(a.policy_id, social.policy_for(a.escalation_type)) as policy
+            from social.escalations a cross join clock
             where a.status = 'acknowledged' and a.ack_expires_at <= clock.now
                 and not exists (select from social.contacts c
-                    where c.client_id = a.user_id and c.at >= a.acknowledged_at)
+                    where c.client_id = a.user_id and c.outcome in ('spoke', 'emergency_services', 'false_alarm')
+                      and c.at >= greatest(a.acknowledged_at, clock.now - interval '1 day'))
             order by a.ack_expires_at limit $2 for update of a skip locked)
          update social.escalations e
          set status = 'notified', acknowledged_at = null, acknowledged_by = null, ack_expires_at = null,
             round = e.round + 1,
-            next_tier_at = social.wait_after(coalesce(e.policy_id, social.policy_for(e.escalation_type)), e.tier,
-                e.user_id, over.now)
+            next_tier_at = case when exists (select from social.people_of(over.policy, e.tier, e.user_id, over.now))
+                then social.wait_after(over.policy, e.tier, e.user_id, over.now) else over.now end
          from over
          where e.escalation_id = over.escalation_id
          returning {COLUMNS}"

@@ -467,3 +467,26 @@ async fn admins_see_how_pages_went_and_supervisors_those_of_their_teams_and_neit
     assert_eq!(h.call("supervisor").get("/v1/deliveries").await.items().len(), 3);
     assert_eq!(h.call("counselor").get("/v1/deliveries").await.code(), 403);
 }
+
+#[tokio::test]
+async fn a_receiver_that_answers_nothing_holds_up_nobody_elses_pages() {
+    const CRISES: usize = 40;
+    let silent = WebhookSink::that_answers("").await;
+    let mut taking = WebhookSink::new().await;
+    let mut h = Harness::paging(None, true).await;
+    for who in ["oncall", "counselor"] {
+        h.has_webhook(&mut taking, who).await;
+    }
+    h.move_webhook("oncall", &silent.url()).await;
+    for n in 0..CRISES {
+        h.client(&format!("client-{n}"), &["counselor"]).await;
+        crisis(&mut h, &format!("client-{n}")).await;
+    }
+    let mut round = std::pin::pin!(h.app.round("deliver"));
+    for _ in 0..CRISES {
+        tokio::select! {
+            _ = &mut round => panic!("pages to a silent receiver ended"),
+            _ = taking.request() => {}
+        }
+    }
+}

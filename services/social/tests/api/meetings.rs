@@ -541,3 +541,14 @@ async fn a_meeting_whose_counselor_has_left_is_taken_by_another() {
     assert_eq!(taken.at("/counselor_id"), &json!("staff-counselor_other"));
     h.moves("counselor", &meeting, "confirm", 409).await;
 }
+
+#[tokio::test]
+async fn a_meeting_that_is_entered_late_is_a_contact_of_its_own_time() {
+    let h = Harness::with_meetings().await;
+    let meeting = h.confirmed("client-a", in_minutes(60)).await;
+    h.clock.advance(TimeDelta::days(7));
+    h.moves("counselor", &meeting, "complete", 200).await;
+    let then = "select count(*) from social.contacts c join social.meetings m on m.user_id = c.client_id
+        where c.outcome = 'spoke' and c.at = m.ends_at and m.completed_at = m.ends_at";
+    assert_eq!(h.database.count(then).await, 1);
+}

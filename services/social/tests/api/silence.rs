@@ -256,3 +256,15 @@ async fn a_client_without_a_profile_is_not_forgotten() {
     h.clock.advance(TimeDelta::hours(36));
     assert_eq!(h.told_of_silence().await, 1);
 }
+
+#[tokio::test]
+async fn a_follow_up_of_a_meeting_to_which_the_client_did_not_come_is_expected_though_nobody_confirmed_it() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    h.meeting("proposed", "null").await;
+    let follow_up =
+        "set session_replication_role = replica; update social.meetings set follow_up_of = meeting_id";
+    h.database.superuser().await.run(follow_up).await;
+    h.clock.advance(TimeDelta::hours(36));
+    assert_eq!(h.told_of_silence().await, 1);
+}

@@ -406,3 +406,69 @@ async fn a_policy_of_a_type_goes_before_the_default_which_is_always_there() {
         403
     );
 }
+
+#[tokio::test]
+async fn a_policy_whose_people_have_left_is_not_activated() {
+    let h = harness().await;
+    let made = h
+        .call("supervisor")
+        .post("/v1/escalation-policies", &two_tiers(0))
+        .await;
+    let path = format!("/v1/escalation-policies/{}/activate", made.at("/policy_id"));
+    let admin = h.database.superuser().await;
+    admin
+        .run("delete from core.staff_roles where role = 'oncall'")
+        .await;
+    let refused = h.call("admin").post(&path, &json!({})).await;
+    assert_eq!(refused.code(), 409);
+    assert!(refused.json.to_string().contains("tier 2"), "{}", refused.json);
+}
+
+#[tokio::test]
+async fn a_try_that_did_not_reach_the_client_keeps_no_acknowledgement_and_nor_does_a_contact_of_yesterday() {
+    let mut h = harness().await;
+    let id = crisis(&mut h).await;
+    for (outcome, minutes) in [("unreachable", 30), ("left_message", 30), ("spoke", 25 * 60)] {
+        let taken = act(&h, "oncall", id, "acknowledge", &json!({})).await;
+        assert_eq!(taken.code(), 200, "{outcome}: {}", taken.json);
+        let contact = json!({"method": "call", "outcome": outcome, "escalation_id": id});
+        h.call("oncall")
+            .post("/v1/users/client-a/contacts", &contact)
+            .await;
+        after(&h, minutes).await;
+        let seen = h.call("oncall").get(&format!("/v1/escalations/{id}")).await;
+        assert_eq!(seen.at("/status"), &json!("notified"), "{outcome}");
+    }
+}
+
+#[tokio::test]
+async fn where_a_tier_has_nobody_when_an_acknowledgement_runs_out_the_next_is_told_at_once() {
+    let mut h = harness().await;
+    let policy = json!({
+        "name": "two tiers", "last_resort": "supervisor", "tiers": [
+            {"targets": [{"target": "schedule"}]},
+            {"delay_minutes": 600, "targets": [{"target": "counselors"}]},
+        ],
+    });
+    follow(&h, &policy).await;
+    let id = crisis(&mut h).await;
+    assert_eq!(act(&h, "oncall", id, "acknowledge", &json!({})).await.code(), 200);
+    let admin = h.database.superuser().await;
+    admin
+        .run("delete from core.staff_roles where role = 'oncall'")
+        .await;
+    after(&h, 30).await;
+    assert_eq!(pages(&h).await.last(), Some(&page(1, 2, "counselor")));
+}
+
+#[tokio::test]
+async fn who_may_not_answer_any_more_fills_no_tier() {
+    let mut h = harness().await;
+    follow(&h, &two_tiers(0)).await;
+    let admin = h.database.superuser().await;
+    admin
+        .run("delete from core.staff_roles where user_id = 'staff-counselor'")
+        .await;
+    crisis(&mut h).await;
+    assert_eq!(pages(&h).await, [page(0, 2, "oncall")]);
+}
