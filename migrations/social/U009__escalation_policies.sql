@@ -14,7 +14,8 @@ alter table social.notification_deliveries
     add constraint uq_notification_deliveries_once unique (escalation_id, tier, staff_id, method);
 comment on column social.notification_deliveries.relation is 'counselor or oncall: why this person.';
 drop index social.idx_escalations_next_tier, social.idx_escalations_policy;
-alter table social.escalations drop constraint ck_escalations_next_contact, drop constraint escalations_policy_id_fkey, drop column round;
+alter table social.escalations drop constraint ck_escalations_next_contact, drop constraint escalations_policy_id_fkey,
+    drop column round, drop column repeated;
 update social.escalations set policy_id = null where policy_id is not null;
 comment on column social.escalations.tier is 'Which tier of the policy was told last.';
 comment on column social.escalations.next_tier_at is 'When the next tier is told.';

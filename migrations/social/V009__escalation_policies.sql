@@ -92,7 +92,10 @@ create constraint trigger check_default after update of active, escalation_type 
     deferrable initially deferred for each row when (old.active and old.escalation_type is null)
     execute function social.check_default_policy();
 
-alter table social.escalations add column round integer not null default 0;
+alter table social.escalations
+    add column round integer not null default 0,
+    add column repeated integer not null default 0;
+comment on column social.escalations.repeated is 'How often its policy has begun again.';
 comment on column social.escalations.round is 'How often a tier was told anew: when the policy began again, an acknowledgement ran out or somebody was handed it.';
 comment on column social.escalations.tier is 'Which tier of the policy was told last; the one behind its tiers is the last resort, 0 none yet.';
 comment on column social.escalations.next_tier_at is 'When the next tier is told, or the last resort again; null while somebody has it.';
@@ -243,24 +246,22 @@ comment on function social.wait_after(bigint, integer, varchar, timestamptz) is 
 
 -- Tiers that have nobody are passed in the same step. Behind the last one the policy begins again as often as it says,
 -- then comes the last resort, which is told again and again until somebody answers: nobody else is left who would.
-create function social.next_tier(policy bigint, from_tier integer, from_round integer, client varchar, moment timestamptz)
-returns table (tier integer, round integer, due_at timestamptz)
+create function social.next_tier(policy bigint, from_tier integer, times_repeated integer, client varchar, moment timestamptz)
+returns table (tier integer, is_anew boolean, is_repeat boolean, due_at timestamptz)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
     last_tier integer := coalesce((select max(s.tier) from social.escalation_policy_steps s where s.policy_id = policy), 0);
     repeats integer := (select p.repeats from social.escalation_policies p where p.policy_id = policy);
     to_tier integer := social.tier_after(policy, from_tier, client, moment);
-    to_round integer := from_round;
+    is_last_again boolean := to_tier is null and from_tier > last_tier;
+    is_repeat boolean := to_tier is null and not is_last_again and times_repeated < repeats;
 begin
-    if to_tier is null and from_tier > last_tier then
-        to_round := from_round + 1;
-    elsif to_tier is null and from_round < repeats then
-        to_round := from_round + 1;
+    if is_repeat then
         to_tier := social.tier_after(policy, 0, client, moment);
     end if;
     to_tier := coalesce(to_tier, last_tier + 1);
-    return query select to_tier, to_round, social.wait_after(policy, to_tier, client, moment);
+    return query select to_tier, is_last_again or is_repeat, is_repeat, social.wait_after(policy, to_tier, client, moment);
 end $$;
 comment on function social.next_tier(bigint, integer, integer, varchar, timestamptz) is 'Where an escalation goes on to, and when it goes on from there.';
 

@@ -42,7 +42,7 @@ create index idx_contact_methods_code_due on social.contact_methods (code_due_at
 
 alter table social.contact_methods enable row level security;
 alter table social.contact_methods force row level security;
-create policy own on social.contact_methods using (staff_id in (select unnest(core.visible_clients())));
+create policy own on social.contact_methods using ('staff:' || staff_id = current_setting('recoverly.actor', true));
 create policy worker on social.contact_methods to recoverly_worker using (true) with check (true);
 create policy owner on social.contact_methods to recoverly_owner using (true) with check (true);
 

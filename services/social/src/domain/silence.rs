@@ -30,11 +30,12 @@ impl Missed {
             risk_level: self.risk_label.clone(),
             reason: "A contact with the client was expected, and nobody has spoken with them since."
                 .to_owned(),
-            data: json!({
+            data: json!([{
+                "code": "missed_contact",
                 "expected_at": self.expected_at,
                 "escalation_id": self.escalation_id,
                 "meeting_id": self.meeting_id,
-            }),
+            }]),
         }
     }
 }

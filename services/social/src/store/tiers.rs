@@ -18,14 +18,15 @@ pub(crate) async fn advance(
     let sql = format!(
         "with clock as (select coalesce($2::timestamptz, now()) as now),
          moved as (
-            select m.escalation_id, n.tier, n.round, n.due_at
+            select m.escalation_id, n.tier, n.is_anew, n.is_repeat, n.due_at
             from clock cross join social.escalations m
             cross join lateral social.next_tier(coalesce(m.policy_id, social.policy_for(m.escalation_type)), m.tier,
-                m.round, m.user_id, clock.now) as n
+                m.repeated, m.user_id, clock.now) as n
             where m.escalation_id = any ($1))
          update social.escalations e
-         set tier = m.tier, round = m.round, next_tier_at = m.due_at, acknowledged_at = null, acknowledged_by = null,
-            ack_expires_at = null, status = case when e.status = 'acknowledged' then 'notified' else e.status end
+         set tier = m.tier, round = e.round + m.is_anew::int, repeated = e.repeated + m.is_repeat::int,
+            next_tier_at = m.due_at, acknowledged_at = null, acknowledged_by = null, ack_expires_at = null,
+            status = case when e.status = 'acknowledged' then 'notified' else e.status end
          from moved m
          where e.escalation_id = m.escalation_id
          returning {COLUMNS}"

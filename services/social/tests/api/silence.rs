@@ -82,10 +82,10 @@ async fn a_contact_that_was_promised_and_missed_reaches_staff_once() {
         (&json!("high"), &json!("notified"))
     );
     assert_eq!(
-        silences[0]["trigger_data"]["expected_at"],
+        silences[0]["trigger_data"][0]["expected_at"],
         json!("2026-06-16T12:00:00Z")
     );
-    assert!(silences[0]["trigger_data"]["escalation_id"].is_i64());
+    assert!(silences[0]["trigger_data"][0]["escalation_id"].is_i64());
     let told = format!(
         "select count(*) from social.notification_deliveries where escalation_id = {} and staff_id = 'staff-counselor'",
         silences[0]["escalation_id"]
@@ -168,7 +168,7 @@ async fn a_follow_up_that_was_moved_is_expected_at_its_new_time() {
     assert_eq!(h.told_of_silence().await, 0);
     h.clock.advance(TimeDelta::days(2));
     assert_eq!(h.told_of_silence().await, 1);
-    let told = &h.silences().await[0]["trigger_data"]["expected_at"];
+    let told = &h.silences().await[0]["trigger_data"][0]["expected_at"];
     assert_eq!(told, &json!("2026-06-18T12:00:00Z"));
 }
 

@@ -472,3 +472,21 @@ async fn who_may_not_answer_any_more_fills_no_tier() {
     crisis(&mut h).await;
     assert_eq!(pages(&h).await, [page(0, 2, "oncall")]);
 }
+
+#[tokio::test]
+async fn an_acknowledgement_that_ran_out_uses_up_no_repeat() {
+    let mut h = harness().await;
+    follow(&h, &two_tiers(1)).await;
+    let id = crisis(&mut h).await;
+    act(&h, "counselor", id, "acknowledge", &json!({})).await;
+    for minutes in [30, 10, 20] {
+        after(&h, minutes).await;
+    }
+    let told = [
+        page(0, 1, "counselor"),
+        page(1, 1, "counselor"),
+        page(1, 2, "oncall"),
+        page(2, 1, "counselor"),
+    ];
+    assert_eq!(pages(&h).await, told);
+}
