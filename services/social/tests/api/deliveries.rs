@@ -477,7 +477,8 @@ async fn a_receiver_that_answers_nothing_holds_up_nobody_elses_pages() {
     for who in ["oncall", "counselor"] {
         h.has_webhook(&mut taking, who).await;
     }
-    h.move_webhook("oncall", &silent.url()).await;
+    // Whose pages are taken first.
+    h.move_webhook("counselor", &silent.url()).await;
     for n in 0..CRISES {
         h.client(&format!("client-{n}"), &["counselor"]).await;
         crisis(&mut h, &format!("client-{n}")).await;
