@@ -9,9 +9,11 @@ pub(crate) mod shifts;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use common::PrincipalKind;
-use db::Tx;
+use db::{Row, Tx};
 use serde::{Deserialize, Serialize};
-use web::{Allowed, Caller, Code, FieldError, Fields, Paging, Params, Problem, ReadQuery, read};
+use web::{
+    Allowed, Caller, Code, CursorKey, FieldError, Fields, Page, Paging, Params, Problem, ReadQuery, read,
+};
 
 use crate::domain::rotation::MAX_SHIFT_DAYS;
 use crate::error::Error;
@@ -112,6 +114,47 @@ struct Soonest(DateTime<Utc>, i64);
 impl Default for Soonest {
     fn default() -> Self {
         Self(DateTime::UNIX_EPOCH, 0)
+    }
+}
+
+/// Shifts or overrides of a schedule, as somebody asks for them.
+struct OfSchedule<'a> {
+    /// What is listed, as its cursors know it.
+    what: &'static str,
+    schedule_id: i64,
+    query: &'a SpanQuery,
+    caller: &'a Caller,
+    cursors: &'a CursorKey,
+}
+
+impl OfSchedule<'_> {
+    /// One page, by time; 404 where there is no such schedule. The statement takes the schedule, from, now, until, the row to
+    /// go on behind (`$5`, `$6`) and a limit.
+    async fn page<T>(
+        &self,
+        state: &State,
+        sql: &str,
+        from_row: impl Fn(&Row) -> Result<T, db::Error>,
+        position: impl Fn(&T) -> Soonest,
+    ) -> Result<Page<T>, Error> {
+        let Self {
+            schedule_id, query, ..
+        } = self;
+        let name = format!("{}/{schedule_id}", self.what);
+        let opened = self.cursors.open(&name, self.caller, &query.paging)?;
+        let Soonest(at, id) = opened.unwrap_or_default();
+        let limit = query.paging.limit + 1;
+        let now = state.clock.fixed();
+        let params: db::Params<'_> = &[schedule_id, &query.from, &now, &query.until, &at, &id, &limit];
+        let rows = state.db.read(&self.caller.actor()?, sql, params).await?;
+        if rows.is_empty() {
+            must_be(state, self.caller, *schedule_id).await?;
+        }
+        let items = rows.iter().map(from_row).collect::<Result<Vec<T>, _>>()?;
+        Ok(Page::cut(items, query.paging.limit, |last| {
+            self.cursors
+                .seal(&name, self.caller, &query.paging, &position(last))
+        }))
     }
 }
 

@@ -5,13 +5,14 @@ use actix_web::web::{Data, Path, ThinData};
 use actix_web::{HttpResponse, delete, get, post};
 use chrono::{DateTime, Utc};
 use common::PrincipalKind;
+use db::Row;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use web::{
     Allowed, Answer, Caller, Code, CursorKey, Fields, Granted, Id, Page, Problem, Query, Read, Write, read,
 };
 
-use super::{READ, Soonest, SpanQuery, is_over, must_be, must_be_on_call, read_span};
+use super::{OfSchedule, READ, Soonest, SpanQuery, is_over, must_be_on_call, read_span};
 use crate::domain::rotation::Duty;
 use crate::error::Error;
 use crate::state::State;
@@ -96,26 +97,19 @@ pub(crate) async fn list(
     caller: Caller,
 ) -> Result<HttpResponse, Error> {
     caller.allow(&READ)?;
-    let name = format!("{LIST_NAME}/{}", **schedule_id);
-    let Soonest(at, id) = cursors.open(&name, &caller, &query.paging)?.unwrap_or_default();
-    let limit = query.paging.limit + 1;
-    let now = state.clock.fixed();
-    let params: db::Params<'_> = &[&**schedule_id, &query.from, &now, &query.until, &at, &id, &limit];
-    let rows = state
-        .db
-        .read(&caller.actor()?, oncall_shifts::LIST, params)
+    let asked = OfSchedule {
+        what: LIST_NAME,
+        schedule_id: **schedule_id,
+        query: &query,
+        caller: &caller,
+        cursors: &cursors,
+    };
+    let from_row = |row: &Row| Ok(ShiftView::from(oncall_shifts::from_row(row)?));
+    let page = asked
+        .page(&state, oncall_shifts::LIST, from_row, |last| {
+            Soonest(last.starts_at, last.shift_id)
+        })
         .await?;
-    if rows.is_empty() {
-        must_be(&state, &caller, **schedule_id).await?;
-    }
-    let items = rows
-        .iter()
-        .map(|row| Ok(oncall_shifts::from_row(row)?.into()))
-        .collect::<Result<Vec<ShiftView>, db::Error>>()?;
-    let page = Page::cut(items, query.paging.limit, |last| {
-        let end = Soonest(last.starts_at, last.shift_id);
-        cursors.seal(&name, &caller, &query.paging, &end)
-    });
     let people: Vec<&str> = page.items.iter().map(|one| one.staff_id.as_str()).collect();
     Ok(caller.disclose(people, &page).await?)
 }
