@@ -5,7 +5,9 @@
 
 mod app;
 mod config;
+mod error;
 mod events;
+mod ops;
 mod routes;
 mod store;
 
