@@ -109,6 +109,62 @@ comment on column risk.outcomes.reported_by is 'Who said so.';
 comment on column risk.outcomes.source is 'How it became known: self_report, counselor, clinical_test or pipeline.';
 comment on column risk.outcomes.reported_at is 'When it was stored; a late one settles labels anew.';
 
+create index idx_outcomes_user_time on risk.outcomes (user_id, occurred_at desc, outcome_id desc);
+
+-- The one place of the rule. The predictions are locked before the outcomes are read: of two outcomes that come at once the
+-- second to get here sees the first.
+create function risk.settle_labels(given bigint[], now timestamptz) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
+declare
+    settled bigint;
+begin
+    perform from risk.model_predictions p where p.prediction_id = any (given)
+    order by p.prediction_id for no key update of p;
+    with told as (
+        select p.prediction_id, window_of.ends_at, came.is_positive, came.is_unknowable
+        from risk.model_predictions p
+        cross join lateral (select p.predicted_at + p.horizon_days * interval '1 day' as ends_at) as window_of
+        cross join lateral (
+            select coalesce(bool_or(o.kind in ('relapse', 'lapse')), false) as is_positive,
+                coalesce(bool_or(o.kind in ('dropout', 'unknown')), false) as is_unknowable
+            from risk.outcomes o
+            where o.user_id = p.user_id and o.occurred_at > p.predicted_at and o.occurred_at <= window_of.ends_at
+        ) as came
+        where p.prediction_id = any (given)),
+    ruled as (
+        select t.prediction_id,
+            case when t.is_positive then true when t.ends_at > settle_labels.now or t.is_unknowable then null else false end as label,
+            case when not t.is_positive and t.ends_at > settle_labels.now then t.ends_at end as due_at
+        from told t)
+    update risk.model_predictions p
+    set label = r.label, label_due_at = r.due_at,
+        labelled_at = case when r.label is null then null when r.label = p.label then p.labelled_at else settle_labels.now end
+    from ruled r
+    where p.prediction_id = r.prediction_id and (p.label, p.label_due_at) is distinct from (r.label, r.due_at);
+    get diagnostics settled = row_count;
+    return settled;
+end $$;
+comment on function risk.settle_labels(bigint[], timestamptz) is 'Settles the labels of predictions by the outcomes that are known: true as soon as a relapse or lapse fell into (predicted_at, predicted_at + horizon]; false once the horizon has passed without, unless a dropout or unknown in it means that nobody can know; else null. Returns how many changed.';
+
+-- A prediction that is posted late may be about what has come already. Named so that it fires behind raise_metric_days, which
+-- takes all days of a statement in one order.
+create function risk.settle_labels_stored() returns trigger
+language plpgsql set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
+begin
+    perform risk.settle_labels(array_agg(s.prediction_id), max(s.created_at))
+    from stored s
+    where exists (
+        select from risk.outcomes o
+        where o.user_id = s.user_id and o.kind in ('relapse', 'lapse') and o.occurred_at > s.predicted_at
+            and o.occurred_at <= s.predicted_at + s.horizon_days * interval '1 day')
+    having count(*) > 0;
+    return null;
+end $$;
+comment on function risk.settle_labels_stored() is 'Labels predictions about what has come already.';
+
+create trigger settle_labels_stored after insert on risk.model_predictions
+    referencing new table as stored for each statement execute function risk.settle_labels_stored();
+
 create table risk.prediction_reviews (
     review_id bigint generated always as identity,
     prediction_id bigint not null references risk.model_predictions (prediction_id) on delete cascade,
