@@ -48,6 +48,9 @@ comment on column risk.model_predictions.labelled_at is 'When that was settled; 
 comment on column risk.model_predictions.label_due_at is 'When the horizon is over and the label must be looked at; null once it was.';
 
 create index idx_model_predictions_user_time on risk.model_predictions (user_id, predicted_at desc, prediction_id desc);
+-- What a version said last of a client, which is what levels go by.
+create index idx_model_predictions_latest on risk.model_predictions
+    (user_id, model_name, model_version, predicted_at desc, prediction_id desc);
 -- Metrics read nothing but this index.
 create index idx_model_predictions_metrics on risk.model_predictions (model_name, model_version, predicted_at)
     include (probability, label);
@@ -152,7 +155,42 @@ comment on column risk.client_levels.user_id is 'The client.';
 comment on column risk.client_levels.risk_level is 'LOW, MODERATE, HIGH or VERY_HIGH; null once no prediction holds any more.';
 comment on column risk.client_levels.level_since is 'Since when it is so; changes only when the level does.';
 comment on column risk.client_levels.prediction_id is 'The prediction that it is by.';
-comment on column risk.client_levels.valid_until is 'When it must be looked at again for time alone: the first horizon of those predictions that ends.';
+comment on column risk.client_levels.valid_until is 'When the horizon of that prediction ends: of several as severe it is by the one that lasts longest, so that before this time nothing but a prediction or a stage changes the level.';
+
+create table risk.stage_settlings (
+    model_name varchar(100) not null,
+    model_version varchar(100) not null,
+    changed_at timestamptz not null,
+    due_at timestamptz not null,
+    user_id varchar(255) references core.users (user_id) on delete set null,
+    constraint pk_stage_settlings primary key (model_name, model_version),
+    constraint fk_stage_settlings_model foreign key (model_name, model_version)
+        references risk.model_versions (model_name, version) on delete cascade
+);
+
+comment on table risk.stage_settlings is 'Versions whose stage changed, until the levels of all their clients are settled anew.';
+comment on column risk.stage_settlings.model_name is 'Which model.';
+comment on column risk.stage_settlings.model_version is 'Which version of it.';
+comment on column risk.stage_settlings.changed_at is 'When its stage changed.';
+comment on column risk.stage_settlings.due_at is 'When its clients are gone through: at once, and again a minute later, when whoever had read the stage before has written.';
+comment on column risk.stage_settlings.user_id is 'Up to which client they are settled; null: from the first on, also once that client is erased.';
+
+create index idx_stage_settlings_user on risk.stage_settlings (user_id) where user_id is not null;
+
+-- Whoever moves a version to another stage: no path can forget its clients.
+create function risk.settle_stage() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    insert into risk.stage_settlings (model_name, model_version, changed_at, due_at)
+    values (new.model_name, new.version, new.stage_since, new.stage_since)
+    on conflict (model_name, model_version) do update
+    set changed_at = excluded.changed_at, due_at = excluded.due_at, user_id = null;
+    return null;
+end $$;
+comment on function risk.settle_stage() is 'Has the clients of a version settled anew that became live, or is so no longer.';
+
+create trigger settle_stage after update of stage on risk.model_versions
+    for each row when (old.stage <> new.stage and 'live' in (old.stage, new.stage)) execute function risk.settle_stage();
 
 create index idx_client_levels_valid on risk.client_levels (valid_until) where valid_until is not null;
 create index idx_client_levels_prediction on risk.client_levels (prediction_id) where prediction_id is not null;
@@ -161,7 +199,7 @@ do $policies$
 declare
     place text;
 begin
-    foreach place in array array['model_predictions', 'outcomes', 'prediction_reviews', 'client_levels'] loop
+    foreach place in array array['model_predictions', 'outcomes', 'prediction_reviews', 'client_levels', 'stage_settlings'] loop
         execute format('alter table risk.%I enable row level security', place);
         execute format('alter table risk.%I force row level security', place);
         execute format('create policy visible on risk.%I using (user_id in (select unnest(core.visible_clients())))', place);
