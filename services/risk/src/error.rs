@@ -20,7 +20,13 @@ pub(crate) enum Error {
     /// Absent, or not the caller's.
     #[error("not found")]
     NotFound,
+    /// The service is about to stop.
+    #[error("the service is about to stop")]
+    Busy,
 }
+
+/// Seconds after which a caller whom we had to turn away should come back.
+const RETRY_AFTER_SECONDS: u64 = 1;
 
 impl Error {
     /// The one mapping to what the caller is told.
@@ -30,6 +36,7 @@ impl Error {
             Self::Db(error) => Problem::from(error),
             Self::Encode(error) => Problem::internal(error),
             Self::NotFound => Problem::not_found(),
+            Self::Busy => Problem::unavailable(RETRY_AFTER_SECONDS),
         }
     }
 }
