@@ -90,6 +90,7 @@ pub(crate) fn rank(contributions: &mut [Contribution]) {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
 

@@ -137,6 +137,7 @@ pub(crate) fn weeks(readings: &[Reading]) -> Vec<Week> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
 
@@ -169,6 +170,7 @@ mod tests {
         ] {
             assert_eq!(thresholds.level(p(score)), level, "{score}");
         }
+        assert_eq!(thresholds.very_high(), p(0.85));
     }
 
     #[test]

@@ -44,6 +44,7 @@ pub(crate) fn label(
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
 

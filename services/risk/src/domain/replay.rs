@@ -223,6 +223,7 @@ fn foretelling(readings: &[Reading], relapse: DateTime<Utc>, horizon: Horizon) -
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
 

@@ -178,6 +178,9 @@ pub(crate) fn of_counts(bins: impl IntoIterator<Item = (u64, u64)>) -> Measured 
 
 #[cfg(test)]
 mod tests {
+    use common::Probability;
+
+    use super::super::histogram::Label;
     use super::*;
 
     fn numbers(values: impl IntoIterator<Item = f64>) -> Numbers {
@@ -240,6 +243,19 @@ mod tests {
             of_numbers(&reference, &current),
             term(0.05, 0.5) + term(0.95, 0.5),
         );
+    }
+
+    #[test]
+    fn scores_are_numbers_labelled_or_not() {
+        let mut histogram = Histogram::default();
+        for (score, label) in [
+            (0.9, Label::Positive),
+            (0.2, Label::Unlabelled),
+            (0.9, Label::Negative),
+        ] {
+            histogram.add(Probability::new(score).unwrap_or_default(), label);
+        }
+        assert_eq!(Numbers::of_scores(&histogram), numbers([0.2, 0.9, 0.9]));
     }
 
     #[test]
