@@ -78,7 +78,6 @@ fn by_day<K: Ord>(predictions: &[Dated<K>]) -> BTreeMap<(&K, NaiveDate), &Dated<
 }
 
 #[cfg(test)]
-#[expect(clippy::indexing_slicing, reason = "a test may panic")]
 mod tests {
     use chrono::TimeDelta;
 
