@@ -48,6 +48,9 @@ comment on column risk.model_predictions.labelled_at is 'When that was settled; 
 comment on column risk.model_predictions.label_due_at is 'When the horizon is over and the label must be looked at; null once it was.';
 
 create index idx_model_predictions_user_time on risk.model_predictions (user_id, predicted_at desc, prediction_id desc);
+-- What a version said last of a client, which is what levels go by.
+create index idx_model_predictions_latest on risk.model_predictions
+    (user_id, model_name, model_version, predicted_at desc, prediction_id desc);
 -- Metrics read nothing but this index.
 create index idx_model_predictions_metrics on risk.model_predictions (model_name, model_version, predicted_at)
     include (probability, label);
@@ -106,6 +109,62 @@ comment on column risk.outcomes.reported_by is 'Who said so.';
 comment on column risk.outcomes.source is 'How it became known: self_report, counselor, clinical_test or pipeline.';
 comment on column risk.outcomes.reported_at is 'When it was stored; a late one settles labels anew.';
 
+create index idx_outcomes_user_time on risk.outcomes (user_id, occurred_at desc, outcome_id desc);
+
+-- The one place of the rule. The predictions are locked before the outcomes are read: of two outcomes that come at once the
+-- second to get here sees the first.
+create function risk.settle_labels(given bigint[], now timestamptz) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
+declare
+    settled bigint;
+begin
+    perform from risk.model_predictions p where p.prediction_id = any (given)
+    order by p.prediction_id for no key update of p;
+    with told as (
+        select p.prediction_id, window_of.ends_at, came.is_positive, came.is_unknowable
+        from risk.model_predictions p
+        cross join lateral (select p.predicted_at + p.horizon_days * interval '1 day' as ends_at) as window_of
+        cross join lateral (
+            select coalesce(bool_or(o.kind in ('relapse', 'lapse')), false) as is_positive,
+                coalesce(bool_or(o.kind in ('dropout', 'unknown')), false) as is_unknowable
+            from risk.outcomes o
+            where o.user_id = p.user_id and o.occurred_at > p.predicted_at and o.occurred_at <= window_of.ends_at
+        ) as came
+        where p.prediction_id = any (given)),
+    ruled as (
+        select t.prediction_id,
+            case when t.is_positive then true when t.ends_at > settle_labels.now or t.is_unknowable then null else false end as label,
+            case when not t.is_positive and t.ends_at > settle_labels.now then t.ends_at end as due_at
+        from told t)
+    update risk.model_predictions p
+    set label = r.label, label_due_at = r.due_at,
+        labelled_at = case when r.label is null then null when r.label = p.label then p.labelled_at else settle_labels.now end
+    from ruled r
+    where p.prediction_id = r.prediction_id and (p.label, p.label_due_at) is distinct from (r.label, r.due_at);
+    get diagnostics settled = row_count;
+    return settled;
+end $$;
+comment on function risk.settle_labels(bigint[], timestamptz) is 'Settles the labels of predictions by the outcomes that are known: true as soon as a relapse or lapse fell into (predicted_at, predicted_at + horizon]; false once the horizon has passed without, unless a dropout or unknown in it means that nobody can know; else null. Returns how many changed.';
+
+-- A prediction that is posted late may be about what has come already. Named so that it fires behind raise_metric_days, which
+-- takes all days of a statement in one order.
+create function risk.settle_labels_stored() returns trigger
+language plpgsql set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
+begin
+    perform risk.settle_labels(array_agg(s.prediction_id), max(s.created_at))
+    from stored s
+    where exists (
+        select from risk.outcomes o
+        where o.user_id = s.user_id and o.kind in ('relapse', 'lapse') and o.occurred_at > s.predicted_at
+            and o.occurred_at <= s.predicted_at + s.horizon_days * interval '1 day')
+    having count(*) > 0;
+    return null;
+end $$;
+comment on function risk.settle_labels_stored() is 'Labels predictions about what has come already.';
+
+create trigger settle_labels_stored after insert on risk.model_predictions
+    referencing new table as stored for each statement execute function risk.settle_labels_stored();
+
 create table risk.prediction_reviews (
     review_id bigint generated always as identity,
     prediction_id bigint not null references risk.model_predictions (prediction_id) on delete cascade,
@@ -152,7 +211,42 @@ comment on column risk.client_levels.user_id is 'The client.';
 comment on column risk.client_levels.risk_level is 'LOW, MODERATE, HIGH or VERY_HIGH; null once no prediction holds any more.';
 comment on column risk.client_levels.level_since is 'Since when it is so; changes only when the level does.';
 comment on column risk.client_levels.prediction_id is 'The prediction that it is by.';
-comment on column risk.client_levels.valid_until is 'When it must be looked at again for time alone: the first horizon of those predictions that ends.';
+comment on column risk.client_levels.valid_until is 'When the horizon of that prediction ends: of several as severe it is by the one that lasts longest, so that before this time nothing but a prediction or a stage changes the level.';
+
+create table risk.stage_settlings (
+    model_name varchar(100) not null,
+    model_version varchar(100) not null,
+    changed_at timestamptz not null,
+    due_at timestamptz not null,
+    user_id varchar(255) references core.users (user_id) on delete set null,
+    constraint pk_stage_settlings primary key (model_name, model_version),
+    constraint fk_stage_settlings_model foreign key (model_name, model_version)
+        references risk.model_versions (model_name, version) on delete cascade
+);
+
+comment on table risk.stage_settlings is 'Versions whose stage changed, until the levels of all their clients are settled anew.';
+comment on column risk.stage_settlings.model_name is 'Which model.';
+comment on column risk.stage_settlings.model_version is 'Which version of it.';
+comment on column risk.stage_settlings.changed_at is 'When its stage changed.';
+comment on column risk.stage_settlings.due_at is 'When its clients are gone through: at once, and again a minute later, when whoever had read the stage before has written.';
+comment on column risk.stage_settlings.user_id is 'Up to which client they are settled; null: from the first on, also once that client is erased.';
+
+create index idx_stage_settlings_user on risk.stage_settlings (user_id) where user_id is not null;
+
+-- Whoever moves a version to another stage: no path can forget its clients.
+create function risk.settle_stage() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    insert into risk.stage_settlings (model_name, model_version, changed_at, due_at)
+    values (new.model_name, new.version, new.stage_since, new.stage_since)
+    on conflict (model_name, model_version) do update
+    set changed_at = excluded.changed_at, due_at = excluded.due_at, user_id = null;
+    return null;
+end $$;
+comment on function risk.settle_stage() is 'Has the clients of a version settled anew that became live, or is so no longer.';
+
+create trigger settle_stage after update of stage on risk.model_versions
+    for each row when (old.stage <> new.stage and 'live' in (old.stage, new.stage)) execute function risk.settle_stage();
 
 create index idx_client_levels_valid on risk.client_levels (valid_until) where valid_until is not null;
 create index idx_client_levels_prediction on risk.client_levels (prediction_id) where prediction_id is not null;
@@ -161,7 +255,7 @@ do $policies$
 declare
     place text;
 begin
-    foreach place in array array['model_predictions', 'outcomes', 'prediction_reviews', 'client_levels'] loop
+    foreach place in array array['model_predictions', 'outcomes', 'prediction_reviews', 'client_levels', 'stage_settlings'] loop
         execute format('alter table risk.%I enable row level security', place);
         execute format('alter table risk.%I force row level security', place);
         execute format('create policy visible on risk.%I using (user_id in (select unnest(core.visible_clients())))', place);

@@ -16,6 +16,6 @@ pub use principal::PrincipalKind;
 pub use probability::{MICROS, Probability};
 pub use scope::{is_scope, noun_of, scope_of};
 pub use words::{
-    ConsentPurpose, ContactOutcome, ConversationType, EscalationStatus, EscalationType, MeetingStatus,
-    ModelRiskLevel, RiskLabel, SenderRole, Trend, UnknownWord, Urgency,
+    ConsentPurpose, ContactOutcome, ConversationType, EscalationStatus, EscalationType, LevelCause,
+    MeetingStatus, ModelRiskLevel, RiskLabel, SenderRole, Trend, UnknownWord, Urgency,
 };

@@ -142,6 +142,18 @@ words! {
 }
 
 words! {
+    /// What changed the level of a client by live models.
+    LevelCause {
+        /// A prediction that was live when it came: its own event tells of it as well.
+        Prediction = "prediction",
+        /// A version became live or is so no longer: no event tells of the prediction as a live one.
+        Stage = "stage",
+        /// The horizon of a prediction ended.
+        Time = "time",
+    }
+}
+
+words! {
     /// Why staff must answer.
     EscalationType {
         /// The client's profile is high-risk.

@@ -1,6 +1,7 @@
-//! Where the risk service finds its settings.
+//! What the risk service finds in its environment.
 
-use service::Variables;
+use ::config::Env;
+use service::{Term, Variables};
 
 /// The names of its variables.
 pub(crate) const VARIABLES: Variables = Variables {
@@ -10,3 +11,80 @@ pub(crate) const VARIABLES: Variables = Variables {
     listen: "RECOVERLY_RISK_LISTEN",
     port: 8083,
 };
+
+/// For how many days the risk service keeps what.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Predictions of models, after they were made, and the snapshots of features that they were made of.
+    pub prediction_days: i32,
+    /// Other snapshots of features, after what they are of.
+    pub snapshot_days: i32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            prediction_days: 365,
+            snapshot_days: 365,
+        }
+    }
+}
+
+impl Config {
+    /// Reads it from the environment; `None` where a fault was recorded.
+    pub(crate) fn read(env: &mut Env) -> Option<Self> {
+        let default = Self::default();
+        Some(Self {
+            prediction_days: env.within(
+                "RECOVERLY_MODEL_PREDICTIONS_DAYS",
+                default.prediction_days,
+                90..=Term::MAX_DAYS,
+                "days for which predictions of models are kept, with the features that they were made of",
+            ),
+            snapshot_days: env.within(
+                "RECOVERLY_FEATURE_SNAPSHOTS_DAYS",
+                default.snapshot_days,
+                31..=Term::MAX_DAYS,
+                "days for which snapshots of features are kept that no prediction was made of",
+            ),
+        })
+    }
+
+    /// The same as the job takes it.
+    pub(crate) fn terms(&self) -> Vec<Term> {
+        vec![
+            Term::of_oldest(
+                "risk.model_predictions",
+                "prediction_id",
+                "greatest(o.predicted_at, o.created_at)",
+                self.prediction_days,
+            ),
+            Term::of_oldest(
+                "risk.feature_snapshots",
+                "snapshot_id",
+                "not exists (select from risk.model_predictions p where p.snapshot_id = o.snapshot_id)
+                     and greatest(o.captured_at, o.created_at)",
+                self.snapshot_days,
+            ),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_term_is_set_that_is_shorter_than_what_is_counted_by_it() {
+        for (name, least) in [
+            ("RECOVERLY_MODEL_PREDICTIONS_DAYS", 90),
+            ("RECOVERLY_FEATURE_SNAPSHOTS_DAYS", 31),
+        ] {
+            for (days, is_refused) in [(least, false), (least - 1, true)] {
+                let mut env = Env::from_pairs(&[(name, &days.to_string())]);
+                let config = Config::read(&mut env);
+                assert_eq!(env.finish(|| config).is_err(), is_refused, "{name}");
+            }
+        }
+    }
+}

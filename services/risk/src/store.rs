@@ -1,3 +1,17 @@
-//! SQL, one module a table, as free functions that take the transaction first. The consumer begins and commits.
+//! SQL, one module a table, as free functions that take the transaction first. Only routes, events, jobs and ops begin or
+//! commit.
 
+pub(crate) mod client_levels;
 pub(crate) mod daily_engagement;
+
+use std::str::FromStr;
+
+use common::UnknownWord;
+use db::Row;
+
+/// Reads a column that holds a word of a closed vocabulary.
+pub(crate) fn word<T: FromStr<Err = UnknownWord>>(row: &Row, column: &str) -> Result<T, db::Error> {
+    let text: &str = row.try_get(column)?;
+    text.parse()
+        .map_err(|error| db::Error::Row(format!("{column}: {error}")))
+}

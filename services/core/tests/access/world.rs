@@ -295,7 +295,13 @@ fn start(database: &TestDb) -> HashMap<&'static str, Service> {
         ),
         (
             "risk",
-            risk_service::start(&settings("risk"), metrics("risk")).unwrap(),
+            risk_service::start(
+                &settings("risk"),
+                &risk_service::Config::default(),
+                Clock::database(),
+                metrics("risk"),
+            )
+            .unwrap(),
         ),
         (
             "reco",

@@ -1,13 +1,19 @@
 //! What the risk service promises, on a real Postgres.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod harness;
 mod leaving;
 mod messages;
 mod serving;
 
+use risk_service::Config;
+use service::Clock;
 use testkit::Follower;
 
 /// The service on a database of its own.
 async fn started() -> Follower {
-    Follower::start("risk", risk_service::start).await
+    Follower::start("risk", |settings, metrics| {
+        risk_service::start(settings, &Config::default(), Clock::database(), metrics)
+    })
+    .await
 }

@@ -1,0 +1,52 @@
+//! What can go wrong in the risk service, and what the caller is told.
+
+use actix_web::HttpResponse;
+use actix_web::ResponseError;
+use actix_web::http::StatusCode;
+use web::Problem;
+
+/// A refusal or a failure of a handler.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Refused before any rule of this service was asked.
+    #[error(transparent)]
+    Problem(#[from] Problem),
+    /// The database; named as the source, so that a consumer can tell that it is away.
+    #[error("the database: {0}")]
+    Db(#[from] db::Error),
+    /// An event of ours that does not serialise.
+    #[error(transparent)]
+    Encode(#[from] bus::EncodeError),
+    /// Absent, or not the caller's.
+    #[error("not found")]
+    NotFound,
+    /// The service is about to stop.
+    #[error("the service is about to stop")]
+    Busy,
+}
+
+/// Seconds after which a caller whom we had to turn away should come back.
+const RETRY_AFTER_SECONDS: u64 = 1;
+
+impl Error {
+    /// The one mapping to what the caller is told.
+    pub(crate) fn problem(&self) -> Problem {
+        match self {
+            Self::Problem(problem) => problem.clone(),
+            Self::Db(error) => Problem::from(error),
+            Self::Encode(error) => Problem::internal(error),
+            Self::NotFound => Problem::not_found(),
+            Self::Busy => Problem::unavailable(RETRY_AFTER_SECONDS),
+        }
+    }
+}
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        self.problem().status_code()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.problem().error_response()
+    }
+}

@@ -1,0 +1,20 @@
+//! What handlers, consumers and jobs share.
+
+use std::sync::Arc;
+
+use service::Clock;
+use tokio::sync::Semaphore;
+
+/// The ways to the database and the outbox, and the clock.
+#[derive(Clone)]
+pub(crate) struct State {
+    pub(crate) db: db::Db,
+    pub(crate) outbox: bus::Outbox,
+    pub(crate) clock: Clock,
+    /// Batches at work. More than a few only wait for each other's clients, each holding a connection; here they wait
+    /// holding nothing, and the request's own time-out bounds the wait.
+    pub(crate) batches: Arc<Semaphore>,
+}
+
+/// How many batches are at work at a time.
+pub(crate) const MAX_BATCHES_AT_WORK: usize = 2;
