@@ -92,6 +92,8 @@ pub(crate) fn rank(contributions: &mut [Contribution]) {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn parts(values: &[f64]) -> Vec<Contribution> {
@@ -153,6 +155,28 @@ mod tests {
         let kept = 1.0 / (1.0 + (-margin).exp());
         assert_eq!(check(margin, &[], kept, Link::Logit), Ok(()));
         difference(check(margin - 0.3, &[], kept, Link::Logit));
+    }
+
+    proptest! {
+        /// As a pipeline does it: log-odds are shared out among features, the prediction comes rounded.
+        #[test]
+        fn what_a_model_says_of_its_own_log_odds_adds_up_and_what_is_off_by_more_does_not(
+            values in prop::collection::vec(-8.0..8.0_f64, 1..12),
+            base in -3.0..3.0_f64,
+            off in prop::sample::select(vec![-0.5, -0.0012, 0.0012, 0.5]),
+        ) {
+            let margin = base + values.iter().sum::<f64>();
+            let prediction = 1.0 / (1.0 + (-margin).exp());
+            prop_assert_eq!(check(base, &values, prediction, Link::Logit), Ok(()));
+            prop_assert_eq!(check(0.0, &[prediction], prediction, Link::Identity), Ok(()));
+            let found = check(off, &[prediction], prediction, Link::Identity);
+            prop_assert!((difference(found) - off).abs() < 1e-6);
+            // Where log-odds are not steep.
+            if margin.abs() < 4.0 {
+                let found = check(base + off, &values, prediction, Link::Logit);
+                prop_assert!((difference(found) - off).abs() < 1e-4);
+            }
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //! up over days: what is kept incrementally is equal to what is computed from all predictions.
 //!
 //! `histogram` is what is kept, `fold` the one pass over it, `reliability` its bins; `bootstrap` says how sure a measure
-//! is, `stability` whether inputs are still those the model learned from.
+//! is, `stability` whether inputs are still those the model learned from, `subgroups` whether it is as good for some as for
+//! others.
 
 pub(crate) mod bootstrap;
 mod fold;
@@ -11,6 +12,7 @@ pub(crate) mod pairing;
 pub(crate) mod quantile;
 pub(crate) mod reliability;
 pub(crate) mod stability;
+pub(crate) mod subgroups;
 
 use common::Probability;
 
@@ -41,6 +43,27 @@ pub(crate) enum Undefined {
     RareClass,
     /// More predictions than are resampled in a request.
     TooMany,
+    /// Fewer than two groups are large enough and have the measure.
+    OneGroup,
+}
+
+impl Undefined {
+    /// Its name, as answers give it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::NoPredictions => "no_predictions",
+            Self::NoLabels => "no_labels",
+            Self::NoPositives => "no_positives",
+            Self::NoNegatives => "no_negatives",
+            Self::NoAlerts => "no_alerts",
+            Self::NoReference => "no_reference",
+            Self::NoCurrent => "no_current",
+            Self::OneClient => "one_client",
+            Self::RareClass => "rare_class",
+            Self::TooMany => "too_many",
+            Self::OneGroup => "one_group",
+        }
+    }
 }
 
 /// A number, or why there is none.
@@ -70,6 +93,20 @@ impl Metric {
         Self::Precision,
         Self::Recall,
     ];
+
+    /// Its name, as answers give it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Prevalence => "prevalence",
+            Self::Brier => "brier",
+            Self::LogLoss => "log_loss",
+            Self::CalibrationError => "calibration_error",
+            Self::Auroc => "auroc",
+            Self::AveragePrecision => "average_precision",
+            Self::Precision => "precision",
+            Self::Recall => "recall",
+        }
+    }
 }
 
 /// The measures of labelled predictions.

@@ -225,6 +225,8 @@ fn foretelling(readings: &[Reading], relapse: DateTime<Utc>, horizon: Horizon) -
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn p(value: f64) -> Probability {
@@ -352,6 +354,26 @@ mod tests {
         assert_eq!((back.newly_caught, back.no_longer_caught), (0, 1));
         assert_eq!((back.earlier, back.later), (None, Some(moved)));
         assert_eq!(back.more_pages_per_week, -0.5);
+    }
+
+    proptest! {
+        #[test]
+        fn a_lower_threshold_misses_nothing_that_a_higher_one_catches_and_catches_nothing_later(
+            readings in prop::collection::vec((0_i16..50, 0_i16..=10), 0..40),
+            relapses in prop::collection::vec(0_i16..50, 0..6),
+            low in 1_i16..=10,
+            more in 0_i16..=9,
+        ) {
+            let tenth = |tenths: i16| f64::from(tenths) / 10.0;
+            let readings: Vec<_> = readings.iter().map(|(at, score)| (f64::from(*at), tenth(*score))).collect();
+            let relapses: Vec<_> = relapses.into_iter().map(f64::from).collect();
+            let (low, high) = (p(tenth(low)), p(tenth((low + more).min(10))));
+            let found = compare(&[course(&readings, &relapses)], high, low, rules());
+            prop_assert_eq!((found.no_longer_caught, found.later), (0, None));
+            prop_assert_eq!(found.candidate.caught, found.today.caught + found.newly_caught);
+            prop_assert!(found.candidate.caught <= found.candidate.foreseeable);
+            prop_assert!(found.candidate.foreseeable <= found.candidate.relapses);
+        }
     }
 
     #[test]

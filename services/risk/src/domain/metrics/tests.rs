@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -91,19 +91,6 @@ fn histogram(predictions: impl IntoIterator<Item = (Probability, Label)>) -> His
     histogram
 }
 
-fn name(metric: Metric) -> &'static str {
-    match metric {
-        Metric::Prevalence => "prevalence",
-        Metric::Brier => "brier",
-        Metric::LogLoss => "log_loss",
-        Metric::CalibrationError => "calibration_error",
-        Metric::Auroc => "auroc",
-        Metric::AveragePrecision => "average_precision",
-        Metric::Precision => "precision",
-        Metric::Recall => "recall",
-    }
-}
-
 fn near(found: Option<f64>, expected: Option<f64>) -> bool {
     match (found, expected) {
         (Some(found), Some(expected)) => (found - expected).abs() <= TOLERANCE,
@@ -119,7 +106,7 @@ fn measures_are_those_of_scikit_learn() {
         let histogram = histogram(labelled.map(|(score, positive)| (p(*score), label(*positive == 1))));
         let found = Metrics::of(&histogram, p(case.threshold));
         for metric in Metric::ALL {
-            let (found, expected) = (found.measures.get(metric), case.expected[name(metric)]);
+            let (found, expected) = (found.measures.get(metric), case.expected[metric.as_str()]);
             assert!(
                 near(found.ok(), expected),
                 "{}: {metric:?} is {found:?}, not {expected:?}",
@@ -170,7 +157,7 @@ fn stability_is_what_the_definition_says() {
 
 fn assert_intervals(case: &str, found: &Intervals, expected: &Named<ExpectedInterval>) {
     for (metric, found) in found {
-        let expected = expected[name(*metric)].as_ref();
+        let expected = expected[metric.as_str()].as_ref();
         let same = match (found, expected) {
             (Ok(found), Some(expected)) => {
                 near(Some(found.estimate), Some(expected.estimate))
@@ -260,6 +247,29 @@ fn what_cannot_be_measured_has_a_reason() {
             (Metric::Precision, Undefined::NoAlerts)
         ]
     );
+}
+
+#[test]
+fn every_reason_and_measure_has_a_name_of_its_own() {
+    let reasons = [
+        Undefined::NoPredictions,
+        Undefined::NoLabels,
+        Undefined::NoPositives,
+        Undefined::NoNegatives,
+        Undefined::NoAlerts,
+        Undefined::NoReference,
+        Undefined::NoCurrent,
+        Undefined::OneClient,
+        Undefined::RareClass,
+        Undefined::TooMany,
+        Undefined::OneGroup,
+    ];
+    let names = reasons
+        .map(Undefined::as_str)
+        .into_iter()
+        .chain(Metric::ALL.map(Metric::as_str));
+    let distinct: BTreeSet<_> = names.collect();
+    assert_eq!(distinct.len(), reasons.len() + Metric::ALL.len());
 }
 
 #[test]
@@ -434,6 +444,25 @@ proptest! {
             if let Ok(value) = found.measures.get(metric) {
                 let most = if metric == Metric::LogLoss { 36.1 } else { 1.0 + TOLERANCE };
                 prop_assert!((0.0..=most).contains(&value), "{metric:?} {value}");
+            }
+        }
+    }
+
+    /// The weights of a resample are counts: with every client once, it is the histogram.
+    #[test]
+    fn the_estimate_of_an_interval_is_the_measure(predictions in predictions()) {
+        let labelled = |(at, (score, label)): (usize, &(Probability, Label))| Labelled {
+            client: at % 7,
+            score: *score,
+            positive: *label == Label::Positive,
+        };
+        let rows: Vec<_> = predictions.iter().enumerate().map(labelled).collect();
+        let all = histogram(rows.iter().map(|row| (row.score, label(row.positive))));
+        let measures = Metrics::of(&all, p(500_000)).measures;
+        let plan = Plan::new(bootstrap::RESAMPLES_MIN, 5).unwrap();
+        for (metric, found) in bootstrap::intervals(rows, p(500_000), plan).unwrap() {
+            if let Ok(found) = found {
+                prop_assert_eq!(Ok(found.estimate), measures.get(metric), "{:?}", metric);
             }
         }
     }
