@@ -10,14 +10,14 @@ use db::Tx;
 use moka::sync::Cache;
 
 use crate::domain::metrics::histogram::Histogram;
-use crate::store::counts::{self, Revision, Version, Window};
+use crate::store::counts::{self, Revision, VersionId, Window};
 
 /// Buckets that are kept in all, 32 bytes each: a model's year of 10,000 predictions a day takes half of it.
 const MAX_BUCKETS: u64 = 2_000_000;
 /// Days that are read in one statement, so that none holds a snapshot for long.
 const MAX_DAYS_AT_ONCE: usize = 30;
 
-type Key = (Version, NaiveDate);
+type Key = (VersionId, NaiveDate);
 
 /// Cloning is cheap and shares what is kept.
 #[derive(Clone)]
@@ -37,7 +37,7 @@ impl Counted {
     }
 
     /// The predictions of a window.
-    pub(crate) async fn window(&self, tx: &Tx, of: &Version, window: Window) -> Result<Histogram, db::Error> {
+    pub(crate) async fn window(&self, tx: &Tx, of: &VersionId, window: Window) -> Result<Histogram, db::Error> {
         let revisions = counts::revisions(tx, of, window).await?;
         let mut found = Vec::with_capacity(revisions.len());
         let mut stale = Vec::new();

@@ -7,9 +7,9 @@ use db::{Row, Tx};
 
 use crate::domain::metrics::histogram::{Bucket, Counts, Histogram};
 
-/// A model version.
+/// Which version of which model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Version {
+pub(crate) struct VersionId {
     pub(crate) model_name: String,
     pub(crate) version: String,
 }
@@ -37,7 +37,7 @@ pub(crate) struct Day {
 /// The days of the window that have, or had, predictions, in order.
 pub(crate) async fn revisions(
     tx: &Tx,
-    of: &Version,
+    of: &VersionId,
     window: Window,
 ) -> Result<Vec<Revision>, db::Error> {
     let rows = tx
@@ -60,7 +60,7 @@ fn revision_from_row(row: &Row) -> Result<Revision, db::Error> {
 
 /// Counts these days anew. Revision and predictions are of one statement, and so of one moment; the scores of a day come as
 /// one array for each label, which is a fifth of the time of a row each.
-pub(crate) async fn days(tx: &Tx, of: &Version, days: &[NaiveDate]) -> Result<Vec<Day>, db::Error> {
+pub(crate) async fn days(tx: &Tx, of: &VersionId, days: &[NaiveDate]) -> Result<Vec<Day>, db::Error> {
     let rows = tx
         .query(
             "select d.day, d.revision, c.negatives, c.positives, c.unlabelled
@@ -83,27 +83,33 @@ pub(crate) async fn days(tx: &Tx, of: &Version, days: &[NaiveDate]) -> Result<Ve
 }
 
 fn day_from_row(row: &Row) -> Result<Day, db::Error> {
-    let mut buckets = Vec::new();
-    let labels = [
-        ("negatives", Counts { negatives: 1, ..Counts::default() }),
-        ("positives", Counts { positives: 1, ..Counts::default() }),
-        ("unlabelled", Counts { unlabelled: 1, ..Counts::default() }),
-    ];
-    for (column, counts) in labels {
-        for micros in row.try_get::<_, Vec<i32>>(column)? {
-            let score = Probability::from_micros(micros.into())
-                .ok_or_else(|| db::Error::Row(column.to_owned()))?;
-            buckets.push(Bucket { score, counts });
-        }
-    }
     Ok(Day {
         revision: revision_from_row(row)?,
-        histogram: Histogram::new(buckets),
+        histogram: histogram(row)?,
     })
 }
 
+/// From columns that hold the scores of each label, in millionths.
+pub(crate) fn histogram(row: &Row) -> Result<Histogram, db::Error> {
+    let one = Counts::default;
+    let labels = [
+        ("negatives", Counts { negatives: 1, ..one() }),
+        ("positives", Counts { positives: 1, ..one() }),
+        ("unlabelled", Counts { unlabelled: 1, ..one() }),
+    ];
+    let mut buckets = Vec::new();
+    for (column, counts) in labels {
+        for micros in row.try_get::<_, Vec<i32>>(column)? {
+            let score = Probability::from_micros(micros.into());
+            let score = score.ok_or_else(|| db::Error::Row(column.to_owned()))?;
+            buckets.push(Bucket { score, counts });
+        }
+    }
+    Ok(Histogram::new(buckets))
+}
+
 /// When a version's first prediction was made, which is where its reference window begins unless it has one.
-pub(crate) async fn first_prediction(tx: &Tx, of: &Version) -> Result<Option<DateTime<Utc>>, db::Error> {
+pub(crate) async fn first_prediction(tx: &Tx, of: &VersionId) -> Result<Option<DateTime<Utc>>, db::Error> {
     let row = tx
         .query_one(
             "select min(p.predicted_at) as first from risk.model_predictions p

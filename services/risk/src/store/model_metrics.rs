@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use db::{Json, Row, Tx};
 use serde_json::Value;
 
-use super::counts::Version;
+use super::counts::VersionId;
 
 /// A version over the days before and with `window_end`.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ pub(crate) struct Measured {
 /// Keeps a measurement in place of an earlier one of the same days.
 pub(crate) async fn keep(
     tx: &Tx,
-    of: &Version,
+    of: &VersionId,
     found: &Measured,
     now: Option<DateTime<Utc>>,
 ) -> Result<(), db::Error> {
