@@ -16,7 +16,7 @@ use super::{Measured, Measures, Metric, Undefined};
 /// Fewer would say nothing about the 2.5 % at either end.
 pub(crate) const RESAMPLES_MIN: u32 = 100;
 pub(crate) const RESAMPLES_MAX: u32 = 2_000;
-/// Predictions that all resamples together go through: about a second, and two for a difference.
+/// Predictions that all resamples together go through: a second of work, three for a difference.
 pub(crate) const PASSED_ROWS_MAX: usize = 100_000_000;
 /// The ends of the interval as shares of the resamples.
 const ENDS: [f64; 2] = [0.025, 0.975];
