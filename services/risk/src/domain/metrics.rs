@@ -41,7 +41,7 @@ pub(crate) enum Undefined {
     OneClient,
     /// In too many resamples the measure is not defined.
     RareClass,
-    /// More predictions than are resampled in a request.
+    /// More predictions than so many resamples may go through.
     TooMany,
     /// Fewer than two groups are large enough and have the measure.
     OneGroup,

@@ -16,8 +16,8 @@ use super::{Measured, Measures, Metric, Undefined};
 /// Fewer would say nothing about the 2.5 % at either end.
 pub(crate) const RESAMPLES_MIN: u32 = 100;
 pub(crate) const RESAMPLES_MAX: u32 = 2_000;
-/// Predictions of all clients together.
-pub(crate) const PREDICTIONS_MAX: usize = 100_000;
+/// Predictions that all resamples together go through: a second of work, three for a difference.
+pub(crate) const PASSED_ROWS_MAX: usize = 100_000_000;
 /// The ends of the interval as shares of the resamples.
 const ENDS: [f64; 2] = [0.025, 0.975];
 /// In so many tenths of the resamples a measure must be defined: intervals from the rest would be of luckier data.
@@ -38,6 +38,20 @@ impl Plan {
         (RESAMPLES_MIN..=RESAMPLES_MAX)
             .contains(&resamples)
             .then_some(Self { resamples, seed })
+    }
+
+    /// As many resamples as so many predictions allow; `None` of more than a million, which do not allow enough.
+    pub(crate) fn for_predictions(count: usize, seed: u64) -> Option<Self> {
+        let allowed = PASSED_ROWS_MAX / count.max(1);
+        let resamples = u32::try_from(allowed).map_or(RESAMPLES_MAX, |allowed| allowed.min(RESAMPLES_MAX));
+        Self::new(resamples, seed)
+    }
+
+    fn check(self, predictions: usize) -> Result<(), Undefined> {
+        if predictions.saturating_mul(self.resamples as usize) > PASSED_ROWS_MAX {
+            return Err(Undefined::TooMany);
+        }
+        Ok(())
     }
 
     pub(crate) fn resamples(self) -> u32 {
@@ -67,22 +81,26 @@ pub(crate) struct Interval {
     pub(crate) defined: usize,
 }
 
+/// In the order of [`Metric::ALL`].
+type Values = [Measured; Metric::ALL.len()];
+
 /// The interval of each measure, or why there is none.
 pub(crate) type Intervals = Vec<(Metric, Result<Interval, Undefined>)>;
 
 /// The intervals of one version; a prediction at or over the threshold is an alert.
 ///
 /// # Errors
-/// When there are too many predictions.
+/// When there are too many predictions for the plan.
 pub(crate) fn intervals<K: Ord + Clone>(
     predictions: Vec<Labelled<K>>,
     threshold: Probability,
     plan: Plan,
 ) -> Result<Intervals, Undefined> {
-    let sample = Sample::new(predictions)?;
-    Ok(resampled(sample.clients, plan, |weights, metric_values| {
+    plan.check(predictions.len())?;
+    let sample = Sample::new(predictions);
+    Ok(resampled(sample.clients, plan, |weights| {
         let measures = sample.measures(weights, threshold);
-        metric_values.extend(Metric::ALL.map(|metric| measures.get(metric)));
+        Metric::ALL.map(|metric| measures.get(metric))
     }))
 }
 
@@ -91,36 +109,33 @@ pub(crate) fn intervals<K: Ord + Clone>(
 /// versions' own.
 ///
 /// # Errors
-/// When there are too many pairs.
+/// When there are too many pairs for the plan.
 pub(crate) fn differences<K: Ord + Clone>(
     pairs: &[Pair<K>],
     thresholds: (Probability, Probability),
     plan: Plan,
 ) -> Result<Intervals, Undefined> {
-    let first = Sample::new(pairs.iter().map(Pair::first).collect())?;
-    let second = Sample::new(pairs.iter().map(Pair::second).collect())?;
-    Ok(resampled(first.clients, plan, |weights, metric_values| {
+    plan.check(pairs.len())?;
+    let first = Sample::new(pairs.iter().map(Pair::first).collect());
+    let second = Sample::new(pairs.iter().map(Pair::second).collect());
+    Ok(resampled(first.clients, plan, |weights| {
         let first = first.measures(weights, thresholds.0);
         let second = second.measures(weights, thresholds.1);
-        metric_values.extend(Metric::ALL.map(|metric| Ok(second.get(metric)? - first.get(metric)?)));
+        Metric::ALL.map(|metric| Ok(second.get(metric)? - first.get(metric)?))
     }))
 }
 
 /// Measures once with every client, then with drawn ones.
-fn resampled(clients: usize, plan: Plan, measure: impl Fn(&[u32], &mut Vec<Measured>)) -> Intervals {
+fn resampled(clients: usize, plan: Plan, measure: impl Fn(&[u32]) -> Values) -> Intervals {
     let mut weights = vec![1; clients];
-    let mut estimates = Vec::with_capacity(Metric::ALL.len());
-    measure(&weights, &mut estimates);
-    let mut resamples: Vec<Vec<f64>> = vec![Vec::new(); Metric::ALL.len()];
+    let estimates = measure(&weights);
+    let mut resamples = Metric::ALL.map(|_| Vec::new());
     if clients > 1 {
         let mut draws = Pcg64::new(plan.seed.into(), STREAM);
-        let mut values = Vec::with_capacity(Metric::ALL.len());
         for _ in 0..plan.resamples {
             draw(&mut draws, &mut weights);
-            values.clear();
-            measure(&weights, &mut values);
-            for (resamples, value) in resamples.iter_mut().zip(&values) {
-                resamples.extend(value);
+            for (values, value) in resamples.iter_mut().zip(measure(&weights)) {
+                values.extend(value);
             }
         }
     }
@@ -176,10 +191,7 @@ struct Row {
 }
 
 impl Sample {
-    fn new<K: Ord + Clone>(mut predictions: Vec<Labelled<K>>) -> Result<Self, Undefined> {
-        if predictions.len() > PREDICTIONS_MAX {
-            return Err(Undefined::TooMany);
-        }
+    fn new<K: Ord + Clone>(mut predictions: Vec<Labelled<K>>) -> Self {
         let mut keys: Vec<K> = predictions.iter().map(|row| row.client.clone()).collect();
         keys.sort_unstable();
         keys.dedup();
@@ -198,11 +210,11 @@ impl Sample {
                 })
             })
             .collect();
-        Ok(Self {
+        Self {
             clients: keys.len(),
             scores,
             rows,
-        })
+        }
     }
 
     fn measures(&self, weights: &[u32], threshold: Probability) -> Measures {

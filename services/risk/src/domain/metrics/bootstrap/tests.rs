@@ -112,7 +112,18 @@ fn resamples_and_predictions_are_bounded() {
     assert_eq!(Plan::new(RESAMPLES_MAX + 1, 0), None);
     assert_eq!(plan(9).seed(), 9);
     assert_eq!(plan(9).resamples(), 200);
-    let many = [(1, 0.5, true)].repeat(PREDICTIONS_MAX + 1);
-    let found = intervals(rows(&many), Probability::default(), plan(1));
+    let many = [(1, 0.5, true)].repeat(PASSED_ROWS_MAX / RESAMPLES_MAX as usize + 1);
+    let dear = Plan::new(RESAMPLES_MAX, 1).unwrap();
+    let found = intervals(rows(&many), Probability::default(), dear);
     assert_eq!(found, Err(Undefined::TooMany));
+}
+
+#[test]
+fn the_more_predictions_the_fewer_resamples() {
+    let resamples = |count| Plan::for_predictions(count, 1).map(Plan::resamples);
+    assert_eq!(resamples(0), Some(2_000));
+    assert_eq!(resamples(50_000), Some(2_000));
+    assert_eq!(resamples(200_000), Some(500));
+    assert_eq!(resamples(1_000_000), Some(100));
+    assert_eq!(resamples(1_000_001), None);
 }
