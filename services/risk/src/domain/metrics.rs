@@ -100,11 +100,11 @@ impl Metric {
             Self::Prevalence => "prevalence",
             Self::Brier => "brier",
             Self::LogLoss => "log_loss",
-            Self::CalibrationError => "calibration_error",
+            Self::CalibrationError => "ece",
             Self::Auroc => "auroc",
-            Self::AveragePrecision => "average_precision",
-            Self::Precision => "precision",
-            Self::Recall => "recall",
+            Self::AveragePrecision => "auprc",
+            Self::Precision => "precision_at_alert",
+            Self::Recall => "recall_at_alert",
         }
     }
 }

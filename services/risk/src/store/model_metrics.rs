@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::counts::VersionId;
 
 /// A version over the days before and with `window_end`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Measured {
     pub(crate) window_days: i16,
     pub(crate) window_end: NaiveDate,

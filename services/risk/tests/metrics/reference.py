@@ -33,7 +33,7 @@ FIXTURE = Path(__file__).with_name("reference.json")
 MICROS = 1_000_000
 SEED = 20_260_101
 TOLERANCE = 1e-9
-METRICS = ("prevalence", "brier", "log_loss", "calibration_error", "auroc", "average_precision", "precision", "recall")
+METRICS = ("prevalence", "brier", "log_loss", "ece", "auroc", "auprc", "precision_at_alert", "recall_at_alert")
 
 Json = dict[str, Any]
 
@@ -85,11 +85,11 @@ def measures(scores: Any, labels: Any, threshold: int, weights: Any = None) -> J
         "prevalence": float(labels.mean()),
         "brier": float(brier_score_loss(labels, probabilities, pos_label=1)),
         "log_loss": float(log_loss(labels, probabilities, labels=[0, 1])),
-        "calibration_error": calibration_error(probabilities, labels),
+        "ece": calibration_error(probabilities, labels),
         "auroc": float(roc_auc_score(labels, probabilities)) if any_positive and any_negative else None,
-        "average_precision": float(average_precision_score(labels, probabilities)) if any_positive else None,
-        "precision": float(precision_score(labels, alerts)) if alerts.any() else None,
-        "recall": float(recall_score(labels, alerts)) if any_positive else None,
+        "auprc": float(average_precision_score(labels, probabilities)) if any_positive else None,
+        "precision_at_alert": float(precision_score(labels, alerts)) if alerts.any() else None,
+        "recall_at_alert": float(recall_score(labels, alerts)) if any_positive else None,
     }
 
 

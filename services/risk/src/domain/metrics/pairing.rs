@@ -16,6 +16,16 @@ pub(crate) struct Dated<K> {
     pub(crate) positive: bool,
 }
 
+impl<K> From<Dated<K>> for Labelled<K> {
+    fn from(dated: Dated<K>) -> Self {
+        Self {
+            client: dated.client,
+            score: dated.score,
+            positive: dated.positive,
+        }
+    }
+}
+
 /// A client's day in both versions. The labels differ where the horizons do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pair<K> {
