@@ -5,7 +5,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use common::Probability;
 use db::{Row, Tx};
 
-use crate::domain::metrics::histogram::{Bucket, Counts, Histogram};
+use crate::domain::metrics::histogram::{Bucket, Histogram, Label};
 
 /// Which version of which model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -15,7 +15,7 @@ pub(crate) struct VersionId {
 }
 
 /// Days in a window, both ends included, UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Window {
     pub(crate) first: NaiveDate,
     pub(crate) last: NaiveDate,
@@ -91,18 +91,17 @@ fn day_from_row(row: &Row) -> Result<Day, db::Error> {
 
 /// From columns that hold the scores of each label, in millionths.
 pub(crate) fn histogram(row: &Row) -> Result<Histogram, db::Error> {
-    let one = Counts::default;
     let labels = [
-        ("negatives", Counts { negatives: 1, ..one() }),
-        ("positives", Counts { positives: 1, ..one() }),
-        ("unlabelled", Counts { unlabelled: 1, ..one() }),
+        ("negatives", Label::Negative),
+        ("positives", Label::Positive),
+        ("unlabelled", Label::Unlabelled),
     ];
     let mut buckets = Vec::new();
-    for (column, counts) in labels {
+    for (column, label) in labels {
         for micros in row.try_get::<_, Vec<i32>>(column)? {
             let score = Probability::from_micros(micros.into());
             let score = score.ok_or_else(|| db::Error::Row(column.to_owned()))?;
-            buckets.push(Bucket { score, counts });
+            buckets.push(Bucket::one(score, label));
         }
     }
     Ok(Histogram::new(buckets))

@@ -33,6 +33,15 @@ impl Counts {
         }
     }
 
+    /// What is taken away is part of it.
+    fn minus(self, part: Self) -> Self {
+        Self {
+            negatives: self.negatives.saturating_sub(part.negatives),
+            positives: self.positives.saturating_sub(part.positives),
+            unlabelled: self.unlabelled.saturating_sub(part.unlabelled),
+        }
+    }
+
     fn of(&mut self, label: Label) -> &mut u64 {
         match label {
             Label::Negative => &mut self.negatives,
@@ -49,9 +58,14 @@ pub(crate) struct Bucket {
     pub(crate) counts: Counts,
 }
 
-/// A prediction that is to be taken away was never counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NeverCounted;
+impl Bucket {
+    /// A prediction.
+    pub(crate) fn one(score: Probability, label: Label) -> Self {
+        let mut counts = Counts::default();
+        *counts.of(label) = 1;
+        Self { score, counts }
+    }
+}
 
 /// Scores in rising order, each once and none that nobody has: two histograms of the same predictions are equal,
 /// in whatever order these came. Scores have six decimals, so it has a million and one buckets at most.
@@ -76,57 +90,31 @@ impl Histogram {
         Self { buckets }
     }
 
-    /// The predictions of both.
-    pub(crate) fn merge(mut self, other: &Self) -> Self {
-        self.buckets.extend_from_slice(&other.buckets);
-        Self::new(self.buckets)
-    }
-
     /// In rising order of score.
     pub(crate) fn buckets(&self) -> &[Bucket] {
         &self.buckets
     }
 
-    /// Counts one more prediction.
-    pub(crate) fn add(&mut self, score: Probability, label: Label) {
-        let mut one = Counts::default();
-        *one.of(label) = 1;
-        match self.position(score) {
-            Ok(at) => {
-                if let Some(bucket) = self.buckets.get_mut(at) {
-                    bucket.counts = bucket.counts.plus(one);
-                }
+    /// With what a part of it, such as a day, has become, in place of what it was. One pass over the buckets.
+    pub(crate) fn exchange(&self, before: &Self, after: &Self) -> Self {
+        let mut buckets = Vec::with_capacity(self.buckets.len() + after.buckets.len());
+        let (mut gone, mut come) = (before.buckets.iter().peekable(), after.buckets.iter().peekable());
+        for bucket in &self.buckets {
+            while let Some(new) = come.next_if(|new| new.score < bucket.score) {
+                buckets.push(*new);
             }
-            Err(at) => self.buckets.insert(at, Bucket { score, counts: one }),
+            let mut counts = bucket.counts;
+            while let Some(old) = gone.next_if(|old| old.score <= bucket.score) {
+                counts = counts.minus(old.counts);
+            }
+            if let Some(new) = come.next_if(|new| new.score == bucket.score) {
+                counts = counts.plus(new.counts);
+            }
+            if counts.total() > 0 {
+                buckets.push(Bucket { counts, ..*bucket });
+            }
         }
-    }
-
-    /// Takes a prediction away again.
-    ///
-    /// # Errors
-    /// When there is none of this score and label; nothing is changed.
-    pub(crate) fn remove(&mut self, score: Probability, label: Label) -> Result<(), NeverCounted> {
-        let at = self.position(score).map_err(|_| NeverCounted)?;
-        let bucket = self.buckets.get_mut(at).ok_or(NeverCounted)?;
-        let count = bucket.counts.of(label);
-        *count = count.checked_sub(1).ok_or(NeverCounted)?;
-        if bucket.counts.total() == 0 {
-            self.buckets.remove(at);
-        }
-        Ok(())
-    }
-
-    /// A label came, or came to be another.
-    ///
-    /// # Errors
-    /// As [`remove`](Self::remove).
-    pub(crate) fn relabel(&mut self, score: Probability, from: Label, to: Label) -> Result<(), NeverCounted> {
-        self.remove(score, from)?;
-        self.add(score, to);
-        Ok(())
-    }
-
-    fn position(&self, score: Probability) -> Result<usize, usize> {
-        self.buckets.binary_search_by_key(&score, |bucket| bucket.score)
+        buckets.extend(come);
+        Self { buckets }
     }
 }

@@ -180,7 +180,7 @@ pub(crate) fn of_counts(bins: impl IntoIterator<Item = (u64, u64)>) -> Measured 
 mod tests {
     use common::Probability;
 
-    use super::super::histogram::Label;
+    use super::super::histogram::{Bucket, Label};
     use super::*;
 
     fn numbers(values: impl IntoIterator<Item = f64>) -> Numbers {
@@ -247,14 +247,13 @@ mod tests {
 
     #[test]
     fn scores_are_numbers_labelled_or_not() {
-        let mut histogram = Histogram::default();
-        for (score, label) in [
+        let one = |(score, label)| Bucket::one(Probability::new(score).unwrap_or_default(), label);
+        let scores = [
             (0.9, Label::Positive),
             (0.2, Label::Unlabelled),
             (0.9, Label::Negative),
-        ] {
-            histogram.add(Probability::new(score).unwrap_or_default(), label);
-        }
+        ];
+        let histogram = Histogram::new(scores.into_iter().map(one).collect());
         assert_eq!(Numbers::of_scores(&histogram), numbers([0.2, 0.9, 0.9]));
     }
 

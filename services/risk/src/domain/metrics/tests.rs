@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde::Deserialize;
 
 use super::bootstrap::{self, Intervals, Labelled, Plan};
-use super::histogram::{Bucket, Counts, Label, NeverCounted};
+use super::histogram::{Bucket, Label};
 use super::pairing::{Dated, pairs};
 use super::stability::{self, Numbers};
 use super::*;
@@ -84,11 +84,8 @@ fn label(positive: bool) -> Label {
 }
 
 fn histogram(predictions: impl IntoIterator<Item = (Probability, Label)>) -> Histogram {
-    let mut histogram = Histogram::default();
-    for (score, label) in predictions {
-        histogram.add(score, label);
-    }
-    histogram
+    let one = |(score, label)| Bucket::one(score, label);
+    Histogram::new(predictions.into_iter().map(one).collect())
 }
 
 fn near(found: Option<f64>, expected: Option<f64>) -> bool {
@@ -293,21 +290,6 @@ fn an_alert_is_at_or_over_the_threshold_labelled_or_not() {
     );
 }
 
-#[test]
-fn what_was_never_counted_cannot_be_taken_away() {
-    let mut kept = histogram([(p(3), Label::Negative)]);
-    let before = kept.clone();
-    assert_eq!(kept.remove(p(3), Label::Positive), Err(NeverCounted));
-    assert_eq!(kept.remove(p(4), Label::Negative), Err(NeverCounted));
-    assert_eq!(
-        kept.relabel(p(3), Label::Unlabelled, Label::Positive),
-        Err(NeverCounted)
-    );
-    assert_eq!(kept, before);
-    assert_eq!(kept.remove(p(3), Label::Negative), Ok(()));
-    assert_eq!(kept, Histogram::default());
-}
-
 /// The definitions as one would write them down, over all predictions at once, by pairs where it must be.
 fn directly(predictions: &[(Probability, Label)]) -> [Option<f64>; 4] {
     let labelled: Vec<(f64, f64)> = predictions
@@ -380,41 +362,16 @@ proptest! {
     fn days_add_up_to_the_histogram_of_all(predictions in predictions(), day in 0_usize..60) {
         let (first, second) = predictions.split_at(day.min(predictions.len()));
         let (first, second) = (histogram(first.to_vec()), histogram(second.to_vec()));
-        let all = histogram(predictions);
-        prop_assert_eq!(&first.clone().merge(&second), &all);
-        prop_assert_eq!(&second.merge(&first), &all);
+        let days = first.buckets().iter().chain(second.buckets());
+        prop_assert_eq!(Histogram::new(days.copied().collect()), histogram(predictions));
     }
 
+    /// Predictions come, go and get other labels: whatever a day was and becomes, the sum is that of all rows.
     #[test]
-    fn rows_of_a_table_in_any_order_are_the_histogram(predictions in predictions()) {
-        let one = |(score, label): &(Probability, Label)| Bucket {
-            score: *score,
-            counts: Counts {
-                negatives: u64::from(*label == Label::Negative),
-                positives: u64::from(*label == Label::Positive),
-                unlabelled: u64::from(*label == Label::Unlabelled),
-            },
-        };
-        prop_assert_eq!(Histogram::new(predictions.iter().map(one).collect()), histogram(predictions));
-    }
-
-    #[test]
-    fn what_is_taken_away_was_never_there(kept in predictions(), removed in predictions()) {
-        let mut found = histogram(kept.iter().chain(&removed).copied());
-        for (score, label) in removed.into_iter().rev() {
-            prop_assert_eq!(found.remove(score, label), Ok(()));
-        }
-        prop_assert_eq!(found, histogram(kept));
-    }
-
-    #[test]
-    fn a_label_that_comes_late_or_changes_was_always_so(predictions in predictions(), last in predictions()) {
-        let last: Vec<_> = predictions.iter().zip(&last).map(|((score, _), (_, label))| (*score, *label)).collect();
-        let mut found = histogram(predictions[..last.len()].to_vec());
-        for ((score, from), (_, to)) in predictions.iter().zip(&last) {
-            prop_assert_eq!(found.relabel(*score, *from, *to), Ok(()));
-        }
-        prop_assert_eq!(found, histogram(last));
+    fn a_day_that_changes_was_always_so(others in predictions(), before in predictions(), after in predictions()) {
+        let with = |day: &Vec<_>| histogram(others.iter().chain(day).copied());
+        let found = with(&before).exchange(&histogram(before.clone()), &histogram(after.clone()));
+        prop_assert_eq!(found, with(&after));
     }
 
     #[test]
