@@ -3,6 +3,8 @@
 
 pub(crate) mod client_levels;
 pub(crate) mod daily_engagement;
+pub(crate) mod feature_sets;
+pub(crate) mod model_versions;
 
 use std::str::FromStr;
 
