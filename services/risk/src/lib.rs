@@ -8,6 +8,7 @@ mod app;
 mod config;
 mod error;
 mod events;
+mod jobs;
 mod ops;
 mod routes;
 mod state;

@@ -2,7 +2,12 @@
 //! commit.
 
 pub(crate) mod client_levels;
+pub(crate) mod clients;
 pub(crate) mod daily_engagement;
+pub(crate) mod labels;
+pub(crate) mod outcomes;
+pub(crate) mod reviews;
+pub(crate) mod stage_settlings;
 
 use std::str::FromStr;
 
@@ -14,4 +19,13 @@ pub(crate) fn word<T: FromStr<Err = UnknownWord>>(row: &Row, column: &str) -> Re
     let text: &str = row.try_get(column)?;
     text.parse()
         .map_err(|error| db::Error::Row(format!("{column}: {error}")))
+}
+
+/// As [`word`], for a column that may be null.
+pub(crate) fn optional_word<T: FromStr<Err = UnknownWord>>(
+    row: &Row,
+    column: &str,
+) -> Result<Option<T>, db::Error> {
+    let text: Option<&str> = row.try_get(column)?;
+    text.map(|_| word(row, column)).transpose()
 }
