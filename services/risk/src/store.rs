@@ -6,12 +6,13 @@ pub(crate) mod clients;
 pub(crate) mod daily_engagement;
 pub(crate) mod labels;
 pub(crate) mod outcomes;
+pub(crate) mod readings;
 pub(crate) mod reviews;
 pub(crate) mod stage_settlings;
 
 use std::str::FromStr;
 
-use common::UnknownWord;
+use common::{Probability, UnknownWord};
 use db::Row;
 
 /// Reads a column that holds a word of a closed vocabulary.
@@ -28,4 +29,9 @@ pub(crate) fn optional_word<T: FromStr<Err = UnknownWord>>(
 ) -> Result<Option<T>, db::Error> {
     let text: Option<&str> = row.try_get(column)?;
     text.map(|_| word(row, column)).transpose()
+}
+
+/// Reads a column that holds a probability.
+pub(crate) fn probability(row: &Row, column: &str) -> Result<Probability, db::Error> {
+    Probability::new(row.try_get(column)?).ok_or_else(|| db::Error::Row(format!("{column} is not in 0..=1")))
 }

@@ -209,7 +209,12 @@ pub(crate) async fn list(
         .map(outcomes::from_row)
         .collect::<Result<Vec<_>, _>>()?;
     let page = Page::cut(found, paging.limit, |last| {
-        cursors.seal(&name, &caller, &paging, &Newest(last.occurred_at, last.outcome_id))
+        cursors.seal(
+            &name,
+            &caller,
+            &paging,
+            &Newest(last.occurred_at, last.outcome_id),
+        )
     });
     Ok(caller.disclose(NOBODY_ELSE, &page.map(OutcomeView::from)).await?)
 }

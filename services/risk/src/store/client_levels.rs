@@ -99,7 +99,8 @@ const SETTLE: &str = "
 /// Locks clients: whoever writes of a client does so before anything else of theirs, so that what comes at once of one client
 /// is seen by what comes second, and nobody waits in a circle.
 pub(crate) async fn lock(tx: &Tx, users: &[&str], now: Option<DateTime<Utc>>) -> Result<(), db::Error> {
-    tx.pipeline(&[(MISSING, &[&users, &now]), (LOCK, &[&users])]).await?;
+    tx.pipeline(&[(MISSING, &[&users, &now]), (LOCK, &[&users])])
+        .await?;
     Ok(())
 }
 

@@ -12,6 +12,8 @@ pub(crate) const SEES: &str = "
 /// whoever happens to be on call.
 pub(crate) async fn are_cared_for(tx: &Tx, user_id: &str) -> Result<bool, db::Error> {
     let row = tx.query_opt(SEES, &[&user_id]).await?;
-    let in_crisis_only = row.map(|row| row.try_get::<_, bool>("in_crisis_only")).transpose()?;
+    let in_crisis_only = row
+        .map(|row| row.try_get::<_, bool>("in_crisis_only"))
+        .transpose()?;
     Ok(in_crisis_only == Some(false))
 }

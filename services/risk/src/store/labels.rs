@@ -23,11 +23,7 @@ pub(crate) async fn settle_around(
 }
 
 /// Locks predictions whose horizon has passed, longest ago first; leaves those that somebody works on.
-pub(crate) async fn lock_due(
-    tx: &Tx,
-    now: Option<DateTime<Utc>>,
-    limit: i64,
-) -> Result<Vec<i64>, db::Error> {
+pub(crate) async fn lock_due(tx: &Tx, now: Option<DateTime<Utc>>, limit: i64) -> Result<Vec<i64>, db::Error> {
     let sql = "
         select p.prediction_id
         from risk.model_predictions p

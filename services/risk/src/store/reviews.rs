@@ -2,32 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use common::ModelRiskLevel;
-use db::{Row, Tx};
+use db::{Actor, Db, Row, Tx};
+use web::Newest;
 
-use super::{optional_word, word};
-
-/// What somebody thinks of a prediction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Decision {
-    Accept,
-    Override(ModelRiskLevel),
-}
-
-impl Decision {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Accept => "accept",
-            Self::Override(_) => "override",
-        }
-    }
-
-    pub(crate) const fn level(self) -> Option<ModelRiskLevel> {
-        match self {
-            Self::Accept => None,
-            Self::Override(level) => Some(level),
-        }
-    }
-}
+use super::optional_word;
+use crate::domain::review::Decision;
 
 /// A review.
 pub(crate) struct Review {
@@ -35,19 +14,20 @@ pub(crate) struct Review {
     pub(crate) prediction_id: i64,
     pub(crate) user_id: String,
     pub(crate) staff_id: Option<String>,
-    pub(crate) decision: Decision,
+    pub(crate) decision: String,
+    pub(crate) override_level: Option<ModelRiskLevel>,
     pub(crate) reason: Option<String>,
     pub(crate) reviewed_at: DateTime<Utc>,
 }
 
 pub(crate) fn from_row(row: &Row) -> Result<Review, db::Error> {
-    let level: Option<ModelRiskLevel> = optional_word(row, "override_level")?;
     Ok(Review {
         review_id: row.try_get("review_id")?,
         prediction_id: row.try_get("prediction_id")?,
         user_id: row.try_get("user_id")?,
         staff_id: row.try_get("staff_id")?,
-        decision: level.map_or(Decision::Accept, Decision::Override),
+        decision: row.try_get("decision")?,
+        override_level: optional_word(row, "override_level")?,
         reason: row.try_get("reason")?,
         reviewed_at: row.try_get("reviewed_at")?,
     })
@@ -59,7 +39,7 @@ pub(crate) async fn insert(
     tx: &Tx,
     prediction_id: i64,
     staff_id: &str,
-    (decision, reason): (Decision, Option<&str>),
+    decision: &Decision,
     now: Option<DateTime<Utc>>,
 ) -> Result<Option<Review>, db::Error> {
     let sql = "
@@ -77,7 +57,7 @@ pub(crate) async fn insert(
                 &staff_id,
                 &decision.as_str(),
                 &level,
-                &reason,
+                &decision.reason(),
                 &now,
             ],
         )
@@ -93,16 +73,21 @@ pub(crate) const LIST: &str = "
     order by r.reviewed_at desc, r.review_id desc
     limit $4";
 
-/// Reviews that are shown with their prediction, at most; the list has the others.
-pub(crate) const MAX_SHOWN: i64 = 20;
+/// Reviews that are shown with their prediction; the list has the others.
+const MAX_SHOWN: i64 = 20;
 
-/// The latest reviews of a prediction, newest first. `$1` the prediction, `$2` limit, for which [`MAX_SHOWN`] is meant.
-pub(crate) const OF_PREDICTION: &str = "
-    select r.review_id, r.prediction_id, r.user_id, r.staff_id, r.decision, r.override_level, r.reason, r.reviewed_at
-    from risk.prediction_reviews r
-    where r.prediction_id = $1
-    order by r.reviewed_at desc, r.review_id desc
-    limit $2";
+/// The latest reviews of a prediction that the actor sees, newest first.
+pub(crate) async fn of_prediction(
+    db: &Db,
+    actor: &Actor,
+    prediction_id: i64,
+) -> Result<Vec<Review>, db::Error> {
+    let Newest(at, id) = Newest::default();
+    let rows = db
+        .read(actor, LIST, &[&prediction_id, &at, &id, &MAX_SHOWN])
+        .await?;
+    rows.iter().map(from_row).collect()
+}
 
 /// Whose prediction it is, where the caller sees the client for more than a crisis. `$1` the prediction.
 pub(crate) const WHOSE: &str = "

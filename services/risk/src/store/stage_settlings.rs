@@ -28,15 +28,15 @@ pub(crate) async fn lock_due(tx: &Tx, now: Option<DateTime<Utc>>) -> Result<Opti
         order by s.due_at
         limit 1
         for update of s skip locked";
-    tx.query_opt(sql, &[&now]).await?.as_ref().map(from_row).transpose()
+    tx.query_opt(sql, &[&now])
+        .await?
+        .as_ref()
+        .map(from_row)
+        .transpose()
 }
 
 /// The next clients of whom the version has said anything, in the order of their ids.
-pub(crate) async fn next_clients(
-    tx: &Tx,
-    settling: &Settling,
-    limit: i64,
-) -> Result<Vec<String>, db::Error> {
+pub(crate) async fn next_clients(tx: &Tx, settling: &Settling, limit: i64) -> Result<Vec<String>, db::Error> {
     let sql = "
         select u.user_id
         from core.users u
