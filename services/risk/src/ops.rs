@@ -1,3 +1,4 @@
 //! Transactions that several of routes, events and jobs share.
 
+pub(crate) mod measure;
 pub(crate) mod settle_levels;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use service::Clock;
 use tokio::sync::Semaphore;
 
+use crate::counted::Counted;
+
 /// The ways to the database and the outbox, and the clock.
 #[derive(Clone)]
 pub(crate) struct State {
@@ -14,7 +16,14 @@ pub(crate) struct State {
     /// Batches at work. More than a few only wait for each other's clients, each holding a connection; here they wait
     /// holding nothing, and the request's own time-out bounds the wait.
     pub(crate) batches: Arc<Semaphore>,
+    /// Days of predictions that were counted before.
+    pub(crate) counted: Counted,
+    /// Measures that are made at a time: each keeps a core busy.
+    pub(crate) measuring: Arc<Semaphore>,
 }
 
 /// How many batches are at work at a time.
 pub(crate) const MAX_BATCHES_AT_WORK: usize = 2;
+
+/// How many measures are made at a time, besides those of the night.
+pub(crate) const MAX_MEASURING: usize = 2;

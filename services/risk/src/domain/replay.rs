@@ -1,7 +1,7 @@
 //! What another threshold would have done in the past: how many more pages, and which relapses would have been seen
 //! coming, how early.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use common::Probability;
 
 use super::level::Reading;
@@ -22,6 +22,15 @@ impl Window {
     /// `None` of no time at all.
     pub(crate) fn new(from: DateTime<Utc>, until: DateTime<Utc>) -> Option<Self> {
         (from < until).then_some(Self { from, until })
+    }
+
+    /// From the first moment of a day to the first after another.
+    pub(crate) fn days(first: NaiveDate, last: NaiveDate) -> Self {
+        let midnight = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
+        Self {
+            from: midnight(first),
+            until: midnight(last + Days::new(1)),
+        }
     }
 
     fn has(self, at: DateTime<Utc>) -> bool {
@@ -94,6 +103,30 @@ pub(crate) struct Comparison {
     /// Of those that both catch.
     pub(crate) earlier: Option<Moved>,
     pub(crate) later: Option<Moved>,
+}
+
+impl Comparison {
+    /// The same in a sentence.
+    pub(crate) fn summary(&self) -> String {
+        let more = self.more_pages_per_week;
+        let pages = if more < 0.0 { "fewer" } else { "more" };
+        let mut parts = vec![format!("{:.1} {pages} pages a week", more.abs())];
+        let mut count = |count: u64, words: &str| {
+            if count > 0 {
+                parts.push(format!("{count} {words}"));
+            }
+        };
+        count(self.newly_caught, "relapses caught that were missed");
+        count(self.no_longer_caught, "relapses missed that were caught");
+        let mut moved = |moved: Option<Moved>, word: &str| {
+            if let Some(moved) = moved {
+                parts.push(format!("{} caught {:.1} days {word}", moved.relapses, moved.median_days));
+            }
+        };
+        moved(self.earlier, "earlier");
+        moved(self.later, "later");
+        parts.join(", ")
+    }
 }
 
 /// Plays both thresholds over the same past.

@@ -2,6 +2,7 @@
 //! whether its clients are still those that it learned from.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{Datelike, Days, NaiveDate, NaiveTime, TimeDelta};
 use common::Probability;
@@ -20,6 +21,7 @@ use crate::error::Error;
 use crate::store::counts::{self, VersionId, Window};
 use crate::store::courses;
 use crate::store::model_metrics::Measured;
+use crate::store::model_versions::Version;
 use crate::store::stability::{Binned, Span, binned};
 use crate::store::subgroups::{Group, groups};
 
@@ -40,6 +42,20 @@ pub(crate) struct Subject {
     pub(crate) alert: Probability,
     /// Its own reference window.
     pub(crate) reference: Option<Span>,
+}
+
+impl From<Version> for Subject {
+    fn from(version: Version) -> Self {
+        let reference = version.reference.map(|(from, until)| Span { from, until });
+        Self {
+            alert: version.thresholds.very_high(),
+            id: VersionId {
+                model_name: version.model_name,
+                version: version.version,
+            },
+            reference,
+        }
+    }
 }
 
 /// The days of a window that ends with this one.
@@ -69,7 +85,7 @@ pub(crate) async fn measure(
 ) -> Result<Measured, Error> {
     let histogram = counted.window(tx, &subject.id, window).await?;
     let drift = Drift::read(tx, counted, subject, window).await?;
-    let past = Past::read(tx, subject, window).await?;
+    let past = Past::read(tx, &subject.id, window, MAX_READINGS).await?;
     let groups = groups(tx, &subject.id, span(window)).await?;
     let sample = courses::labelled(tx, &subject.id, span(window), most(MAX_LABELLED)).await?;
     let sample: Vec<Labelled<String>> = sample.into_iter().map(Labelled::from).collect();
@@ -93,7 +109,7 @@ pub(crate) async fn measure(
 }
 
 /// The longest list that is read, in the database's words: one more, so that too many show.
-fn most(limit: usize) -> i64 {
+pub(crate) fn most(limit: usize) -> i64 {
     i64::try_from(limit + 1).unwrap_or(i64::MAX)
 }
 
@@ -118,7 +134,7 @@ fn of_metrics(window: Window, metrics: &Metrics) -> Measured {
 
 /// How far the window's clients are from those of the reference window.
 struct Drift {
-    before: Histogram,
+    before: Arc<Histogram>,
     features: BTreeMap<String, Binned>,
 }
 
@@ -171,28 +187,30 @@ fn shown(measured: Result<f64, Undefined>) -> Value {
 }
 
 /// What a version said, client by client, and what came of them.
-struct Past {
-    courses: Vec<Course>,
-    rules: Rules,
+pub(crate) struct Past {
+    pub(crate) courses: Vec<Course>,
+    pub(crate) rules: Rules,
 }
 
 impl Past {
-    /// `None` where there were no predictions, or too many.
-    async fn read(tx: &Tx, subject: &Subject, window: Window) -> Result<Option<Self>, db::Error> {
-        let (of, now) = (&subject.id, span(window));
+    /// `None` where there were more predictions than that.
+    pub(crate) async fn read(
+        tx: &Tx,
+        of: &VersionId,
+        window: Window,
+        max_readings: usize,
+    ) -> Result<Option<Self>, db::Error> {
+        let now = span(window);
         let horizon = courses::horizon(tx, of, now).await?;
-        let Some((horizon, window)) = horizon.zip(replay::Window::new(now.from, now.until)) else {
-            return Ok(None);
-        };
         let from = now.from - horizon.length();
-        let courses = courses::all(tx, of, (from, now), most(MAX_READINGS)).await?;
+        let courses = courses::all(tx, of, (from, now), most(max_readings)).await?;
         let readings: usize = courses.iter().map(|course| course.readings.len()).sum();
         let rules = Rules {
-            window,
+            window: replay::Window::days(window.first, window.last),
             horizon,
             episode: EPISODE,
         };
-        Ok((readings <= MAX_READINGS).then_some(Self { courses, rules }))
+        Ok((readings <= max_readings).then_some(Self { courses, rules }))
     }
 
     fn measure(&self, alert: Probability, row: Measured) -> Measured {

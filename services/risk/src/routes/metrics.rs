@@ -10,7 +10,7 @@ use chrono::{Datelike, NaiveDate, Utc};
 use common::PrincipalKind;
 use tokio::sync::SemaphorePermit;
 use tokio::task::spawn_blocking;
-use web::{Allowed, Caller, Fault, NOBODY_ELSE, Params, Problem, Query, ReadQuery, Value};
+use web::{Allowed, Caller, Fault, Holder, NOBODY_ELSE, Params, Problem, Query, ReadQuery, Value};
 
 use self::view::MetricsView;
 use super::names::Name;
@@ -82,7 +82,7 @@ async fn subject(state: &State, caller: &Caller, id: &VersionId) -> Result<Subje
     let params: db::Params<'_> = &[&id.model_name, &id.version];
     let rows = state.db.worker_query(model_versions::FIND, params).await?;
     let found = model_versions::from_row(rows.first().ok_or(Error::NotFound)?)?;
-    let is_pipeline = caller.principal.holder == PrincipalKind::Pipeline;
+    let is_pipeline = caller.principal.holder == Holder::Pipeline;
     if is_pipeline && found.registered_by != caller.identity() {
         return Err(Error::NotFound);
     }

@@ -30,16 +30,17 @@ const RELAPSES: &str = "
     where o.kind in ('relapse', 'lapse') and o.occurred_at >= $1 and o.occurred_at < $2
     group by o.user_id";
 
-/// The farthest that a version looked ahead; `None` where it said nothing in that time.
-pub(crate) async fn horizon(tx: &Tx, of: &VersionId, span: Span) -> Result<Option<Horizon>, db::Error> {
+/// The farthest that a version looked ahead; a day where it said nothing in that time.
+pub(crate) async fn horizon(tx: &Tx, of: &VersionId, span: Span) -> Result<Horizon, db::Error> {
     let row = tx
         .query_one(
-            "select max(p.horizon_days)::int4 as days from risk.model_predictions p
+            "select coalesce(max(p.horizon_days), 1)::int4 as days from risk.model_predictions p
              where p.model_name = $1 and p.model_version = $2 and p.predicted_at >= $3 and p.predicted_at < $4",
             &[&of.model_name, &of.version, &span.from, &span.until],
         )
         .await?;
-    Ok(row.try_get::<_, Option<i32>>("days")?.and_then(Horizon::new))
+    let days = row.try_get("days")?;
+    Horizon::new(days).ok_or_else(|| db::Error::Row("horizon_days".to_owned()))
 }
 
 /// The courses of all clients whom a version spoke of, or who relapsed, in that time; what it said from `from` on. Of more

@@ -77,16 +77,27 @@ pub(crate) async fn keep(
     Ok(())
 }
 
-/// The latest measurement of a window of so many days, and when it was made.
-pub(crate) const LATEST: &str = "
-    select m.window_days, m.window_end, m.computed_at, m.n, m.n_labelled, m.n_positive, m.brier, m.log_loss, m.ece, m.auroc,
-        m.auprc, m.psi_score, m.psi_features, m.precision_at_alert, m.lead_time_days, m.pages_per_week, m.subgroups,
-        m.intervals, m.bootstrap_seed
-    from risk.model_metrics m
-    where m.model_name = $1 and m.model_version = $2 and m.window_days = $3 and m.window_end <= $4
-    order by m.window_end desc limit 1";
+/// The latest measurement of a window of so many days that ends by that day, and when it was made.
+pub(crate) async fn latest(
+    tx: &Tx,
+    of: &VersionId,
+    (window_days, window_end): (i16, NaiveDate),
+) -> Result<Option<(Measured, DateTime<Utc>)>, db::Error> {
+    let row = tx
+        .query_opt(
+            "select m.window_days, m.window_end, m.computed_at, m.n, m.n_labelled, m.n_positive, m.brier, m.log_loss, m.ece,
+                m.auroc, m.auprc, m.psi_score, m.psi_features, m.precision_at_alert, m.lead_time_days, m.pages_per_week,
+                m.subgroups, m.intervals, m.bootstrap_seed
+             from risk.model_metrics m
+             where m.model_name = $1 and m.model_version = $2 and m.window_days = $3 and m.window_end <= $4
+             order by m.window_end desc limit 1",
+            &[&of.model_name, &of.version, &window_days, &window_end],
+        )
+        .await?;
+    row.as_ref().map(from_row).transpose()
+}
 
-pub(crate) fn from_row(row: &Row) -> Result<(Measured, DateTime<Utc>), db::Error> {
+fn from_row(row: &Row) -> Result<(Measured, DateTime<Utc>), db::Error> {
     let measured = Measured {
         window_days: row.try_get("window_days")?,
         window_end: row.try_get("window_end")?,

@@ -91,7 +91,7 @@ pub(crate) async fn binned(
     for row in rows {
         let feature = features.entry(row.try_get("name")?).or_default();
         let bin: Option<String> = row.try_get("bin")?;
-        let count = |column| -> Result<u64, db::Error> {
+        let count = |column: &str| -> Result<u64, db::Error> {
             u64::try_from(row.try_get::<_, i64>(column)?).map_err(|_| db::Error::Row(column.to_owned()))
         };
         feature.reference.insert(bin.clone(), count("reference")?);
