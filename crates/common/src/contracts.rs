@@ -404,6 +404,32 @@ impl Contract for RiskLevelChanged {
     const TYPE: &'static str = "risk.level.changed";
 }
 
+/// A model version is not what it was: its clients, its scores or its calibration have moved, its outcomes are no longer told,
+/// or it has fallen silent. Told again after a while for as long as it is so.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DriftDetected {
+    /// The alert; the same for as long as it is open.
+    pub alert_id: i64,
+    /// Which model.
+    pub model_name: String,
+    /// Which version of it.
+    pub model_version: String,
+    /// `feature_drift`, `score_drift`, `calibration`, `labels_missing` or `silent`.
+    pub kind: String,
+    /// Which feature drifts.
+    pub feature_name: Option<String>,
+    /// Stability index, calibration error, labelled share, or minutes of silence.
+    pub measure: f64,
+    /// What it went past.
+    pub limit: f64,
+    /// Since when it is so, UTC.
+    pub opened_at: DateTime<Utc>,
+}
+
+impl Contract for DriftDetected {
+    const TYPE: &'static str = "risk.drift.detected";
+}
+
 /// Something was recommended to a client. The first of a ranking may be offered as a nudge.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RecommendationCreated {

@@ -35,6 +35,9 @@ pub const PROGRAM: Program<NoCommand, Config> = Program {
 const LABEL_EVERY: Duration = Duration::from_secs(30);
 const LEVELS_EVERY: Duration = Duration::from_secs(5);
 // Whom a version that has just become live calls very high is paged by it.
+/// Once a day is over; it is looked for more often.
+const MEASURE_EVERY: Duration = Duration::from_secs(300);
+const DRIFT_EVERY: Duration = Duration::from_secs(60);
 const STAGES_EVERY: Duration = Duration::from_secs(1);
 
 /// Starts the service.
@@ -54,6 +57,7 @@ pub fn start(
         clock,
         batches: Arc::new(Semaphore::new(MAX_BATCHES_AT_WORK)),
         counted: Counted::new(),
+        drift: config.drift.clone(),
         measuring: Arc::new(Semaphore::new(MAX_MEASURING)),
     });
     let definition = Definition {
@@ -76,6 +80,12 @@ fn jobs(state: &Arc<State>) -> Vec<Job> {
         }),
         job("levels", LEVELS_EVERY, state, |state| {
             Box::pin(async move { jobs::levels::round(&state).await })
+        }),
+        job("measure", MEASURE_EVERY, state, |state| {
+            Box::pin(async move { jobs::measure::round(&state).await })
+        }),
+        job("drift", DRIFT_EVERY, state, |state| {
+            Box::pin(async move { jobs::drift::round(&state).await })
         }),
         job("stages", STAGES_EVERY, state, |state| {
             Box::pin(async move { jobs::stages::round(&state).await })

@@ -1,7 +1,11 @@
 //! What the risk service finds in its environment.
 
+mod drift;
+
 use ::config::Env;
 use service::{Term, Variables};
+
+pub(crate) use self::drift::DriftConfig;
 
 /// The names of its variables.
 pub(crate) const VARIABLES: Variables = Variables {
@@ -12,13 +16,15 @@ pub(crate) const VARIABLES: Variables = Variables {
     port: 8083,
 };
 
-/// For how many days the risk service keeps what.
+/// For how many days the risk service keeps what, and what it tells of.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Predictions of models, after they were made, and the snapshots of features that they were made of.
     pub prediction_days: i32,
     /// Other snapshots of features, after what they are of.
     pub snapshot_days: i32,
+    /// From when on a model is said to have drifted.
+    pub drift: DriftConfig,
 }
 
 impl Default for Config {
@@ -26,6 +32,7 @@ impl Default for Config {
         Self {
             prediction_days: 365,
             snapshot_days: 365,
+            drift: DriftConfig::default(),
         }
     }
 }
@@ -47,6 +54,7 @@ impl Config {
                 31..=Term::MAX_DAYS,
                 "days for which snapshots of features are kept that no prediction was made of",
             ),
+            drift: DriftConfig::read(env),
         })
     }
 

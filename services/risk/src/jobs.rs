@@ -1,5 +1,7 @@
 //! What happens because time passes. Each job is one bounded round.
 
+pub(crate) mod drift;
 pub(crate) mod label;
 pub(crate) mod levels;
+pub(crate) mod measure;
 pub(crate) mod stages;

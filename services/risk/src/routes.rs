@@ -1,5 +1,6 @@
 //! Every path of the risk service.
 
+mod drift_alerts;
 mod feature_sets;
 mod levels;
 mod metrics;
@@ -54,7 +55,8 @@ fn measures(config: &mut ServiceConfig<'_>) {
     config
         .service(metrics::find)
         .service(metrics::compare::find)
-        .service(metrics::replay::find);
+        .service(metrics::replay::find)
+        .service(drift_alerts::list);
 }
 
 /// The OpenAPI document of this service.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use service::Clock;
 use tokio::sync::Semaphore;
 
+use crate::config::DriftConfig;
 use crate::counted::Counted;
 
 /// The ways to the database and the outbox, and the clock.
@@ -18,6 +19,8 @@ pub(crate) struct State {
     pub(crate) batches: Arc<Semaphore>,
     /// Days of predictions that were counted before.
     pub(crate) counted: Counted,
+    /// What of a model is told of.
+    pub(crate) drift: DriftConfig,
     /// Measures that are made at a time: each keeps a core busy.
     pub(crate) measuring: Arc<Semaphore>,
 }

@@ -6,6 +6,7 @@ pub(crate) mod clients;
 pub(crate) mod counts;
 pub(crate) mod courses;
 pub(crate) mod daily_engagement;
+pub(crate) mod drift_alerts;
 pub(crate) mod feature_sets;
 pub(crate) mod labels;
 pub(crate) mod model_metrics;

@@ -5,6 +5,7 @@ use db::{Json, Row, Tx};
 use serde_json::Value;
 
 use super::counts::VersionId;
+use super::model_versions::{self, Version};
 
 /// A version over the days before and with `window_end`.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +28,32 @@ pub(crate) struct Measured {
     pub(crate) subgroups: Value,
     pub(crate) intervals: Value,
     pub(crate) bootstrap_seed: Option<i64>,
+}
+
+/// A version that has predictions and was not measured yet over one of these windows that ends with that day, and which.
+pub(crate) async fn due(
+    tx: &Tx,
+    windows: &[i16],
+    last: NaiveDate,
+) -> Result<Option<(Version, i16)>, db::Error> {
+    let row = tx
+        .query_opt(
+            "select v.model_name, v.version, v.feature_set_version, v.stage, v.stage_since, v.stage_by, v.threshold_moderate,
+                v.threshold_high, v.threshold_very_high, v.description, v.registered_at, v.registered_by, v.reference_from,
+                v.reference_until, v.metadata, w.days
+             from risk.model_versions v cross join unnest($1::int2[]) w (days)
+             where v.stage <> 'retired'
+               and exists (select from risk.metric_days d
+                   where d.model_name = v.model_name and d.model_version = v.version and d.day <= $2)
+               and not exists (select from risk.model_metrics m
+                   where m.model_name = v.model_name and m.model_version = v.version and m.window_days = w.days
+                     and m.window_end = $2)
+             order by v.model_name, v.version, w.days limit 1",
+            &[&windows, &last],
+        )
+        .await?;
+    let found = row.map(|row| Ok::<_, db::Error>((model_versions::from_row(&row)?.version, row.try_get("days")?)));
+    found.transpose()
 }
 
 /// Keeps a measurement in place of an earlier one of the same days.
