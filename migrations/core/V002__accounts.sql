@@ -306,7 +306,7 @@ grant execute on function core.visible_clients(), core.authenticate(bytea) to
     recoverly_core, recoverly_core_worker, recoverly_social, recoverly_social_worker, recoverly_risk, recoverly_risk_worker,
     recoverly_reco, recoverly_reco_worker, recoverly_causal, recoverly_causal_worker;
 grant execute on function core.crisis_clients() to
-    recoverly_core, recoverly_core_worker, recoverly_social, recoverly_social_worker;
+    recoverly_core, recoverly_core_worker, recoverly_social, recoverly_social_worker, recoverly_risk, recoverly_risk_worker;
 grant execute on function core.crisis_staff(varchar[]),
     core.grant_temporary_access(varchar[], varchar[], varchar, bigint[]), core.end_temporary_access(varchar, bigint[]),
     core.end_temporary_access(varchar, varchar[], bigint[]),

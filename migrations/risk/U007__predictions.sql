@@ -1,3 +1,7 @@
+create or replace function risk.erase_user(erased varchar) returns jsonb
+language sql volatile security definer set search_path = pg_catalog, pg_temp as $$
+    select core.erase_from('risk', erased)
+$$;
 drop trigger settle_stage on risk.model_versions;
 drop function risk.settle_stage();
 drop table risk.stage_settlings;

@@ -89,7 +89,7 @@ create table risk.outcomes (
     kind varchar(20) not null,
     occurred_at timestamptz not null,
     date_precision varchar(10) not null default 'exact',
-    reported_by varchar(300) not null,
+    reported_by varchar(255) references core.users (user_id) on delete set null,
     source varchar(20) not null,
     reported_at timestamptz not null default now(),
     constraint pk_outcomes primary key (outcome_id),
@@ -105,10 +105,11 @@ comment on column risk.outcomes.user_id is 'The client.';
 comment on column risk.outcomes.kind is 'relapse, lapse, abstinent, dropout or unknown.';
 comment on column risk.outcomes.occurred_at is 'When it happened, or the middle of when it may have.';
 comment on column risk.outcomes.date_precision is 'How exactly that is known: exact, day, week or month.';
-comment on column risk.outcomes.reported_by is 'Who said so.';
+comment on column risk.outcomes.reported_by is 'Who of staff said so; null for a pipeline, and once that account is erased.';
 comment on column risk.outcomes.source is 'How it became known: self_report, counselor, clinical_test or pipeline.';
 comment on column risk.outcomes.reported_at is 'When it was stored; a late one settles labels anew.';
 
+create index idx_outcomes_reporter on risk.outcomes (reported_by) where reported_by is not null;
 create index idx_outcomes_user_time on risk.outcomes (user_id, occurred_at desc, outcome_id desc);
 
 -- The one place of the rule. The predictions are locked before the outcomes are read: of two outcomes that come at once the
@@ -218,7 +219,7 @@ create table risk.stage_settlings (
     model_version varchar(100) not null,
     changed_at timestamptz not null,
     due_at timestamptz not null,
-    user_id varchar(255) references core.users (user_id) on delete set null,
+    settled_to varchar(255) references core.users (user_id) on delete set null,
     constraint pk_stage_settlings primary key (model_name, model_version),
     constraint fk_stage_settlings_model foreign key (model_name, model_version)
         references risk.model_versions (model_name, version) on delete cascade
@@ -229,9 +230,9 @@ comment on column risk.stage_settlings.model_name is 'Which model.';
 comment on column risk.stage_settlings.model_version is 'Which version of it.';
 comment on column risk.stage_settlings.changed_at is 'When its stage changed.';
 comment on column risk.stage_settlings.due_at is 'When its clients are gone through: at once, and again a minute later, when whoever had read the stage before has written.';
-comment on column risk.stage_settlings.user_id is 'Up to which client they are settled; null: from the first on, also once that client is erased.';
+comment on column risk.stage_settlings.settled_to is 'Up to which client they are settled; null: from the first on, also once that client is erased.';
 
-create index idx_stage_settlings_user on risk.stage_settlings (user_id) where user_id is not null;
+create index idx_stage_settlings_settled_to on risk.stage_settlings (settled_to) where settled_to is not null;
 
 -- Whoever moves a version to another stage: no path can forget its clients.
 create function risk.settle_stage() returns trigger
@@ -240,7 +241,7 @@ begin
     insert into risk.stage_settlings (model_name, model_version, changed_at, due_at)
     values (new.model_name, new.version, new.stage_since, new.stage_since)
     on conflict (model_name, model_version) do update
-    set changed_at = excluded.changed_at, due_at = excluded.due_at, user_id = null;
+    set changed_at = excluded.changed_at, due_at = excluded.due_at, settled_to = null;
     return null;
 end $$;
 comment on function risk.settle_stage() is 'Has the clients of a version settled anew that became live, or is so no longer.';
@@ -255,7 +256,7 @@ do $policies$
 declare
     place text;
 begin
-    foreach place in array array['model_predictions', 'outcomes', 'prediction_reviews', 'client_levels', 'stage_settlings'] loop
+    foreach place in array array['model_predictions', 'outcomes', 'prediction_reviews', 'client_levels'] loop
         execute format('alter table risk.%I enable row level security', place);
         execute format('alter table risk.%I force row level security', place);
         execute format('create policy visible on risk.%I using (user_id in (select unnest(core.visible_clients())))', place);
@@ -265,6 +266,14 @@ begin
 end
 $policies$;
 
+-- How far the levels are settled after a stage is nobody's business but the worker's.
+alter table risk.stage_settlings enable row level security;
+alter table risk.stage_settlings force row level security;
+create policy worker on risk.stage_settlings to recoverly_worker using (true) with check (true);
+create policy owner on risk.stage_settlings to recoverly_owner using (true) with check (true);
+revoke delete on risk.client_levels from recoverly_risk;
+revoke all on risk.stage_settlings from recoverly_risk;
+
 -- An explanation is seen by whoever sees its prediction.
 alter table risk.xai_explanations enable row level security;
 alter table risk.xai_explanations force row level security;
@@ -272,3 +281,21 @@ create policy visible on risk.xai_explanations using (exists (
     select from risk.model_predictions p where p.prediction_id = xai_explanations.prediction_id));
 create policy worker on risk.xai_explanations to recoverly_worker using (true) with check (true);
 create policy owner on risk.xai_explanations to recoverly_owner using (true) with check (true);
+
+-- The level first: whoever writes of a client locks it before anything else of theirs, and so nobody waits for us who holds
+-- what we wait for. Predictions go by one statement, which takes their days in one order.
+create or replace function risk.erase_user(erased varchar) returns jsonb
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    counts jsonb;
+    predictions bigint;
+begin
+    perform from risk.client_levels c where c.user_id = erased for update;
+    delete from risk.model_predictions p where p.user_id = erased;
+    get diagnostics predictions = row_count;
+    counts := core.erase_from('risk', erased);
+    if predictions > 0 then
+        counts := jsonb_set(counts, '{removed,risk.model_predictions}', to_jsonb(predictions));
+    end if;
+    return counts;
+end $$;

@@ -1,7 +1,9 @@
 //! The risk service put together: server, consumer, relay and jobs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::future::BoxFuture;
 use include_dir::{Dir, include_dir};
 use service::{Clock, Definition, Foundation, Job, NoCommand, Program, Service, Settings, StartError};
 use telemetry::Metrics;
@@ -9,8 +11,9 @@ use tokio::sync::Semaphore;
 use web::Readiness;
 
 use crate::config::Config;
+use crate::error::Error;
 use crate::state::{MAX_BATCHES_AT_WORK, State};
-use crate::{config, events, routes};
+use crate::{config, events, jobs, routes};
 
 static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrations/risk");
 
@@ -26,6 +29,12 @@ pub const PROGRAM: Program<NoCommand, Config> = Program {
     },
     command: |command, _| match command {},
 };
+
+/// How often each job looks for work when it found none.
+const LABEL_EVERY: Duration = Duration::from_secs(30);
+const LEVELS_EVERY: Duration = Duration::from_secs(5);
+// Whom a version that has just become live calls very high is paged by it.
+const STAGES_EVERY: Duration = Duration::from_secs(1);
 
 /// Starts the service.
 ///
@@ -57,6 +66,26 @@ pub fn start(
 }
 
 /// Each job by the name that logs and tests call it.
-fn jobs(_: &Arc<State>) -> Vec<Job> {
-    Vec::new()
+fn jobs(state: &Arc<State>) -> Vec<Job> {
+    vec![
+        job("label", LABEL_EVERY, state, |state| {
+            Box::pin(async move { jobs::label::round(&state).await })
+        }),
+        job("levels", LEVELS_EVERY, state, |state| {
+            Box::pin(async move { jobs::levels::round(&state).await })
+        }),
+        job("stages", STAGES_EVERY, state, |state| {
+            Box::pin(async move { jobs::stages::round(&state).await })
+        }),
+    ]
+}
+
+fn job(
+    name: &'static str,
+    every: Duration,
+    state: &Arc<State>,
+    round: fn(Arc<State>) -> BoxFuture<'static, Result<u64, Error>>,
+) -> Job {
+    let state = Arc::clone(state);
+    Job::new(name, every, move || round(Arc::clone(&state)))
 }

@@ -1,5 +1,6 @@
 //! What the risk service decides and measures, as pure functions: time is an argument, nothing waits, nothing is written.
 
+pub(crate) mod days;
 pub(crate) mod explanation;
 pub(crate) mod feature;
 pub(crate) mod level;
@@ -7,4 +8,5 @@ pub(crate) mod metrics;
 pub(crate) mod name;
 pub(crate) mod outcome;
 pub(crate) mod replay;
+pub(crate) mod review;
 pub(crate) mod stage;

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::ResponseError;
 use actix_web::http::StatusCode;
-use web::Problem;
+use web::{Code, Problem};
 
 /// A refusal or a failure of a handler.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,9 @@ pub(crate) enum Error {
     /// Absent, or not the caller's.
     #[error("not found")]
     NotFound,
+    /// The outcome stands with another precision.
+    #[error("the outcome stands with another precision")]
+    OutcomeDiffers,
     /// The service is about to stop.
     #[error("the service is about to stop")]
     Busy,
@@ -36,6 +39,10 @@ impl Error {
             Self::Db(error) => Problem::from(error),
             Self::Encode(error) => Problem::internal(error),
             Self::NotFound => Problem::not_found(),
+            Self::OutcomeDiffers => Problem::conflict(
+                Code::Differs,
+                "The client has an outcome of this kind, time and source already, with another date_precision.",
+            ),
             Self::Busy => Problem::unavailable(RETRY_AFTER_SECONDS),
         }
     }

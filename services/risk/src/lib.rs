@@ -13,6 +13,7 @@ mod config;
 mod domain;
 mod error;
 mod events;
+mod jobs;
 mod ops;
 mod routes;
 mod state;

@@ -1,8 +1,12 @@
 //! Every path of the risk service.
 
 mod feature_sets;
+mod levels;
 mod models;
 mod names;
+mod of_client;
+mod outcomes;
+pub(crate) mod reviews;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 use web::About;
@@ -13,8 +17,10 @@ pub(crate) const ABOUT: About = About {
     version: env!("CARGO_PKG_VERSION"),
 };
 
+/// Health, readiness, documentation and dead letters come with the server.
 pub(crate) fn all(config: &mut ServiceConfig<'_>) {
     models(config);
+    what_came(config);
 }
 
 fn models(config: &mut ServiceConfig<'_>) {
@@ -28,6 +34,18 @@ fn models(config: &mut ServiceConfig<'_>) {
         .service(models::list)
         .service(models::find)
         .service(models::put_into);
+}
+
+fn what_came(config: &mut ServiceConfig<'_>) {
+    config
+        // what came of clients, and what staff think of predictions
+        .service(outcomes::create)
+        .service(outcomes::list)
+        .service(reviews::create)
+        .service(reviews::list)
+        // the level by all live models
+        .service(levels::latest)
+        .service(levels::over_time);
 }
 
 /// The OpenAPI document of this service.

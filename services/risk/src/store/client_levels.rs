@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use common::{LevelCause, ModelRiskLevel};
 use db::{Row, Tx};
 
-use super::word;
+use super::{optional_word, word};
 
 /// What settling found of a client.
 pub(crate) struct Settled {
@@ -96,6 +96,14 @@ const SETTLE: &str = "
     full join settled c using (user_id)
     order by user_id";
 
+/// Locks clients: whoever writes of a client does so before anything else of theirs, so that what comes at once of one client
+/// is seen by what comes second, and nobody waits in a circle.
+pub(crate) async fn lock(tx: &Tx, users: &[&str], now: Option<DateTime<Utc>>) -> Result<(), db::Error> {
+    tx.pipeline(&[(MISSING, &[&users, &now]), (LOCK, &[&users])])
+        .await?;
+    Ok(())
+}
+
 /// Locks and settles the levels of clients, in one round trip.
 pub(crate) async fn settle(
     tx: &Tx,
@@ -148,11 +156,6 @@ fn change_from_row(row: &Row, since: DateTime<Utc>) -> Result<Change, db::Error>
         cause: word(row, "cause")?,
         to: to.map(level_from_row).transpose()?,
     })
-}
-
-fn optional_word(row: &Row, column: &str) -> Result<Option<ModelRiskLevel>, db::Error> {
-    let stands: Option<&str> = row.try_get(column)?;
-    stands.map(|_| word(row, column)).transpose()
 }
 
 /// Locks clients whose level has run out, longest ago first; leaves those that somebody works on.
