@@ -17,5 +17,5 @@ pub use probability::{MICROS, Probability};
 pub use scope::{is_scope, noun_of, scope_of};
 pub use words::{
     ConsentPurpose, ContactOutcome, ConversationType, EscalationStatus, EscalationType, LevelCause,
-    MeetingStatus, ModelRiskLevel, RiskLabel, SenderRole, Trend, UnknownWord, Urgency,
+    MeetingStatus, ModelRiskLevel, ModelStage, RiskLabel, SenderRole, Trend, UnknownWord, Urgency,
 };

@@ -142,6 +142,18 @@ words! {
 }
 
 words! {
+    /// What a version of a model may do.
+    ModelStage {
+        /// It is listened to and measured, and acts on nobody.
+        Shadow = "shadow",
+        /// Its levels count, and page. Of each model one version is.
+        Live = "live",
+        /// It says nothing any more, for good.
+        Retired = "retired",
+    }
+}
+
+words! {
     /// What changed the level of a client by live models.
     LevelCause {
         /// A prediction that was live when it came: its own event tells of it as well.

@@ -204,6 +204,16 @@ impl Caller {
         audited_together(tx, [(self, people)]);
     }
 
+    /// Leaves to the commit a row about one of several things that a write changed, and about how: in the audit each stands
+    /// by itself, besides the row of the request.
+    pub fn audited_of(&self, tx: &Tx, object_id: String, how: &'static str) {
+        let entry = Entry {
+            reason: Some(how),
+            ..Entry::allowed(self, Vec::new()).on(Some(object_id))
+        };
+        tx.at_commit(WRITE, vec![Box::new(Json([entry]))]);
+    }
+
     /// Answers 200 with what was read about these people, besides those that the path names, once the audit has it.
     ///
     /// # Errors

@@ -2,8 +2,11 @@
 
 pub(crate) mod days;
 pub(crate) mod explanation;
+pub(crate) mod feature;
 pub(crate) mod level;
 pub(crate) mod metrics;
+pub(crate) mod name;
 pub(crate) mod outcome;
 pub(crate) mod replay;
 pub(crate) mod review;
+pub(crate) mod stage;

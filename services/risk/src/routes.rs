@@ -1,6 +1,9 @@
 //! Every path of the risk service.
 
+mod feature_sets;
 mod levels;
+mod models;
+mod names;
 mod of_client;
 mod outcomes;
 pub(crate) mod reviews;
@@ -10,13 +13,26 @@ use web::About;
 
 pub(crate) const ABOUT: About = About {
     title: "Recoverly risk",
-    description: "How much a client writes a day; models of relapse risk, their predictions and their drift follow.",
+    description: "What models say of a client's risk of relapse, of which features, why, and which models are listened to.",
     version: env!("CARGO_PKG_VERSION"),
 };
 
-/// Health, readiness, documentation and dead letters come with the server.
 pub(crate) fn all(config: &mut ServiceConfig<'_>) {
+    models(config);
     what_came(config);
+}
+
+fn models(config: &mut ServiceConfig<'_>) {
+    config
+        // what models may be told
+        .service(feature_sets::create)
+        .service(feature_sets::list)
+        .service(feature_sets::find)
+        // and which are listened to
+        .service(models::create)
+        .service(models::list)
+        .service(models::find)
+        .service(models::put_into);
 }
 
 fn what_came(config: &mut ServiceConfig<'_>) {

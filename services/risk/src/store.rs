@@ -4,7 +4,9 @@
 pub(crate) mod client_levels;
 pub(crate) mod clients;
 pub(crate) mod daily_engagement;
+pub(crate) mod feature_sets;
 pub(crate) mod labels;
+pub(crate) mod model_versions;
 pub(crate) mod outcomes;
 pub(crate) mod readings;
 pub(crate) mod reviews;

@@ -72,6 +72,11 @@ impl Thresholds {
         }
     }
 
+    /// From where on a score is moderate, high and very high.
+    pub(crate) fn values(&self) -> [Probability; 3] {
+        [self.moderate, self.high, self.very_high]
+    }
+
     /// From here on a live model pages.
     pub(crate) fn very_high(&self) -> Probability {
         self.very_high

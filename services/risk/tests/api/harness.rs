@@ -31,7 +31,7 @@ pub(crate) fn feature_set(version: &str) -> Value {
         "version": version,
         "features": [
             {"name": "messages_7d", "type": "integer", "minimum": 0, "maximum": 10_000,
-             "raises": "They write less than before.", "lowers": "They stay in touch."},
+             "texts": {"raises": "They write less than before.", "lowers": "They stay in touch."}},
             {"name": "sleep_hours", "type": "number", "minimum": 0, "maximum": 24, "nullable": true},
             {"name": "lives_alone", "type": "boolean", "subgroup": true},
         ],

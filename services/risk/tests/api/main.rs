@@ -1,9 +1,13 @@
 //! What the risk service promises, on a real Postgres.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod feature_sets;
 mod harness;
 mod leaving;
 mod messages;
+mod models;
+mod outcomes;
+mod planted;
 mod serving;
 
 use risk_service::Config;
