@@ -43,6 +43,9 @@ impl Harness {
 
     /// Plants predictions, each of a snapshot of its own; their ids, in the order given.
     pub(crate) async fn plant(&self, given: &[Planted<'_>]) -> Vec<i64> {
+        if given.is_empty() {
+            return Vec::new();
+        }
         let rows: Vec<String> = given
             .iter()
             .enumerate()
