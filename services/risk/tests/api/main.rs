@@ -4,10 +4,12 @@
 mod feature_sets;
 mod harness;
 mod leaving;
+mod levels;
 mod messages;
 mod models;
 mod outcomes;
 mod planted;
+mod reviews;
 mod serving;
 
 use risk_service::Config;
