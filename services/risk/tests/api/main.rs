@@ -9,10 +9,14 @@ mod explanations;
 mod feature_sets;
 mod harness;
 mod leaving;
+mod levels;
 mod messages;
 mod models;
+mod outcomes;
+mod planted;
 mod prediction_batches;
 mod predictions;
+mod reviews;
 mod serving;
 mod snapshots;
 
