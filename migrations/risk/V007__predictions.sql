@@ -146,6 +146,7 @@ begin
     return settled;
 end $$;
 comment on function risk.settle_labels(bigint[], timestamptz) is 'Settles the labels of predictions by the outcomes that are known: true as soon as a relapse or lapse fell into (predicted_at, predicted_at + horizon]; false once the horizon has passed without, unless a dropout or unknown in it means that nobody can know; else null. Returns how many changed.';
+grant execute on function risk.settle_labels(bigint[], timestamptz) to recoverly_risk, recoverly_risk_worker;
 
 -- A prediction that is posted late may be about what has come already. Named so that it fires behind raise_metric_days, which
 -- takes all days of a statement in one order.

@@ -35,7 +35,7 @@ pub(crate) struct Level {
 }
 
 /// Clients who have no level yet get a row to lock. `$1` clients, `$2` now.
-const MISSING: &str = "
+pub(crate) const MISSING: &str = "
     insert into risk.client_levels (user_id, level_since)
     select u.user_id, coalesce($2::timestamptz, clock_timestamp())
     from core.users u
@@ -44,12 +44,12 @@ const MISSING: &str = "
     on conflict (user_id) do nothing";
 
 /// Locks the levels of clients, in one order for everybody. `$1` clients.
-const LOCK: &str = "
+pub(crate) const LOCK: &str = "
     select c.user_id from risk.client_levels c where c.user_id = any ($1) order by c.user_id for update of c";
 
 /// Settles locked levels by what is stored. `$1` clients, `$2` now, `$3` cause.
 ///
-/// The clock is read behind the lock, so that of one client no change is told as of before an earlier one. A level that is
+/// The clock is read behind the lock, so that of one client no change is told as of before an earlier one. A level that rises
 /// by a prediction that was no live one when it came is the stage's doing, whoever settles it: no other event has told of it
 /// as a live one.
 const SETTLE: &str = "
@@ -83,11 +83,16 @@ const SETTLE: &str = "
         from risk.client_levels o
         cross join clock
         left join severest s on s.user_id = o.user_id
+        cross join lateral (
+            select array_position(array['LOW', 'MODERATE', 'HIGH', 'VERY_HIGH'], o.risk_level::text) as before,
+                array_position(array['LOW', 'MODERATE', 'HIGH', 'VERY_HIGH'], s.risk_level::text) as now
+        ) as severity
         where o.user_id = any ($1) and c.user_id = o.user_id
             and (o.risk_level, o.prediction_id, o.valid_until)
                 is distinct from (s.risk_level, s.prediction_id, s.ends_at)
         returning c.user_id, o.risk_level as from_level, c.risk_level as to_level, c.level_since,
-            case when s.stage <> 'live' then 'stage' else $3::varchar end as cause,
+            case when s.stage <> 'live' and severity.now > coalesce(severity.before, 0) then 'stage' else $3::varchar
+                end as cause,
             s.prediction_id, s.model_name, s.model_version, s.probability, s.predicted_at)
     select user_id, coalesce(k.ids, '{}') as current, c.from_level, c.to_level,
         case when c.from_level is distinct from c.to_level then c.level_since end as changed_at, c.cause, c.prediction_id,
