@@ -42,5 +42,5 @@ pub use rate::{Pace, RateLimits, RateSettings};
 pub use request_id::RequestId;
 pub use serve::{About, Readiness, Server, ServerHandle, ServerSettings, Site, openapi};
 pub use stranger::{Named, Stranger};
-pub use value::{MAX_DEPTH, Value};
+pub use value::{MAX_DEPTH, Value, pointer};
 pub use write::{Granted, Write};

@@ -95,7 +95,8 @@ impl Value {
 }
 
 /// Appends one reference token to a JSON pointer (RFC 6901).
-pub(crate) fn pointer(base: &str, token: &str) -> String {
+#[must_use]
+pub fn pointer(base: &str, token: &str) -> String {
     format!("{base}/{}", token.replace('~', "~0").replace('/', "~1"))
 }
 

@@ -7,6 +7,8 @@ pub(crate) mod level;
 pub(crate) mod metrics;
 pub(crate) mod name;
 pub(crate) mod outcome;
+pub(crate) mod prediction;
 pub(crate) mod replay;
 pub(crate) mod review;
+pub(crate) mod snapshot;
 pub(crate) mod stage;

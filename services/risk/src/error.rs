@@ -20,6 +20,18 @@ pub(crate) enum Error {
     /// Absent, or not the caller's.
     #[error("not found")]
     NotFound,
+    /// Nobody's account, or not a client's.
+    #[error("there is no such client")]
+    NoClient,
+    /// The version says nothing any more.
+    #[error("the version is retired")]
+    Retired,
+    /// Other features of the same capture stand.
+    #[error("other features of the same capture stand")]
+    SnapshotDiffers,
+    /// Another prediction stands under this natural key.
+    #[error("the snapshot has another prediction of this version")]
+    PredictionDiffers,
     /// The outcome stands with another precision.
     #[error("the outcome stands with another precision")]
     OutcomeDiffers,
@@ -38,7 +50,21 @@ impl Error {
             Self::Problem(problem) => problem.clone(),
             Self::Db(error) => Problem::from(error),
             Self::Encode(error) => Problem::internal(error),
-            Self::NotFound => Problem::not_found(),
+            Self::NotFound | Self::NoClient => Problem::not_found(),
+            Self::Retired => Problem::conflict(
+                Code::WrongState,
+                "This version of the model is retired and takes no predictions. Post under another one.",
+            ),
+            Self::SnapshotDiffers => Problem::conflict(
+                Code::Differs,
+                "The client has a snapshot of this feature set, captured_at and source already, with other features. \
+                 Post a correction under a captured_at or source of its own.",
+            ),
+            Self::PredictionDiffers => Problem::conflict(
+                Code::Differs,
+                "The snapshot already has a prediction of this model version with other content. \
+                 Post a correction under a new model_version, or of a new snapshot.",
+            ),
             Self::OutcomeDiffers => Problem::conflict(
                 Code::Differs,
                 "The client has an outcome of this kind, time and source already, with another date_precision.",

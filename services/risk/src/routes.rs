@@ -6,7 +6,9 @@ mod models;
 mod names;
 mod of_client;
 mod outcomes;
+mod predictions;
 pub(crate) mod reviews;
+mod snapshots;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 use web::About;
@@ -17,8 +19,10 @@ pub(crate) const ABOUT: About = About {
     version: env!("CARGO_PKG_VERSION"),
 };
 
+/// Health, readiness, documentation and dead letters come with the server.
 pub(crate) fn all(config: &mut ServiceConfig<'_>) {
     models(config);
+    what_they_say(config);
     what_came(config);
 }
 
@@ -33,6 +37,18 @@ fn models(config: &mut ServiceConfig<'_>) {
         .service(models::list)
         .service(models::find)
         .service(models::put_into);
+}
+
+fn what_they_say(config: &mut ServiceConfig<'_>) {
+    config
+        // pipelines
+        .service(snapshots::create)
+        .service(predictions::record)
+        .service(predictions::batch::record_batch)
+        // staff
+        .service(snapshots::list)
+        .service(predictions::reading::list)
+        .service(predictions::reading::find);
 }
 
 fn what_came(config: &mut ServiceConfig<'_>) {

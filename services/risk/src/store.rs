@@ -4,10 +4,13 @@
 pub(crate) mod client_levels;
 pub(crate) mod clients;
 pub(crate) mod daily_engagement;
+pub(crate) mod explanations;
 pub(crate) mod feature_sets;
+pub(crate) mod feature_snapshots;
 pub(crate) mod labels;
 pub(crate) mod model_versions;
 pub(crate) mod outcomes;
+pub(crate) mod predictions;
 pub(crate) mod readings;
 pub(crate) mod reviews;
 pub(crate) mod stage_settlings;

@@ -17,6 +17,31 @@ pub(crate) enum Link {
 }
 
 impl Link {
+    pub(crate) const WORDS: &'static [&'static str] = &["identity", "logit"];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Logit => "logit",
+        }
+    }
+
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        match word {
+            "identity" => Some(Self::Identity),
+            "logit" => Some(Self::Logit),
+            _ => None,
+        }
+    }
+
+    /// What a sum of contributions is.
+    pub(crate) fn unit(self) -> &'static str {
+        match self {
+            Self::Identity => "probability",
+            Self::Logit => "log-odds",
+        }
+    }
+
     /// The log-odds of 0 and of what is below are −∞, those of 1 and above +∞.
     fn of(self, probability: f64) -> f64 {
         match self {

@@ -8,12 +8,17 @@ pub(crate) const HORIZON_DAYS_MAX: i32 = 365;
 
 /// How far a model looks ahead, in whole days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Horizon(i32);
+pub(crate) struct Horizon(i16);
 
 impl Horizon {
     /// `None` for less than a day or more than a year.
     pub(crate) fn new(days: i32) -> Option<Self> {
-        (1..=HORIZON_DAYS_MAX).contains(&days).then_some(Self(days))
+        let within = (1..=HORIZON_DAYS_MAX).contains(&days);
+        i16::try_from(days).ok().filter(|_| within).map(Self)
+    }
+
+    pub(crate) fn days(self) -> i16 {
+        self.0
     }
 
     pub(crate) fn length(self) -> TimeDelta {

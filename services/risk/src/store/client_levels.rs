@@ -35,7 +35,7 @@ pub(crate) struct Level {
 }
 
 /// Clients who have no level yet get a row to lock. `$1` clients, `$2` now.
-const MISSING: &str = "
+pub(crate) const MISSING: &str = "
     insert into risk.client_levels (user_id, level_since)
     select u.user_id, coalesce($2::timestamptz, clock_timestamp())
     from core.users u
@@ -44,7 +44,7 @@ const MISSING: &str = "
     on conflict (user_id) do nothing";
 
 /// Locks the levels of clients, in one order for everybody. `$1` clients.
-const LOCK: &str = "
+pub(crate) const LOCK: &str = "
     select c.user_id from risk.client_levels c where c.user_id = any ($1) order by c.user_id for update of c";
 
 /// Settles locked levels by what is stored. `$1` clients, `$2` now, `$3` cause.

@@ -49,6 +49,14 @@ pub(crate) const FIND: &str = "
     from risk.model_versions v
     where v.model_name = $1 and v.version = $2";
 
+/// Versions that predictions are of, with the features they read. `$1` models, `$2` versions, side by side.
+pub(crate) const OF_PREDICTIONS: &str = "
+    select v.model_name, v.version, v.stage, v.threshold_moderate, v.threshold_high, v.threshold_very_high,
+        v.feature_set_version, f.features
+    from unnest($1::varchar[], $2::varchar[]) as n (model_name, version)
+    join risk.model_versions v using (model_name, version)
+    join risk.feature_sets f on f.version = v.feature_set_version";
+
 pub(crate) async fn find(tx: &Tx, model_name: &str, version: &str) -> Result<Option<Stored>, db::Error> {
     let row = tx.query_opt(FIND, &[&model_name, &version]).await?;
     row.as_ref().map(from_row).transpose()
