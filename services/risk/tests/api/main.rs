@@ -11,6 +11,7 @@ mod harness;
 mod leaving;
 mod levels;
 mod messages;
+mod metrics;
 mod models;
 mod outcomes;
 mod planted;
