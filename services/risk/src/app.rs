@@ -12,7 +12,7 @@ use web::Readiness;
 
 use crate::config::Config;
 use crate::error::Error;
-use crate::state::{MAX_BATCHES_AT_WORK, State};
+use crate::state::{MAX_BATCHES_AT_WORK, MAX_SINGLES_AT_WORK, State};
 use crate::{config, events, jobs, routes};
 
 static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrations/risk");
@@ -52,6 +52,7 @@ pub fn start(
         outbox: foundation.outbox.clone(),
         clock,
         batches: Arc::new(Semaphore::new(MAX_BATCHES_AT_WORK)),
+        singles: Arc::new(Semaphore::new(MAX_SINGLES_AT_WORK)),
     });
     let definition = Definition {
         about: routes::ABOUT,

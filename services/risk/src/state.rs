@@ -14,7 +14,12 @@ pub(crate) struct State {
     /// Batches at work. More than a few only wait for each other's clients, each holding a connection; here they wait
     /// holding nothing, and the request's own time-out bounds the wait.
     pub(crate) batches: Arc<Semaphore>,
+    /// Single predictions at work, which wait in the same way.
+    pub(crate) singles: Arc<Semaphore>,
 }
 
 /// How many batches are at work at a time.
 pub(crate) const MAX_BATCHES_AT_WORK: usize = 2;
+
+/// How many single predictions are at work at a time: less than the worker's connections, which jobs and events need too.
+pub(crate) const MAX_SINGLES_AT_WORK: usize = 4;

@@ -128,6 +128,7 @@ pub(crate) async fn create(
         body: Named(new),
         key,
     } = request.allow(&CAPTURE)?;
+    let _at_work = state.singles.acquire().await.map_err(|_| Error::Busy)?;
     let now = state.clock.fixed();
     let tx = state.db.begin_worker().await?;
     web::write(tx, &caller, key, async |tx| {

@@ -1,6 +1,11 @@
 //! What the risk service promises, on a real Postgres.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
+mod explanations;
 mod feature_sets;
 mod harness;
 mod leaving;
@@ -9,8 +14,12 @@ mod messages;
 mod models;
 mod outcomes;
 mod planted;
+mod prediction_batches;
+mod predictions;
 mod reviews;
 mod serving;
+mod snapshots;
+mod through_the_broker;
 
 use risk_service::Config;
 use service::Clock;
