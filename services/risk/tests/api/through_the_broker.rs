@@ -42,7 +42,7 @@ async fn what_models_say_reaches_staff_by_predictions_stages_and_time() {
     // Binds the inbox, so that events find it.
     let mut consumer = social.consumer();
     consumer.drain().await.unwrap();
-    let relay = h.app.relay();
+    let mut relay = h.app.relay();
 
     h.says("client-a", 0.9, TimeDelta::hours(1)).await;
     for (user_id, version, probability) in [("client-b", "1", 0.6), ("client-b", "2", 0.95)] {
