@@ -40,6 +40,7 @@ const NOUNS: &[&str] = &[
     "oncall-schedules",
     "operational-warnings",
     "opt-out",
+    "outcomes",
     "predictions",
     "preferences",
     "profile",
