@@ -420,6 +420,11 @@ fn belongings() -> String {
      select user_id, snapshot_id, 'relapse-7d', 'fusion_v2', captured_at, 7, 0.1, 'LOW', 0.8, 'shadow',
         jsonb_build_object('of', 'metadata-of-' || user_id)
      from risk.feature_snapshots;
+     insert into risk.outcomes (user_id, kind, occurred_at, source)
+     select p.user_id, 'abstinent', '2026-01-15T12:00:00Z', s.source
+     from planted_clients p, (values ('counselor'), ('pipeline')) as s (source);
+     insert into risk.prediction_reviews (prediction_id, user_id, staff_id, decision, reason)
+     select prediction_id, user_id, 'staff-counselor', 'accept', 'reason-of-' || user_id from risk.model_predictions;
      insert into core.user_preferences (user_id, theme) select user_id, 'dark' from planted_clients;
      insert into core.user_profiles (user_id, profile_key, profile_value)
      select user_id, 'color', 'color-of-' || user_id from planted_clients;
