@@ -31,7 +31,7 @@ Knobs, all in the environment:
   QUICK=1              a look of two minutes: 1 round, 2 s a series, concurrency 1 and 64
   BENCH_PEER=1         measure the FastAPI peer too (its packages are installed into .dev/bench/peer)
   BENCH_PATHS=LIST     of write,batch,profile,caseload,messages,context,
-                       message_batch,search,search_caseload,search_client,health    [all]
+                       message_batch,risk_batch,search,search_caseload,search_client,health    [all]
   CONC=LIST            concurrencies                                      [1,16,64]
   ROUNDS=N             alternating rounds                                 [3]
   DURATION=S           seconds of a series                                [3]

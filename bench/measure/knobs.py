@@ -9,7 +9,7 @@ KIT = os.path.join(BENCH, "kit")
 PROFILE_DIR = os.path.join(REPO, ".dev", "bench")
 
 SEARCHES = ("search", "search_caseload", "search_client")
-PATHS = ("write", "batch", "profile", "caseload", "messages", "context", "message_batch", *SEARCHES, "health")
+PATHS = ("write", "batch", "profile", "caseload", "messages", "context", "message_batch", "risk_batch", *SEARCHES, "health")
 
 
 def number(name, default):

@@ -231,6 +231,34 @@ def _message_batch(run, told=False):
     return [script + ";\n"], {"users": f"{{{users}}}", "texts": f"{{{texts}}}", "types": "{" + ",".join(["buddy"] * run.batch) + "}"}
 
 
+def _risk_batch(run):
+    """The rows of snapshots, predictions and ten contributions each, into tables like ours: with the same keys, indexes and
+    references, and nothing that follows."""
+    contributions = 10
+    script = (
+        "with s as (insert into bench.feature_snapshots"
+        " (user_id, captured_at, feature_set_version, features, source, features_hash)"
+        " select n.user_id, clock_timestamp(), 'bench-1', cast(:features as jsonb), 'bench', sha256('')"
+        " from unnest(cast(:users as varchar[])) as n (user_id) returning snapshot_id, user_id, captured_at),"
+        " p as (insert into bench.model_predictions (user_id, snapshot_id, model_name, model_version, predicted_at,"
+        " horizon_days, probability, risk_level, threshold, stage, label_due_at)"
+        " select s.user_id, s.snapshot_id, 'bench-7d', '1', s.captured_at, 7, 0.4, 'MODERATE', 0.8, 'live',"
+        " s.captured_at + interval '7 days' from s returning prediction_id)"
+        " insert into bench.xai_explanations (prediction_id, method, rank, base_value, link, feature_name, feature_value,"
+        " contribution)"
+        " select p.prediction_id, 'shap', c.rank, 0.2, 'identity', c.feature_name, cast('0.5' as jsonb), 0.02 from p cross join"
+        " unnest(cast(:ranks as int2[]), cast(:names as varchar[])) as c (rank, feature_name);\n"
+    )
+    users = ",".join(f"user-{1 + n * 31 % run.users:07}" for n in range(run.batch))
+    names = [f"f{n}" for n in range(contributions)]
+    return [script], {
+        "users": f"{{{users}}}",
+        "features": "{" + ",".join(f'"{name}":0.5' for name in names) + "}",
+        "names": "{" + ",".join(names) + "}",
+        "ranks": "{" + ",".join(str(n + 1) for n in range(contributions)) + "}",
+    }
+
+
 QUERY = "(select q.embedding from bench.queries q where q.q = :q)"
 
 
@@ -277,6 +305,7 @@ SCRIPTS = {
     "context_audited": _context_audited,
     "message_batch": _message_batch,
     "message_batch_told": lambda run: _message_batch(run, told=True),
+    "risk_batch": _risk_batch,
     "search": _search(SUPERVISOR),
     "search_caseload": _search(COUNSELOR),
     "search_client": _search(f"{COUNSELOR} || '/' || {USER}", client=USER),

@@ -8,7 +8,8 @@ from .knobs import SEARCHES
 from .pairs import PAIRS
 
 ORDER = ("write", "write_function", "batch", "profile", "profile_audited", "caseload", "caseload_own", "caseload_audited")
-ORDER += ("messages", "messages_audited", "context", "context_audited", "message_batch", "message_batch_told", *SEARCHES, "health")
+ORDER += ("messages", "messages_audited", "context", "context_audited", "message_batch", "message_batch_told", "risk_batch", *SEARCHES)
+ORDER += ("health",)
 WHO = ("pgbench", "service", *(pair.who for pair in PAIRS), "peer-statements", "peer-function")
 NAMES = {
     "write": "single write",
@@ -25,6 +26,7 @@ NAMES = {
     "context_audited": "context of a client, and its audit row",
     "message_batch": "batch of 1,000 messages",
     "message_batch_told": "batch of 1,000 messages, and an event of each",
+    "risk_batch": "batch of 1,000 model predictions, explained",
     "search": "10 memories of everybody",
     "search_caseload": "10 memories of a caseload",
     "search_client": "10 memories of a client",
@@ -45,6 +47,7 @@ READ_P50_MORE_MS, READ_RATE, READ_RATE_PEER = 0.15, (0.4, 0.6), 7.0
 CASELOAD_P50, CASELOAD_PG = 1.2, (0.5, 0.25)
 CONTEXT_P50 = 1.5
 MESSAGE_BATCH_RATE = 0.7
+RISK_BATCH_RATE = 0.6
 SEARCH_P50 = {"search": 1.3, "search_caseload": 1.3, "search_client": 1.5}
 RECALL = 0.95
 EVENT_P50_MS, EVENT_P99_MS = 20.0, (100.0, 40.0)
@@ -190,6 +193,8 @@ def goals(medians, facts):
     for path, limit in (("message_batch", "the bare insert's"), ("message_batch_told", "the insert's with an event of each")):
         share = ratio(stored, best("pgbench", path))
         found.add(f"batch of 1,000 messages: best rate, of {limit} best", share, MESSAGE_BATCH_RATE)
+    said = ratio(best("service", "risk_batch"), best("pgbench", "risk_batch"))
+    found.add("batch of 1,000 model predictions: best rate, of the bare inserts' best", said, RISK_BATCH_RATE)
     for path in SEARCHES:
         took = ratio(get("service", path, 1, "p50_ms"), get("pgbench", path, 1, "p50_ms"))
         found.add(f"{NAMES[path]}, c = 1: p50, of pgbench's with the same statement", took, SEARCH_P50[path], above=False)
@@ -204,7 +209,7 @@ def goals(medians, facts):
     found.add("event out at 500 writes/s: p99", events.get("p99_ms"), *EVENT_P99_MS, above=False, unit=" ms")
     pages = facts.get("pages") or {}
     found.add("first page at 50 escalations/s: p99", pages.get("p99_ms"), PAGE_P99_MS, above=False, unit=" ms")
-    for service in ("social", "core"):
+    for service in ("social", "core", "risk"):
         found.add(f"recoverly-{service}: resident idle", facts.get(f"{service}_idle_mib"), *IDLE_MIB, above=False, unit=" MiB")
         found.add(f"recoverly-{service}: resident, most under load", facts.get(f"{service}_most_mib"), *LOADED_MIB, above=False, unit=" MiB")
     found.add("recoverly-social: start until ready", facts.get("start_seconds"), START_SECONDS, above=False, unit=" s")

@@ -12,11 +12,11 @@ from .postgres import run_pgbench
 # Share of the fresh messages that a warm-up may score.
 WARMUP_SHARE = 10
 WRITES = ("write", "batch")
-BATCHES = ("batch", "message_batch", "message_batch_told")
+BATCHES = ("batch", "message_batch", "message_batch_told", "risk_batch")
 BATCH_CONCURRENCY_MAX = 16
 # The kit's own names of the paths.
 KIT_PATHS = {"caseload": "label"}
-OURS = {path: "core" for path in ("messages", "context", "message_batch", *knobs.SEARCHES)}
+OURS = {path: "core" for path in ("messages", "context", "message_batch", *knobs.SEARCHES)} | {"risk_batch": "risk"}
 # What else a path is held against: its statements as one stored function; our own statement instead of the kit's; the
 # statement and the audit's row, which reads of people's data must leave.
 MORE_LIMITS = {
@@ -29,7 +29,7 @@ MORE_LIMITS = {
 }
 BY_OUR_STATEMENT = ("caseload_own", "caseload_audited")
 # On our tables, by the superuser: row-level security does not apply.
-ON_OUR_TABLES = ("context", "context_audited", "message_batch", "message_batch_told")
+ON_OUR_TABLES = ("context", "context_audited", "message_batch", "message_batch_told", "risk_batch")
 # What the FastAPI service has a route for, on the kit's tables.
 BY_PEER = ("write", "batch", "profile", "caseload", "messages")
 TOP_STATEMENTS = 12
@@ -72,14 +72,14 @@ class Rounds:
             for path in self.run.paths:
                 if path in OURS:
                     self.world.reset_ours()
-                    self.world.start_core()
+                    self.world.start_beside(OURS[path])
                 for concurrency in self.concurrencies(path):
                     self.both(number, path, concurrency)
                 if path in knobs.SEARCHES and "recall" not in self.world.facts["search"]:
                     self.world.facts["search"]["recall"] = searches.recall(self.world)
                 if path in OURS:
                     self.world.drain()
-                    self.world.stop_core()
+                    self.world.stop_beside(OURS[path])
 
     def both(self, number, path, concurrency):
         """Limit and service in turns; who goes first changes from round to round."""
@@ -166,7 +166,7 @@ class Rounds:
 
     def service(self, number, path, concurrency, who="service"):
         world, run = self.world, self.run
-        if path in (*WRITES, "message_batch"):
+        if path in (*WRITES, "message_batch", "risk_batch"):
             world.reset_ours()
         program = world.programs[OURS.get(path, "social")]
         script = os.path.join(knobs.BENCH, "service", "paths.lua")

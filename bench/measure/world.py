@@ -18,7 +18,8 @@ DRAIN_TIMEOUT_SECONDS = 60
 BUSY = """select count(*) from pg_stat_activity where datname = current_database() and usename = 'recoverly_social'
     and state <> 'idle' and pid <> pg_backend_pid()"""
 UNPUBLISHED = """select count(*) from (select from social.outbox where published_at is null
-    union all select from core.outbox where published_at is null) waiting"""
+    union all select from core.outbox where published_at is null
+    union all select from risk.outbox where published_at is null) waiting"""
 
 
 def pid_of(server):
@@ -86,8 +87,8 @@ class World:
             self.ours.file(run.attempt)
         self._make_tokens()
         # Its queue must exist before the first event, as where all services run.
-        self.start_core()
-        self.stop_core()
+        self.start_beside("core")
+        self.stop_beside("core")
 
     def _make_tokens(self):
         holders = [("client_id", "bench-pipeline"), ("client_id", "bench-app"), ("subject", "supervisor-1")]
@@ -127,17 +128,18 @@ class World:
         time.sleep(2)
         self.facts["social_idle_mib"] = social.memory_mib()[0]
 
-    def start_core(self):
-        core = self.programs["core"] = services.start_service("core", self.environment)
-        if "core_idle_mib" not in self.facts:
+    def start_beside(self, name):
+        """Another service, for the paths that are its own."""
+        program = self.programs[name] = services.start_service(name, self.environment)
+        if f"{name}_idle_mib" not in self.facts:
             time.sleep(1)
-            self.facts["core_idle_mib"] = core.memory_mib()[0]
+            self.facts[f"{name}_idle_mib"] = program.memory_mib()[0]
 
-    def stop_core(self):
-        core = self.programs.pop("core")
-        most = core.memory_mib()[1]
-        self.facts["core_most_mib"] = max(most, self.facts.get("core_most_mib", 0))
-        core.stop()
+    def stop_beside(self, name):
+        program = self.programs.pop(name)
+        most = program.memory_mib()[1]
+        self.facts[f"{name}_most_mib"] = max(most, self.facts.get(f"{name}_most_mib", 0))
+        program.stop()
 
     def start_peers(self):
         for mode in ("statements", "function"):

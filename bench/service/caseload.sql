@@ -4,7 +4,7 @@ from (
 p.short_high_risk_count, p.short_toxic_incidents, p.medium_avg_risk_score, p.medium_max_risk_score,
 p.medium_avg_isolation, p.risk_trend, p.isolation_trend, p.current_risk_label, p.risk_label_since,
 p.total_messages_7d, p.buddy_messages_7d, p.counselor_messages_7d, p.last_message_time,
-p.days_since_last_buddy_msg, p.reasons, p.policy_version, p.computed_at, p.model_risk_level, p.model_predicted_at, label.urgency, coalesce(p.short_avg_risk_score, -1) as mean_risk
+p.days_since_last_buddy_msg, p.reasons, p.policy_version, p.computed_at, p.model_risk_level, p.model_level_since, p.model_predicted_at, p.model_name, p.model_version, label.urgency, coalesce(p.short_avg_risk_score, -1) as mean_risk
             from social.user_risk_profiles p
             cross join lateral (select array_position(
                 array['HIGH_RISK', 'MODERATE_RISK', 'ISOLATION_ONLY', 'UNKNOWN', 'LOW_RISK'],

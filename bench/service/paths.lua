@@ -65,6 +65,23 @@ local function prepare_messages()
   end
 end
 
+-- What a live model says of clients as of now, with ten features and what each of them adds.
+local function prepare_predictions()
+  local features, parts = {}, {}
+  for n = 0, 9 do
+    features[#features + 1] = fmt('"f%d":0.5', n)
+    parts[#parts + 1] = fmt('{"feature":"f%d","value":0.5,"contribution":0.02}', n)
+  end
+  local rest = fmt('"model_name":"bench-7d","model_version":"1","probability":0.4,"horizon_days":7,"features":{%s},'
+    .. '"explanations":[{"method":"shap","base_value":0.2,"link":"identity","contributions":[%s]}]',
+    table.concat(features, ","), table.concat(parts, ","))
+  for body = 1, 8 do
+    local items = {}
+    for n = 1, batch do items[n] = fmt('{"user_id":"user-%07d",%s}', 1 + (body * 7919 + n * 31 + tid) % users, rest) end
+    bodies[body] = '{"items":[' .. table.concat(items, ",") .. "]}"
+  end
+end
+
 local function prepare_searches(file)
   for line in io.lines(file) do queries[#queries + 1] = line end
 end
@@ -77,6 +94,7 @@ function init(args)
   if path == "write" then prepare_writes()
   elseif path == "batch" then prepare_batches()
   elseif path == "message_batch" then prepare_messages()
+  elseif path == "risk_batch" then prepare_predictions()
   elseif path:find("^search") then prepare_searches(args[8]) end
 end
 
@@ -119,6 +137,8 @@ function request()
     return wrk.format("GET", fmt("/v1/users/user-%07d/context?sessions_limit=10", user), headers(counselor_of(user)))
   elseif path == "message_batch" then
     return wrk.format("POST", "/v1/messages:batch", headers(tokens[2]), next_of(bodies))
+  elseif path == "risk_batch" then
+    return wrk.format("POST", "/v1/predictions:batch", headers(tokens[1]), next_of(bodies))
   elseif path == "search" then
     return search(tokens[3], "")
   elseif path == "search_caseload" then

@@ -17,6 +17,7 @@ delete from core.messages where message_id > (select message from bench.mark);
 delete from social.user_risk_profiles p using bench.profiles b
 where p.user_id = b.user_id and p.computed_at <> b.computed_at;
 insert into social.user_risk_profiles select b.* from bench.profiles b on conflict do nothing;
+truncate risk.feature_snapshots, risk.metric_days, risk.outbox, bench.feature_snapshots cascade;
 truncate core.audit_events, core.audit_pending, core.audit_seals;
 vacuum (analyze) social.message_predictions, social.user_risk_profiles, social.escalations, social.nudges, social.actions,
     social.risk_label_changes, social.notification_deliveries, social.outbox, core.temporary_access, core.messages, core.outbox;

@@ -79,6 +79,22 @@ select gen_random_uuid(), 's-' || u || '-' || n, 'counselor-' || 1 + u % (:users
     '{"room": 7}', now() - n * interval '7 days'
 from generate_series(1, :users) u cross join generate_series(1, 12) n;
 
+-- A live model that reads ten features; and tables for the bare rows of what it says.
+insert into risk.feature_sets (version, features, created_by)
+select 'bench-1', jsonb_agg(jsonb_build_object('name', 'f' || n, 'type', 'number', 'minimum', 0, 'maximum', 1, 'nullable', false,
+    'subgroup', false, 'texts', '{}'::jsonb)), 'bench'
+from generate_series(0, 9) n;
+insert into risk.model_versions (model_name, version, feature_set_version, stage, stage_by, threshold_moderate, threshold_high,
+    threshold_very_high, registered_by)
+values ('bench-7d', '1', 'bench-1', 'live', 'bench', 0.3, 0.5, 0.8, 'bench');
+create table bench.feature_snapshots (like risk.feature_snapshots including all,
+    foreign key (user_id) references core.users, foreign key (feature_set_version) references risk.feature_sets);
+create table bench.model_predictions (like risk.model_predictions including all,
+    foreign key (user_id) references core.users, foreign key (snapshot_id) references bench.feature_snapshots,
+    foreign key (model_name, model_version) references risk.model_versions);
+create table bench.xai_explanations (like risk.xai_explanations including all,
+    foreign key (prediction_id) references bench.model_predictions);
+
 -- As the announcement of an account makes them: without data and due at once. The service's sweep computes them.
 insert into social.user_risk_profiles (user_id, policy_version, next_recompute_at)
 select u.user_id, p.version, now() from core.users u cross join social.risk_policies p

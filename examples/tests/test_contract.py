@@ -77,7 +77,7 @@ class DocumentTest(unittest.TestCase):
     def test_what_nothing_publishes_yet_is_marked(self) -> None:
         published = set(check.Contract(DOCUMENT).published())
         silent = set(DOCUMENT["channels"]) - published
-        self.assertEqual(silent, {"reco.recommendation.created", "risk.prediction.recorded"})
+        self.assertEqual(silent, {"reco.recommendation.created"})
 
 
 class EventTest(unittest.TestCase):

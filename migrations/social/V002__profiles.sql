@@ -98,7 +98,10 @@ create table social.user_risk_profiles (
     last_decision_at timestamptz,
     nudge_reconsider_at timestamptz,
     model_risk_level varchar(20),
+    model_level_since timestamptz,
     model_predicted_at timestamptz,
+    model_name varchar(100),
+    model_version varchar(100),
     constraint pk_user_risk_profiles primary key (user_id),
     constraint ck_user_risk_profiles_label check (current_risk_label in ('HIGH_RISK', 'MODERATE_RISK', 'ISOLATION_ONLY', 'LOW_RISK', 'UNKNOWN')),
     constraint ck_user_risk_profiles_risk_trend check (risk_trend in ('improving', 'stable', 'declining', 'rapid_decline')),
@@ -136,8 +139,11 @@ comment on column social.user_risk_profiles.computed_at is 'As of when it is exa
 comment on column social.user_risk_profiles.next_recompute_at is 'The earliest instant at which time alone changes an input; null if none will.';
 comment on column social.user_risk_profiles.last_decision_at is 'When the rules last decided what to do.';
 comment on column social.user_risk_profiles.nudge_reconsider_at is 'When a nudge that was withheld is thought of again; null where none was.';
-comment on column social.user_risk_profiles.model_risk_level is 'Level by the live risk model: LOW, MODERATE, HIGH or VERY_HIGH. Never changes the label.';
-comment on column social.user_risk_profiles.model_predicted_at is 'When that model said so.';
+comment on column social.user_risk_profiles.model_risk_level is 'Level by the live risk models, as the risk service says: LOW, MODERATE, HIGH or VERY_HIGH; null while none holds. Never changes the label.';
+comment on column social.user_risk_profiles.model_level_since is 'Since when it is so: what the risk service said before that never overwrites it.';
+comment on column social.user_risk_profiles.model_predicted_at is 'When the prediction was made that brought this level.';
+comment on column social.user_risk_profiles.model_name is 'The model that made it.';
+comment on column social.user_risk_profiles.model_version is 'The version of the model.';
 
 create index idx_user_risk_profiles_label on social.user_risk_profiles (current_risk_label, short_avg_risk_score desc nulls last, user_id);
 create index idx_user_risk_profiles_due on social.user_risk_profiles (next_recompute_at) where next_recompute_at is not null;

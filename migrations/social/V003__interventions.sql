@@ -190,6 +190,21 @@ comment on function social.clear_erased_escalation() is 'Removes what an escalat
 create trigger clear_erased before update of user_id on social.escalations
     for each row when (new.user_id is null and old.user_id is not null) execute function social.clear_erased_escalation();
 
+create table social.model_triggers (
+    prediction_id bigint,
+    user_id varchar(255) not null references core.users (user_id) on delete cascade,
+    triggered_at timestamptz not null default now(),
+    constraint pk_model_triggers primary key (prediction_id)
+);
+
+comment on table social.model_triggers is 'Predictions of risk models that opened or joined an escalation: each does so once, by whichever event tells of it first.';
+comment on column social.model_triggers.prediction_id is 'The prediction in the risk service.';
+comment on column social.model_triggers.user_id is 'The client.';
+comment on column social.model_triggers.triggered_at is 'When.';
+
+create index idx_model_triggers_user on social.model_triggers (user_id);
+create index idx_model_triggers_triggered on social.model_triggers (triggered_at);
+
 create table social.notification_deliveries (
     delivery_id uuid,
     escalation_id bigint not null references social.escalations (escalation_id) on delete cascade,
@@ -308,6 +323,13 @@ alter table social.nudges force row level security;
 create policy visible on social.nudges using (user_id in (select unnest(core.visible_clients())));
 create policy worker on social.nudges to recoverly_worker using (true) with check (true);
 create policy owner on social.nudges to recoverly_owner using (true) with check (true);
+
+-- What paged already is for those who page alone.
+alter table social.model_triggers enable row level security;
+alter table social.model_triggers force row level security;
+create policy worker on social.model_triggers to recoverly_worker using (true) with check (true);
+create policy owner on social.model_triggers to recoverly_owner using (true) with check (true);
+revoke all on social.model_triggers from recoverly_social;
 
 alter table social.escalations enable row level security;
 alter table social.escalations force row level security;

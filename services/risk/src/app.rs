@@ -13,7 +13,7 @@ use web::Readiness;
 use crate::config::Config;
 use crate::counted::Counted;
 use crate::error::Error;
-use crate::state::{MAX_BATCHES_AT_WORK, MAX_MEASURING, State};
+use crate::state::{MAX_BATCHES_AT_WORK, MAX_MEASURING, MAX_SINGLES_AT_WORK, State};
 use crate::{config, events, jobs, routes};
 
 static MIGRATIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../migrations/risk");
@@ -59,6 +59,7 @@ pub fn start(
         counted: Counted::new(),
         drift: config.drift.clone(),
         measuring: Arc::new(Semaphore::new(MAX_MEASURING)),
+        singles: Arc::new(Semaphore::new(MAX_SINGLES_AT_WORK)),
     });
     let definition = Definition {
         about: routes::ABOUT,

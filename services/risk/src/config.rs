@@ -23,6 +23,8 @@ pub struct Config {
     pub prediction_days: i32,
     /// Other snapshots of features, after what they are of.
     pub snapshot_days: i32,
+    /// What came of clients, after it happened: at the least as long as the predictions that are labelled by it.
+    pub outcome_days: i32,
     /// From when on a model is said to have drifted.
     pub drift: DriftConfig,
 }
@@ -32,6 +34,7 @@ impl Default for Config {
         Self {
             prediction_days: 365,
             snapshot_days: 365,
+            outcome_days: 731,
             drift: DriftConfig::default(),
         }
     }
@@ -54,6 +57,12 @@ impl Config {
                 31..=Term::MAX_DAYS,
                 "days for which snapshots of features are kept that no prediction was made of",
             ),
+            outcome_days: env.within(
+                "RECOVERLY_OUTCOMES_DAYS",
+                default.outcome_days,
+                365..=Term::MAX_DAYS,
+                "days for which outcomes are kept; never shorter than the predictions that are labelled by them",
+            ),
             drift: DriftConfig::read(env),
         })
     }
@@ -74,6 +83,12 @@ impl Config {
                      and greatest(o.captured_at, o.created_at)",
                 self.snapshot_days,
             ),
+            Term::of_oldest(
+                "risk.outcomes",
+                "outcome_id",
+                "greatest(o.occurred_at, o.reported_at)",
+                self.outcome_days.max(self.prediction_days),
+            ),
         ]
     }
 }
@@ -87,6 +102,7 @@ mod tests {
         for (name, least) in [
             ("RECOVERLY_MODEL_PREDICTIONS_DAYS", 90),
             ("RECOVERLY_FEATURE_SNAPSHOTS_DAYS", 31),
+            ("RECOVERLY_OUTCOMES_DAYS", 365),
         ] {
             for (days, is_refused) in [(least, false), (least - 1, true)] {
                 let mut env = Env::from_pairs(&[(name, &days.to_string())]);

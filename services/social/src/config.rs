@@ -139,6 +139,13 @@ impl Config {
                 is_closed,
                 self.delivery_days,
             ),
+            // Longer than any horizon: a prediction pages once.
+            Term::since(
+                "social.model_triggers",
+                "triggered_at",
+                "true",
+                self.escalation_days,
+            ),
             Term::since("social.escalations", "resolved_at", "true", self.escalation_days),
             // Who was on duty tells who could have answered.
             Term::since("social.oncall_shifts", "ends_at", "true", self.escalation_days),

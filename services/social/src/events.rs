@@ -2,7 +2,7 @@
 
 mod consents;
 mod messages;
-mod model_predictions;
+mod model_risk;
 mod recommendations;
 mod users;
 
@@ -11,8 +11,8 @@ use std::sync::Arc;
 use crate::state::State;
 use bus::{Handlers, with};
 use common::contracts::{
-    Contract, MessageCreated, MessageDeleted, ModelPredictionRecorded, RecommendationCreated, UserCreated,
-    UserErased, consent,
+    Contract, MessageCreated, MessageDeleted, ModelPredictionRecorded, RecommendationCreated,
+    RiskLevelChanged, UserCreated, UserErased, consent,
 };
 
 /// Topic → consumer.
@@ -23,7 +23,11 @@ pub(crate) fn handlers(state: &Arc<State>) -> Handlers {
         .on(MessageDeleted::TYPE, with(Arc::clone(state), messages::deleted))
         .on(
             ModelPredictionRecorded::TYPE,
-            with(Arc::clone(state), model_predictions::recorded),
+            with(Arc::clone(state), model_risk::prediction_recorded),
+        )
+        .on(
+            RiskLevelChanged::TYPE,
+            with(Arc::clone(state), model_risk::level_changed),
         )
         .on(consent::REVOKED, with(Arc::clone(state), consents::revoked))
         .on(

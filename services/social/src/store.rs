@@ -16,6 +16,7 @@ pub(crate) mod expected;
 pub(crate) mod family;
 pub(crate) mod meeting_calendars;
 pub(crate) mod meetings;
+pub(crate) mod model_triggers;
 pub(crate) mod nudge_templates;
 pub(crate) mod nudges;
 pub(crate) mod oncall_calendar;

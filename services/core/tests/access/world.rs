@@ -76,6 +76,7 @@ pub(crate) const OF_A_CLIENT: &[&str] = &[
     "{memory_id}",
     "{collection_id}",
     "{meeting_id}",
+    "{prediction_id}",
 ];
 /// Parameters that lead to nobody in particular.
 const OTHERS: &[(&str, &str)] = &[
@@ -99,6 +100,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("{shift_id}", "999999999"),
     ("{override_id}", "999999999"),
     ("{version}", "fusion_v2"),
+    ("{model_name}", "relapse-7d"),
 ];
 
 /// The client whom only strangers care for.
@@ -212,6 +214,10 @@ impl World {
             (
                 "{meeting_id}",
                 "select user_id, min(meeting_id)::text as thing from social.meetings group by user_id",
+            ),
+            (
+                "{prediction_id}",
+                "select user_id, min(prediction_id)::text as thing from risk.model_predictions group by user_id",
             ),
             (
                 "{escalation_id}",
@@ -401,6 +407,24 @@ fn belongings() -> String {
      select consent_id, user_id, 'my sister', 'summary_card' from core.consents;
      insert into social.family_share_cards (consent_id, user_id, title, body)
      select consent_id, user_id, 'card-of-' || user_id, 'text' from core.consents;
+     insert into risk.feature_sets (version, features, created_by)
+     values ('fusion_v2', '[{\"name\": \"sleeps\", \"type\": \"boolean\", \"nullable\": false, \"subgroup\": false, \"texts\": {}}]', 'x');
+     insert into risk.model_versions (model_name, version, feature_set_version, stage_by, threshold_moderate, threshold_high,
+        threshold_very_high, registered_by)
+     values ('relapse-7d', 'fusion_v2', 'fusion_v2', 'x', 0.3, 0.5, 0.8, 'x');
+     insert into risk.feature_snapshots (user_id, captured_at, feature_set_version, features, source, features_hash)
+     select user_id, now() - interval '1 hour', 'fusion_v2', '{\"sleeps\": true}', 'features-of-' || user_id, sha256('')
+     from planted_clients;
+     insert into risk.model_predictions (user_id, snapshot_id, model_name, model_version, predicted_at, horizon_days,
+        probability, risk_level, threshold, stage, metadata)
+     select user_id, snapshot_id, 'relapse-7d', 'fusion_v2', captured_at, 7, 0.1, 'LOW', 0.8, 'shadow',
+        jsonb_build_object('of', 'metadata-of-' || user_id)
+     from risk.feature_snapshots;
+     insert into risk.outcomes (user_id, kind, occurred_at, source)
+     select p.user_id, 'abstinent', '2026-01-15T12:00:00Z', s.source
+     from planted_clients p, (values ('counselor'), ('pipeline')) as s (source);
+     insert into risk.prediction_reviews (prediction_id, user_id, staff_id, decision, reason)
+     select prediction_id, user_id, 'staff-counselor', 'accept', 'reason-of-' || user_id from risk.model_predictions;
      insert into core.user_preferences (user_id, theme) select user_id, 'dark' from planted_clients;
      insert into core.user_profiles (user_id, profile_key, profile_value)
      select user_id, 'color', 'color-of-' || user_id from planted_clients;

@@ -65,9 +65,11 @@ const STAYING: &[(&str, &str, &str)] = &[
 ];
 
 /// Columns that take few values only, in another way than as one of a list of words.
-const FIXED: [(&str, &str, &str); 5] = [
+const FIXED: [(&str, &str, &str); 6] = [
     ("core.message_ai_metadata", "ai_core_version", "'2.1'"),
     ("core.memory_embeddings", "distance_metric", "'cosine'"),
+    // Values of shap need a base and a link.
+    ("risk.xai_explanations", "method", "'lime'"),
     ("social.oncall_shifts", "ends_at", "now() + interval '1 hour'"),
     ("social.oncall_overrides", "ends_at", "now() + interval '1 hour'"),
     // Nobody stands in for themselves.
@@ -253,7 +255,11 @@ impl Harness {
             "insert into core.users (user_id) values ('{OTHER}'); insert into core.teams (name) values ('a team');
              insert into social.oncall_schedules (name, timezone) values ('a schedule', 'UTC');
              insert into social.oncall_rotations (schedule_id, name, kind, shift_days, starts_on)
-             values (1, 'a rotation', 'daily', 1, '2026-06-15')"
+             values (1, 'a rotation', 'daily', 1, '2026-06-15');
+             insert into risk.feature_sets (version, features, created_by) values ('a-set', '[{{}}]', 'x');
+             insert into risk.model_versions (model_name, version, feature_set_version, stage_by, threshold_moderate,
+                threshold_high, threshold_very_high, registered_by)
+             values ('a-model', '1', 'a-set', 'x', 0.3, 0.5, 0.8, 'x')"
         ))
         .await;
         let mut tables = self.tables().await;

@@ -186,6 +186,7 @@ fn told(refused: NotAdditive, probability: Probability, link: Link) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
     use crate::domain::feature::Feature;

@@ -1,6 +1,6 @@
 //! Storing snapshots: each once, whoever captures it again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use db::Tx;
@@ -50,7 +50,7 @@ pub(crate) async fn capture(
         .into_iter()
         .map(|(key, id, hash)| (key, (id, hash)))
         .collect();
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     let captured = snapshots.iter().zip(&hashes).map(|(snapshot, hash)| {
         let key = &snapshot.key;
         let is_first = seen.insert(key);

@@ -28,6 +28,7 @@ const RECORD: Allowed = Allowed(&[PrincipalKind::Pipeline]);
 #[post("/v1/predictions")]
 pub(crate) async fn record(state: Data<State>, request: Write<NewPrediction>) -> Result<HttpResponse, Error> {
     let Granted { caller, body, key } = request.allow(&RECORD)?;
+    let _at_work = state.singles.acquire().await.map_err(|_| Error::Busy)?;
     let given = [body];
     let now = state.clock.fixed();
     let tx = state.db.begin_worker().await?;

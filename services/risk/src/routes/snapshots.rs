@@ -76,10 +76,9 @@ pub(super) fn read_snapshot(fields: &mut Fields<'_>) -> Option<NewSnapshot> {
 }
 
 fn features(value: &Value) -> Result<Features, Fault> {
-    match read::object(MAX_FEATURES_BYTES)(value)? {
-        serde_json::Value::Object(features) => Ok(features),
-        _ => Err("must be an object".into()),
-    }
+    let mut object = read::object(MAX_FEATURES_BYTES)(value)?;
+    let features = object.as_object_mut().map(std::mem::take);
+    features.ok_or_else(|| "must be an object".into())
 }
 
 /// A snapshot as it is read.
@@ -128,6 +127,7 @@ pub(crate) async fn create(
         body: Named(new),
         key,
     } = request.allow(&CAPTURE)?;
+    let _at_work = state.singles.acquire().await.map_err(|_| Error::Busy)?;
     let now = state.clock.fixed();
     let tx = state.db.begin_worker().await?;
     web::write(tx, &caller, key, async |tx| {

@@ -91,7 +91,7 @@ async fn the_first_snapshot_of_a_set_has_none_before() {
         ))
         .await;
     let path = format!("/v1/predictions/{}", made.at("/prediction_id"));
-    let found = h.call("supervisor").get(&path).await;
+    let found = h.call("counselor").get(&path).await;
     assert_eq!(found.at("/before_at"), &Value::Null);
     assert_eq!(
         found.at("/explanations/0/contributions/0/value_before"),

@@ -94,6 +94,16 @@ impl Harness {
         self.principals.client(&self.database, user_id, staff).await;
     }
 
+    /// The supervisor's team has the counselor.
+    pub(crate) async fn team(&self) {
+        let sql = "
+            insert into core.teams (name) values ('theirs');
+            insert into core.team_members (team_id, staff_id, part)
+            select team_id, 'staff-supervisor', 'supervisor' from core.teams
+            union all select team_id, 'staff-counselor', 'member' from core.teams";
+        self.database.superuser().await.run(sql).await;
+    }
+
     /// Declares [`FEATURES`].
     pub(crate) async fn declare(&self) {
         let pipeline = self.call("pipeline");

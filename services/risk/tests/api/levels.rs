@@ -304,6 +304,82 @@ async fn a_trend_is_a_point_a_day_and_a_mean_a_week_of_each_live_version() {
 }
 
 #[tokio::test]
+async fn a_prediction_settles_the_level_in_its_transaction_and_a_late_one_never_overwrites_a_newer_one() {
+    let h = Harness::with_model().await;
+    h.says("client-a", 0.6, TimeDelta::hours(1)).await;
+    h.says("client-a", 0.9, TimeDelta::hours(2)).await;
+    let level = h.level().await;
+    assert_eq!(level.at("/risk_level"), &json!("HIGH"));
+    let last = h.says("client-a", 0.1, TimeDelta::zero()).await;
+    assert_eq!(h.level().await.at("/prediction/prediction_id"), &json!(last));
+    assert_eq!(
+        h.told().await,
+        [
+            json!([null, "HIGH", "prediction"]),
+            json!(["HIGH", "LOW", "prediction"])
+        ]
+    );
+    let recorded = h.events("risk.prediction.recorded").await;
+    let current: Vec<&Value> = recorded.iter().map(|event| &event["is_current"]).collect();
+    assert_eq!(current, [&json!(true), &json!(false), &json!(true)]);
+    let since = h.level().await.at("/level_since").clone();
+    h.clock.advance(TimeDelta::hours(1));
+    h.says("client-a", 0.2, TimeDelta::zero()).await;
+    assert_eq!(
+        h.level().await.at("/level_since"),
+        &since,
+        "the level is the same"
+    );
+    assert_eq!(h.told().await.len(), 2);
+}
+
+#[tokio::test]
+async fn whoever_settles_a_level_that_a_former_shadow_raises_says_that_the_stage_did() {
+    let h = Harness::with_model().await;
+    h.plant_version(OTHER, "shadow").await;
+    h.plant(&[said(OTHER, 1, 7, 0.9)]).await;
+    h.restage(OTHER, "live").await;
+    // Before the job comes by, another model says something: nobody else tells staff of what the shadow said.
+    h.says("client-a", 0.1, TimeDelta::zero()).await;
+    assert_eq!(h.told().await, [json!([null, "VERY_HIGH", "stage"])]);
+    while h.app.round("stages").await.unwrap() > 0 {}
+    assert_eq!(h.told().await.len(), 1);
+}
+
+#[tokio::test]
+async fn predictions_and_jobs_at_once_leave_the_level_of_the_last_word_and_no_gap_in_what_is_told() {
+    let h = Harness::with_model().await;
+    let posts = (0..24).map(|n| {
+        let probability = f64::from(n % 4) * 0.3;
+        let body = crate::harness::prediction(
+            "client-a",
+            "1",
+            probability,
+            h.ago(TimeDelta::minutes(i64::from(n))),
+        );
+        let h = &h;
+        async move { h.predict(&body).await.code() }
+    });
+    let jobs = async {
+        for _ in 0..10 {
+            h.app.round("levels").await.unwrap();
+            h.app.round("stages").await.unwrap();
+            h.app.round("label").await.unwrap();
+        }
+    };
+    let (codes, ()) = tokio::join!(futures::future::join_all(posts), jobs);
+    assert_eq!(codes, vec![201; 24]);
+    assert_eq!(h.level().await.at("/risk_level"), &json!("LOW"), "of the newest");
+    // Every change goes on from where the one before it ended.
+    let told = h.told().await;
+    assert_eq!(told[0][0], json!(null));
+    for pair in told.windows(2) {
+        assert_eq!(pair[0][1], pair[1][0], "{told:?}");
+    }
+    assert_eq!(told.last().unwrap()[1], json!("LOW"));
+}
+
+#[tokio::test]
 async fn levels_are_seen_within_the_caseload_alone() {
     let mut h = Harness::with_shadows(&[]).await;
     h.client("client-b", &["counselor_other"]).await;

@@ -20,6 +20,7 @@ mod predictions;
 mod reviews;
 mod serving;
 mod snapshots;
+mod through_the_broker;
 
 use risk_service::Config;
 use service::Clock;

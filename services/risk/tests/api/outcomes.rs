@@ -318,6 +318,58 @@ async fn labels_are_settled_in_bounded_batches_by_two_at_once_each_once() {
     assert_eq!(h.labels().await, vec![Some(false); 1_500]);
 }
 
+#[tokio::test]
+async fn predictions_and_a_relapse_that_come_at_once_are_labelled_whoever_is_first() {
+    let h = Harness::with_model().await;
+    let posts = (1..=12).map(|n| {
+        let body = crate::harness::prediction("client-a", "1", 0.4, h.ago(TimeDelta::hours(n)));
+        let h = &h;
+        async move { h.predict(&body).await.code() }
+    });
+    let came = outcome("relapse", noon());
+    let reported = h.report("counselor", "client-a", &came);
+    let (codes, reported) = tokio::join!(futures::future::join_all(posts), reported);
+    assert_eq!(codes, vec![201; 12]);
+    assert_eq!(reported.code(), 201);
+    assert_eq!(h.labels().await, vec![Some(true); 12]);
+}
+
+#[tokio::test]
+async fn two_outcomes_of_a_client_at_once_are_both_seen_by_the_labels() {
+    let h = Harness::predicted(&[10, 11, 12]).await;
+    for n in 1..6 {
+        let relapse = outcome("relapse", noon() - TimeDelta::days(9) - TimeDelta::minutes(n));
+        let unknown = outcome("unknown", noon() - TimeDelta::days(9) + TimeDelta::minutes(n));
+        let (one, other) = tokio::join!(
+            h.report("pipeline", "client-a", &unknown),
+            h.report("counselor", "client-a", &relapse)
+        );
+        assert_eq!((one.code(), other.code()), (201, 201));
+        assert_eq!(h.labels().await, vec![Some(true); 3]);
+        let anew =
+            "delete from risk.outcomes; update risk.model_predictions set label = null, labelled_at = null";
+        h.database.superuser().await.run(anew).await;
+    }
+}
+
+#[tokio::test]
+async fn outcomes_go_when_their_term_is_over_and_not_before() {
+    let h = Harness::predicted(&[]).await;
+    let sql = "insert into risk.outcomes (user_id, kind, occurred_at, source, reported_at)
+        select 'client-a', o.kind, now() - o.age, 'counselor', now() - o.told
+        from (values ('lapse', interval '731 days 1 minute', interval '731 days 1 minute'),
+            ('relapse', interval '730 days', interval '730 days'),
+            ('abstinent', interval '900 days', interval '10 days')) as o (kind, age, told)";
+    h.database.superuser().await.run(sql).await;
+    while h.app.round("retention").await.unwrap() > 0 {}
+    let kept = h
+        .database
+        .query("select kind from risk.outcomes order by kind")
+        .await;
+    let kept: Vec<&str> = kept.iter().map(|row| row.get("kind")).collect();
+    assert_eq!(kept, ["abstinent", "relapse"]);
+}
+
 /// The rule as the design says it, by brute force.
 fn expected(
     predicted_at: DateTime<Utc>,

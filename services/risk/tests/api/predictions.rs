@@ -406,6 +406,7 @@ async fn a_late_prediction_is_kept_and_is_not_the_last_word() {
 #[tokio::test]
 async fn predictions_are_listed_newest_first_by_model_and_version() {
     let h = Harness::with_model().await;
+    h.team().await;
     h.register("2", "shadow").await;
     for (version, hours) in [("1", 3), ("2", 2), ("1", 1)] {
         let body = prediction("client-a", version, 0.4, h.ago(TimeDelta::hours(hours)));
@@ -472,6 +473,7 @@ async fn predictions_are_listed_newest_first_by_model_and_version() {
 #[tokio::test]
 async fn nobody_reads_a_prediction_of_a_client_of_others() {
     let h = Harness::with_model().await;
+    h.team().await;
     let id = h.says("client-a", 0.4, TimeDelta::hours(1)).await;
     let path = format!("/v1/predictions/{id}");
     for (name, code) in [

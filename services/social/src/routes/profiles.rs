@@ -53,15 +53,25 @@ struct ProfileView {
     reasons: Vec<Reason>,
     policy_version: String,
     computed_at: DateTime<Utc>,
+    /// By all live models, as the risk service says; null while none of their predictions holds.
     #[schema(value_type = Option<String>, example = "HIGH")]
     model_risk_level: Option<ModelRiskLevel>,
+    model_level_since: Option<DateTime<Utc>>,
+    /// When the prediction was made that brought this level.
     model_predicted_at: Option<DateTime<Utc>>,
+    model_name: Option<String>,
+    model_version: Option<String>,
 }
 
 impl From<caseload::Profile> for ProfileView {
     fn from(found: caseload::Profile) -> Self {
         let mut reasons = found.reasons;
-        reasons.extend(found.model_risk_level.and_then(model_reason));
+        let model = found.model_name.as_deref().zip(found.model_version.as_deref());
+        reasons.extend(
+            found
+                .model_risk_level
+                .and_then(|level| model_reason(level, model)),
+        );
         Self {
             user_id: found.user_id,
             last_updated: found.last_updated,
@@ -86,17 +96,21 @@ impl From<caseload::Profile> for ProfileView {
             policy_version: found.policy_version,
             computed_at: found.computed_at,
             model_risk_level: found.model_risk_level,
+            model_level_since: found.model_level_since,
             model_predicted_at: found.model_predicted_at,
+            model_name: found.model_name,
+            model_version: found.model_version,
         }
     }
 }
 
 /// A live model's word is shown beside the rules' reasons and never changes the label.
-fn model_reason(level: ModelRiskLevel) -> Option<Reason> {
+fn model_reason(level: ModelRiskLevel, model: Option<(&str, &str)>) -> Option<Reason> {
+    let model = model.map_or_else(String::new, |(name, version)| format!(" {name} {version}"));
     match level {
         ModelRiskLevel::High | ModelRiskLevel::VeryHigh => Some(Reason {
             code: "model_risk".to_owned(),
-            text: format!("The live risk model says {level}."),
+            text: format!("The live risk model{model} says {level}."),
             value: None,
             threshold: None,
         }),

@@ -14,7 +14,8 @@ const PROFILE: &str = "p.user_id, p.last_updated, p.short_avg_risk_score, p.shor
     p.short_high_risk_count, p.short_toxic_incidents, p.medium_avg_risk_score, p.medium_max_risk_score,
     p.medium_avg_isolation, p.risk_trend, p.isolation_trend, p.current_risk_label, p.risk_label_since,
     p.total_messages_7d, p.buddy_messages_7d, p.counselor_messages_7d, p.last_message_time,
-    p.days_since_last_buddy_msg, p.reasons, p.policy_version, p.computed_at, p.model_risk_level, p.model_predicted_at";
+    p.days_since_last_buddy_msg, p.reasons, p.policy_version, p.computed_at, p.model_risk_level, p.model_level_since,
+    p.model_predicted_at, p.model_name, p.model_version";
 
 /// A profile as it is read.
 pub(crate) struct Profile {
@@ -41,7 +42,10 @@ pub(crate) struct Profile {
     pub(crate) policy_version: String,
     pub(crate) computed_at: DateTime<Utc>,
     pub(crate) model_risk_level: Option<ModelRiskLevel>,
+    pub(crate) model_level_since: Option<DateTime<Utc>>,
     pub(crate) model_predicted_at: Option<DateTime<Utc>>,
+    pub(crate) model_name: Option<String>,
+    pub(crate) model_version: Option<String>,
 }
 
 pub(crate) fn profile_from_row(row: &Row) -> Result<Profile, db::Error> {
@@ -73,7 +77,10 @@ pub(crate) fn profile_from_row(row: &Row) -> Result<Profile, db::Error> {
         model_risk_level: model_risk_level
             .map(|_| word(row, "model_risk_level"))
             .transpose()?,
+        model_level_since: row.try_get("model_level_since")?,
         model_predicted_at: row.try_get("model_predicted_at")?,
+        model_name: row.try_get("model_name")?,
+        model_version: row.try_get("model_version")?,
     })
 }
 

@@ -1,7 +1,8 @@
 //! `social.user_risk_profiles` and the history of its labels.
 
 use chrono::{DateTime, Utc};
-use common::Probability;
+use common::contracts::RiskLevelChanged;
+use common::{ModelRiskLevel, Probability};
 use db::{Json, Row, Tx};
 
 use super::word;
@@ -214,30 +215,28 @@ pub(crate) fn record_label_changes(tx: &Tx, changed: &[&Profile]) {
     );
 }
 
-/// What the live model says of a client; an older prediction never overwrites a newer one.
-pub(crate) struct ModelLevel<'a> {
-    pub(crate) user_id: &'a str,
-    pub(crate) level: &'static str,
-    pub(crate) predicted_at: DateTime<Utc>,
-}
-
-/// Keeps the latest level of each client; returns whose it changed.
-pub(crate) async fn save_model_levels(tx: &Tx, levels: &[ModelLevel<'_>]) -> Result<Vec<String>, db::Error> {
-    let changed = tx
-        .query(
-            "update social.user_risk_profiles p
-             set model_risk_level = n.level, model_predicted_at = n.predicted_at
-             from (select distinct on (l.user_id) l.user_id, l.level, l.predicted_at
-                   from unnest($1::varchar[], $2::varchar[], $3::timestamptz[]) as l (user_id, level, predicted_at)
-                   order by l.user_id, l.predicted_at desc) as n
-             where p.user_id = n.user_id and (p.model_predicted_at is null or p.model_predicted_at < n.predicted_at)
-             returning p.user_id",
-            &[
-                &levels.iter().map(|l| l.user_id).collect::<Vec<_>>(),
-                &levels.iter().map(|l| l.level).collect::<Vec<_>>(),
-                &levels.iter().map(|l| l.predicted_at).collect::<Vec<_>>(),
-            ],
-        )
-        .await?;
-    changed.iter().map(|row| Ok(row.try_get("user_id")?)).collect()
+/// Keeps what the risk service said last of each client. The profiles are locked; what it said before what stands is passed
+/// over.
+pub(crate) async fn save_model_levels(tx: &Tx, changes: &[RiskLevelChanged]) -> Result<(), db::Error> {
+    let text = |of: fn(&RiskLevelChanged) -> Option<&str>| changes.iter().map(of).collect::<Vec<_>>();
+    tx.execute(
+        "update social.user_risk_profiles p
+         set model_risk_level = n.level, model_level_since = n.since, model_predicted_at = n.predicted_at,
+            model_name = n.model_name, model_version = n.model_version
+         from (select distinct on (l.user_id) l.user_id, l.level, l.since, l.predicted_at, l.model_name, l.model_version
+               from unnest($1::varchar[], $2::varchar[], $3::timestamptz[], $4::timestamptz[], $5::varchar[], $6::varchar[])
+                    with ordinality as l (user_id, level, since, predicted_at, model_name, model_version, position)
+               order by l.user_id, l.since desc, l.position desc) as n
+         where p.user_id = n.user_id and (p.model_level_since is null or p.model_level_since <= n.since)",
+        &[
+            &text(|change| Some(&change.user_id)),
+            &text(|change| change.to.map(ModelRiskLevel::as_str)),
+            &changes.iter().map(|change| change.since).collect::<Vec<_>>(),
+            &changes.iter().map(|change| change.predicted_at).collect::<Vec<_>>(),
+            &text(|change| change.model_name.as_deref()),
+            &text(|change| change.model_version.as_deref()),
+        ],
+    )
+    .await?;
+    Ok(())
 }

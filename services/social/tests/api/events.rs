@@ -8,14 +8,7 @@ use serde_json::json;
 use testkit::{TestBus, event, event_of};
 
 use crate::harness::{Harness, noon, scores};
-
-fn model_says(user_id: &str, level: &str, stage: &str, minutes_ago: i64) -> Event {
-    let data = json!({
-        "prediction_id": 1, "user_id": user_id, "model_name": "relapse", "model_version": "3", "stage": stage,
-        "probability": 0.91, "risk_level": level, "predicted_at": noon() - TimeDelta::minutes(minutes_ago),
-    });
-    event_of("risk.prediction.recorded", data)
-}
+use crate::model_risk::predicted;
 
 #[tokio::test]
 async fn a_new_client_has_an_unknown_profile_and_a_new_staff_user_none() {
@@ -45,7 +38,7 @@ async fn a_new_client_has_an_unknown_profile_and_a_new_staff_user_none() {
 async fn an_event_delivered_twice_is_applied_once() {
     let mut h = Harness::new().await;
     h.client("client-a", &["counselor"]).await;
-    let said = model_says("client-a", "VERY_HIGH", "live", 0);
+    let said = predicted(1, "client-a", "VERY_HIGH", "live");
     for expected in [1, 0] {
         assert_eq!(
             h.app
@@ -81,101 +74,6 @@ async fn a_message_counts_although_nobody_scored_it() {
     assert_eq!(profile.at("/buddy_messages_7d"), &json!(1));
     assert_eq!(profile.at("/days_since_last_buddy_msg"), &json!(0));
     assert_eq!(profile.at("/current_risk_label"), &json!("UNKNOWN"));
-}
-
-#[tokio::test]
-async fn a_live_model_that_says_very_high_escalates_and_never_changes_the_label() {
-    let mut h = Harness::new().await;
-    h.client("client-a", &["counselor"]).await;
-    h.writes("client-a", &scores(0.1, 0.1)).await;
-    h.app
-        .consumer()
-        .apply_events(&[model_says("client-a", "VERY_HIGH", "live", 0)])
-        .await
-        .unwrap();
-    let list = h.call("counselor").get("/v1/risk-profiles").await;
-    assert_eq!(list.at("/items/0/current_risk_label"), &json!("LOW_RISK"));
-    assert_eq!(
-        list.at("/items/0/open_escalations/0/escalation_type"),
-        &json!("model_risk")
-    );
-    assert_eq!(h.events("social.escalation.raised").await.len(), 1);
-}
-
-#[tokio::test]
-async fn a_live_model_that_says_high_is_a_reason_and_pages_nobody() {
-    let mut h = Harness::new().await;
-    h.client("client-a", &["counselor"]).await;
-    h.app
-        .consumer()
-        .apply_events(&[model_says("client-a", "HIGH", "live", 0)])
-        .await
-        .unwrap();
-    let list = h.call("counselor").get("/v1/risk-profiles").await;
-    let reasons = list.at("/items/0/reasons").as_array().unwrap().clone();
-    assert!(
-        reasons.iter().any(|reason| reason["code"] == "model_risk"),
-        "{reasons:?}"
-    );
-    assert_eq!(list.at("/items/0/open_escalations"), &json!([]));
-}
-
-#[tokio::test]
-async fn a_shadow_model_and_a_late_prediction_change_nothing() {
-    let mut h = Harness::new().await;
-    h.client("client-a", &["counselor"]).await;
-    let said = [
-        model_says("client-a", "MODERATE", "live", 0),
-        model_says("client-a", "HIGH", "live", 5),
-        model_says("client-a", "VERY_HIGH", "shadow", 0),
-    ];
-    for said in said {
-        h.app.consumer().apply_events(&[said]).await.unwrap();
-    }
-    let profile = h.call("counselor").get("/v1/users/client-a/risk-profile").await;
-    assert_eq!(profile.at("/model_risk_level"), &json!("MODERATE"));
-    assert_eq!(
-        h.database.count("select count(*) from social.escalations").await,
-        0
-    );
-}
-
-#[tokio::test]
-async fn a_late_very_high_of_a_live_model_pages_nobody_today() {
-    let mut h = Harness::new().await;
-    h.client("client-a", &["counselor"]).await;
-    for said in [
-        model_says("client-a", "LOW", "live", 0),
-        model_says("client-a", "VERY_HIGH", "live", 60),
-    ] {
-        h.app.consumer().apply_events(&[said]).await.unwrap();
-    }
-    assert_eq!(
-        h.database.count("select count(*) from social.escalations").await,
-        0
-    );
-}
-
-#[tokio::test]
-async fn a_level_that_comes_before_its_account_is_announced_is_kept_and_one_of_an_erased_account_is_passed_over()
- {
-    let h = Harness::new().await;
-    h.database
-        .superuser()
-        .await
-        .run("insert into core.users (user_id) values ('client-new')")
-        .await;
-    let said = [
-        model_says("client-new", "VERY_HIGH", "live", 0),
-        model_says("client-erased", "VERY_HIGH", "live", 0),
-    ];
-    assert_eq!(h.app.consumer().apply_events(&said).await.unwrap(), 2);
-    let kept = "select count(*) from social.user_risk_profiles where model_risk_level = 'VERY_HIGH'";
-    assert_eq!(h.database.count(kept).await, 1);
-    assert_eq!(
-        h.database.count("select count(*) from social.escalations").await,
-        1
-    );
 }
 
 /// That these messages of a client are gone.

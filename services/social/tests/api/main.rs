@@ -18,6 +18,7 @@ mod harness;
 mod leaving;
 mod meetings;
 mod meetings_calendar;
+mod model_risk;
 mod nudge_sources;
 mod nudge_templates;
 mod nudges;

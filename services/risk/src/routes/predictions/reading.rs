@@ -17,6 +17,7 @@ use crate::domain::snapshot::Features;
 use crate::error::Error;
 use crate::routes::names::a_name;
 use crate::routes::of_client::must_care_for;
+use crate::routes::reviews::ReviewView;
 use crate::state::State;
 use crate::store::explanations::{self, Line};
 use crate::store::predictions::{self, Prediction};
@@ -150,7 +151,7 @@ struct ExplainedView {
     /// One of each method.
     explanations: Vec<ExplanationView>,
     /// The latest, newest first.
-    reviews: Vec<crate::routes::reviews::ReviewView>,
+    reviews: Vec<ReviewView>,
 }
 
 /// Why, by one method.
@@ -219,11 +220,7 @@ pub(crate) async fn find(
     Ok(caller.disclose(people.collect::<Vec<_>>(), &view).await?)
 }
 
-fn explained(
-    row: &Row,
-    lines: Vec<Line>,
-    reviews: Vec<crate::routes::reviews::ReviewView>,
-) -> Result<ExplainedView, db::Error> {
+fn explained(row: &Row, lines: Vec<Line>, reviews: Vec<ReviewView>) -> Result<ExplainedView, db::Error> {
     let set = feature_sets::set_from_row(row)?;
     let before: Option<Json<Features>> = row.try_get("features_before")?;
     let before = before.map(|Json(features)| features);
