@@ -1,0 +1,228 @@
+"""The steps of the sample, in the order in which a model comes into use: fitted to old lives,
+shadowing the present ones, made live, and held to what came of them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from functools import cached_property
+
+import numpy as np
+
+from apiclient.http import Api
+from apiclient.progress import Progress
+from apiclient.table import render
+from riskmodel import MODEL_NAME, bodies, compare
+from riskmodel.bodies import Json
+from riskmodel.explain import Explainer
+from riskmodel.features import DECLARATIONS, NAMES
+from riskmodel.labels import labels
+from riskmodel.law import (
+    COEFFICIENTS,
+    EPOCH,
+    WARM_UP_WEEKS,
+    WEEK,
+    World,
+    simulate,
+    weeks_until,
+)
+from riskmodel.measure import Measured, measure
+from riskmodel.post import Poster, Tally
+from riskmodel.train import (
+    THRESHOLDS,
+    Version,
+    boosted,
+    coefficients,
+    logistic,
+    training_set,
+)
+
+ALERT = THRESHOLDS[-1]
+REASONS_SHOWN = 4
+SETTLE_PAUSE_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Whose lives, how many weeks of them, and up to when (`end` is a time of snapshots)."""
+
+    seed: int
+    clients: range
+    weeks: int
+    end: datetime
+
+    @property
+    def start(self) -> datetime:
+        """When the first snapshot is of."""
+        return self.end - (self.weeks - 1) * WEEK
+
+
+def last_snapshot(now: datetime) -> datetime:
+    """The last time, up to `now`, that snapshots are of: Mondays at 06:00 UTC."""
+    return EPOCH + (weeks_until(now) - 1) * WEEK
+
+
+def most_weeks(end: datetime) -> int:
+    """How many weeks of lives there are up to `end`."""
+    return max(weeks_until(end) - WARM_UP_WEEKS, 0)
+
+
+class Study:
+    """The made-up lives, the versions fitted to others, and what these say. Made when needed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def world(self) -> World:
+        """What is posted."""
+        whole = simulate(
+            self.settings.seed, self.settings.clients, weeks_until(self.settings.end)
+        )
+        return whole.since(self.settings.start)
+
+    @cached_property
+    def versions(self) -> tuple[Version, Version]:
+        """The live candidate and its shadow."""
+        say("training on made-up lives that are not posted …")
+        data = training_set(self.settings.seed)
+        made = logistic(data, self.settings.seed), boosted(data, self.settings.seed)
+        say(f"  {len(data.positive)} weeks, {data.positive.mean():.1%} before a relapse or lapse")
+        for version in made:
+            say(f"  {MODEL_NAME} {version.version}")
+        return made
+
+    def probabilities(self, version: Version) -> np.ndarray:
+        """What a version says of every week."""
+        return version.probabilities([week.features for week in self.world.weeks])
+
+    def predictions(self, version: Version) -> list[Json]:
+        """The bodies to post, explained."""
+        weeks = self.world.weeks
+        explained = Explainer(version).explain([week.features for week in weeks])
+        return bodies.predictions(version, weeks, self.probabilities(version), explained)
+
+    def measured(self, probabilities: np.ndarray, now: datetime) -> Measured:
+        """What the measures of all weeks are by scikit-learn, as of `now`."""
+        known = labels(self.world.weeks, self.world.outcomes, now)
+        return measure(probabilities, known, ALERT)
+
+    def true_measured(self, now: datetime) -> Measured:
+        """The same of the law itself: what no model does better, but by luck."""
+        return self.measured(np.array([w.true_probability for w in self.world.weeks]), now)
+
+
+def post_predictions(study: Study, poster: Poster, go_live: Callable[[Version], bool]) -> Tally:
+    """Both versions say what they think of the past weeks, as shadows; then the candidate goes
+    live, and both speak of the present week. So nobody is paged for what is long over."""
+    candidate, shadow = study.versions
+    poster.declare(study.versions)
+    said = {version.version: study.predictions(version) for version in study.versions}
+    present = bodies.moment(study.settings.end)
+    tally = Tally()
+    for version in (candidate, shadow):
+        past = [p for p in said[version.version] if p["predicted_at"] != present]
+        tally.add(poster.predict(past, f"{version.kind}, past weeks"))
+    if go_live(candidate):
+        say(f"{candidate.version} is live from now on, {shadow.version} is its shadow")
+    for version in (candidate, shadow):
+        now = [p for p in said[version.version] if p["predicted_at"] == present]
+        tally.add(poster.predict(now, f"{version.kind}, this week"))
+    return tally
+
+
+def await_labels(
+    risk: Api, version: Version, study: Study, seconds: float
+) -> tuple[Json, Measured]:
+    """The service's measures of a version once its labels are settled, and what they should be.
+
+    Labels are settled by a job of the service; when they are not after `seconds`, what the service
+    has by then is answered, and the comparison shows what is missing.
+    """
+    began = time.monotonic()
+    probabilities = study.probabilities(version)
+    progress = None
+    while True:
+        expected = study.measured(probabilities, datetime.now(timezone.utc))
+        answer = risk.get(metrics_path(version, study.settings))
+        there = answer.get("n_labelled", 0)
+        settled = (there, answer.get("n_positive")) == (expected.n_labelled, expected.n_positive)
+        if progress is None and not settled:
+            progress = Progress(f"{version.kind}: labels settled", expected.n_labelled)
+        if progress is not None:
+            progress.advance(there - progress.done)
+        if settled or time.monotonic() - began > seconds:
+            if progress is not None:
+                progress.close()
+            return answer, expected
+        time.sleep(SETTLE_PAUSE_SECONDS)
+
+
+def metrics_path(version: Version, settings: Settings) -> str:
+    """The window holds the snapshots of `weeks` weeks and no others."""
+    until = settings.end.date() + timedelta(days=6)
+    window = settings.weeks * 7
+    return (
+        f"/v1/models/{MODEL_NAME}/{version.version}/metrics"
+        f"?window={window}&until={until.isoformat()}"
+    )
+
+
+def reasons(study: Study) -> str:
+    """Why the candidate says what it says of the client whom it worries about most this week."""
+    candidate = study.versions[0]
+    weeks = [week for week in study.world.weeks if week.at == study.settings.end]
+    if not weeks:
+        return "there is no client this week"
+    probabilities = candidate.probabilities([week.features for week in weeks])
+    at = int(probabilities.argmax())
+    explained = Explainer(candidate).explain([weeks[at].features])
+    contributions = explained.contributions[0]
+    lines = [f"{bodies.user_id(weeks[at].client)}: {probabilities[at]:.0%} within seven days"]
+    for place in np.argsort(-np.abs(contributions))[:REASONS_SHOWN]:
+        given, value = contributions[place], weeks[at].features[NAMES[place]]
+        text = DECLARATIONS[place]["texts"]["raises" if given > 0 else "lowers"]
+        lines.append(f"  {given:+.2f}  {text} ({NAMES[place]} {value})")
+    return "\n".join(lines)
+
+
+def learned(study: Study) -> str:
+    """The law's coefficients beside those of the linear version, in log odds per unit."""
+    found = coefficients(study.versions[0])
+    rows = [
+        (column, f"{COEFFICIENTS[column]:+.2f}" if column in COEFFICIENTS else "–", f"{value:+.2f}")
+        for column, value in found.items()
+    ]
+    return render(("column", "law", "learned"), rows)
+
+
+def plot(measured: Measured) -> str:
+    """The reliability plot."""
+    return compare.plot(measured.bins)
+
+
+def comparison(answer: Json, expected: Measured) -> tuple[str, bool]:
+    """The table and the plot of a version, and whether everything agrees."""
+    found = compare.rows(answer, expected)
+    text = f"{compare.table(found)}\n\n{compare.plot(compare.service_bins(answer))}"
+    return text, all(row.agrees for row in found)
+
+
+def side_by_side(measured: Sequence[tuple[str, Measured]]) -> str:
+    """The versions beside the law that made the data."""
+    names = ("brier", "log_loss", "auroc", "auprc", "ece")
+    return render(
+        ("", *names),
+        [
+            (who, *("–" if (v := of.measures[name]) is None else f"{v:.4f}" for name in names))
+            for who, of in measured
+        ],
+    )
+
+
+def say(text: str) -> None:
+    """A line of progress on stderr."""
+    print(text, file=sys.stderr, flush=True)
