@@ -1,4 +1,4 @@
-"""A sample model of relapse risk: made, explained, posted and measured, from a law that is known."""
+"""A sample model of relapse risk, after a law that is known: from training to measuring."""
 
 MODEL_NAME = "relapse-7d"
 FEATURE_SET_VERSION = "relapse-weekly-1"

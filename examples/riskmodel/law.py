@@ -71,16 +71,17 @@ class Week:
 
 @dataclass(frozen=True)
 class World:
-    """Weeks in the order of time, then of clients, and outcomes in the order of time."""
+    """Weeks in the order of time, then of clients, and outcomes in the order of time; those of the
+    last week are told as well."""
 
     weeks: list[Week]
     outcomes: list[Outcome]
 
-    def since(self, start: datetime) -> World:
-        """The part from `start` on."""
+    def told(self, start: datetime, until: datetime) -> World:
+        """The weeks from `start` on, and what came of them as far as it is known at `until`."""
         return World(
             [week for week in self.weeks if week.at >= start],
-            [outcome for outcome in self.outcomes if outcome.occurred_at > start],
+            [outcome for outcome in self.outcomes if start < outcome.occurred_at <= until],
         )
 
 
@@ -117,8 +118,7 @@ def probability(eta: float) -> float:
 
 
 def simulate(seed: int, clients: range, weeks: int) -> World:
-    """The lives of `clients` over `weeks` weeks from EPOCH on. What comes after them is not told."""
-    end = EPOCH + (weeks - 1) * WEEK
+    """The lives of `clients` over `weeks` weeks from EPOCH on."""
     lives = [Life(seed, client, weeks) for client in clients]
     told, outcomes = [], []
     for number in range(weeks):
@@ -126,7 +126,7 @@ def simulate(seed: int, clients: range, weeks: int) -> World:
             week, outcome = life.next_week(number)
             if week is not None and number >= WARM_UP_WEEKS:
                 told.append(week)
-            if outcome is not None and outcome.occurred_at <= end and number >= WARM_UP_WEEKS:
+            if outcome is not None and number >= WARM_UP_WEEKS:
                 outcomes.append(outcome)
     return World(told, sorted(outcomes, key=lambda outcome: (outcome.occurred_at, outcome.client)))
 
@@ -135,7 +135,7 @@ class Life:
     """One client: what changes from week to week, and what chance had in store for each."""
 
     def __init__(self, seed: int, client: int, weeks: int) -> None:
-        # A stream of its own for each kind of number: the first weeks are the same however many follow.
+        # A stream for each kind of number: the first weeks are the same however many follow.
         self._normal = np.random.default_rng([seed, client, 1]).standard_normal((weeks, 8))
         self._uniform = np.random.default_rng([seed, client, 2]).random((weeks, 6))
         trait = np.random.default_rng([seed, client, 3])
@@ -158,7 +158,8 @@ class Life:
         week = Week(self.client, at, features, probability(log_odds(features, sleep)))
         kind, seconds = self.happens(week.true_probability, self._uniform[number])
         used = kind in ("relapse", "lapse")
-        self.days_abstinent = (WEEK_SECONDS - seconds) // 86_400 if used else self.days_abstinent + 7
+        since_use = (WEEK_SECONDS - seconds) // 86_400
+        self.days_abstinent = since_use if used else self.days_abstinent + 7
         if kind == "dropout":
             self.away_until = number + 1 + AWAY_WEEKS
         if kind is None:

@@ -94,7 +94,7 @@ class Poster:
     batch_size: int
 
     def declare(self, versions: Iterable[Version]) -> None:
-        """The feature set, then the versions; each begins as a shadow and the same again is kept."""
+        """The feature set, then the versions; each begins as a shadow, the same again is kept."""
         declared = feature_set()
         self.risk.post("/v1/feature-sets", declared, key=bodies.key("features", declared))
         for version in versions:

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from functools import cached_property
 
 import numpy as np
@@ -22,7 +22,9 @@ from riskmodel.features import DECLARATIONS, NAMES
 from riskmodel.labels import labels
 from riskmodel.law import (
     COEFFICIENTS,
+    CRAVING_IS_STRONG,
     EPOCH,
+    ISOLATED_AND_CRAVING,
     WARM_UP_WEEKS,
     WEEK,
     World,
@@ -47,17 +49,25 @@ SETTLE_PAUSE_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Settings:
-    """Whose lives, how many weeks of them, and up to when (`end` is a time of snapshots)."""
+    """Whose lives, how many weeks of them, and up to when (`end` is a time of snapshots); by `now`
+    it is known what came of them so far."""
 
     seed: int
     clients: range
     weeks: int
     end: datetime
+    now: datetime
 
     @property
     def start(self) -> datetime:
         """When the first snapshot is of."""
         return self.end - (self.weeks - 1) * WEEK
+
+    @property
+    def told_until(self) -> datetime:
+        """What happened is told when snapshots are made, week by week: a week without a relapse is
+        known as soon as one with it."""
+        return min(last_snapshot(self.now), self.end + WEEK)
 
 
 def last_snapshot(now: datetime) -> datetime:
@@ -79,10 +89,9 @@ class Study:
     @cached_property
     def world(self) -> World:
         """What is posted."""
-        whole = simulate(
-            self.settings.seed, self.settings.clients, weeks_until(self.settings.end)
-        )
-        return whole.since(self.settings.start)
+        settings = self.settings
+        whole = simulate(settings.seed, settings.clients, weeks_until(settings.end))
+        return whole.told(settings.start, settings.told_until)
 
     @cached_property
     def versions(self) -> tuple[Version, Version]:
@@ -105,14 +114,14 @@ class Study:
         explained = Explainer(version).explain([week.features for week in weeks])
         return bodies.predictions(version, weeks, self.probabilities(version), explained)
 
-    def measured(self, probabilities: np.ndarray, now: datetime) -> Measured:
-        """What the measures of all weeks are by scikit-learn, as of `now`."""
-        known = labels(self.world.weeks, self.world.outcomes, now)
+    def measured(self, probabilities: np.ndarray) -> Measured:
+        """What the measures of all weeks are by scikit-learn."""
+        known = labels(self.world.weeks, self.world.outcomes, self.settings.now)
         return measure(probabilities, known, ALERT)
 
-    def true_measured(self, now: datetime) -> Measured:
+    def true_measured(self) -> Measured:
         """The same of the law itself: what no model does better, but by luck."""
-        return self.measured(np.array([w.true_probability for w in self.world.weeks]), now)
+        return self.measured(np.array([week.true_probability for week in self.world.weeks]))
 
 
 def post_predictions(study: Study, poster: Poster, go_live: Callable[[Version], bool]) -> Tally:
@@ -143,10 +152,9 @@ def await_labels(
     has by then is answered, and the comparison shows what is missing.
     """
     began = time.monotonic()
-    probabilities = study.probabilities(version)
+    expected = study.measured(study.probabilities(version))
     progress = None
     while True:
-        expected = study.measured(probabilities, datetime.now(timezone.utc))
         answer = risk.get(metrics_path(version, study.settings))
         there = answer.get("n_labelled", 0)
         settled = (there, answer.get("n_positive")) == (expected.n_labelled, expected.n_positive)
@@ -196,7 +204,12 @@ def learned(study: Study) -> str:
         (column, f"{COEFFICIENTS[column]:+.2f}" if column in COEFFICIENTS else "–", f"{value:+.2f}")
         for column, value in found.items()
     ]
-    return render(("column", "law", "learned"), rows)
+    note = (
+        f"The law adds {ISOLATED_AND_CRAVING:+.2f} for each isolated day and point of craving over"
+        f" {CRAVING_IS_STRONG:g}, which a linear\nmodel cannot say: craving and isolation have to"
+        " stand for it. The trees may learn it."
+    )
+    return f"{render(('column', 'law', 'learned'), rows)}\n\n{note}"
 
 
 def plot(measured: Measured) -> str:

@@ -23,7 +23,7 @@ from riskmodel.features import Features
 from riskmodel.labels import labels
 from riskmodel.law import EPOCH, WEEK, World, simulate
 
-TRAINING_CLIENTS = range(1_000_001, 1_000_601)  # far from the ids of those that are posted
+TRAINING_CLIENTS = range(1_000_000_001, 1_000_000_601)  # far from those that are posted
 TRAINING_WEEKS = 52
 BACKGROUND_ROWS = 500  # what explanations compare with: the average of so many weeks
 DIGEST_LETTERS = 10
@@ -69,8 +69,7 @@ def labelled(world: World, random: np.random.Generator) -> TrainingSet:
     known = [
         (week.features, label)
         for week, label in zip(world.weeks, labels(world.weeks, world.outcomes, now), strict=True)
-        # After the last week nothing is told any more: that it has no relapse says nothing.
-        if label is not None and week.at < world.weeks[-1].at
+        if label is not None
     ]
     columns = matrix([features for features, _ in known])
     positive = np.array([label for _, label in known])
