@@ -13,7 +13,7 @@ from pathlib import Path
 from apiclient.credentials import DEFAULT_TOKEN_FILE, load_all, pick
 from apiclient.errors import UserError
 from apiclient.http import Api
-from riskmodel import run
+from riskmodel import run, why
 from riskmodel.law import EPOCH
 from riskmodel.post import Accounts, Poster, Tally, make_live
 
@@ -125,7 +125,9 @@ def post(study: run.Study, options: argparse.Namespace, apis: dict[str, Api]) ->
     poster = Poster(apis["risk"], options.batch)
     tally = run.post_predictions(study, poster, go_live)
     section("Predictions", outcome_of("predictions", tally))
-    section("Why, in the words of the feature set", run.reasons(study))
+    if worrying := run.most_worrying(study):
+        said = why.there(apis["counselor"], study.versions[0], worrying)
+        section("Why, as the client's counselor reads it", said)
     return tally
 
 
@@ -170,7 +172,8 @@ def plan(study: run.Study) -> None:
     )
     for name, of in measured:
         section(f"{name}: is what it says what comes?", run.plot(of))
-    section("Why, in the words of the feature set", run.reasons(study))
+    if worrying := run.most_worrying(study):
+        section("Why, in the words of the feature set", why.here(study.versions[0], worrying))
 
 
 def section(title: str, text: str) -> None:
@@ -197,15 +200,16 @@ def work(options: argparse.Namespace) -> bool:
         plan(study)
         return True
     credentials = load_all(options.token_file)
-    admin = pick(credentials, "admin", options.token_file).token
-    pipeline = pick(credentials, "pipeline", options.token_file).token
     with ExitStack() as stack:
         apis = {
-            name: stack.enter_context(closing(Api(address, token)))
-            for name, address, token in (
-                ("core", options.core, admin),
-                ("admin", options.risk, admin),
-                ("risk", options.risk, pipeline),
+            name: stack.enter_context(
+                closing(Api(address, pick(credentials, entry, options.token_file).token))
+            )
+            for name, address, entry in (
+                ("core", options.core, "admin"),
+                ("admin", options.risk, "admin"),
+                ("counselor", options.risk, CASELOAD),
+                ("risk", options.risk, "pipeline"),
             )
         }
         steps = STEPS if options.command == "all" else (options.command,)

@@ -15,10 +15,9 @@ import numpy as np
 from apiclient.http import Api
 from apiclient.progress import Progress
 from apiclient.table import render
-from riskmodel import MODEL_NAME, bodies, compare
+from riskmodel import MODEL_NAME, bodies, compare, why
 from riskmodel.bodies import Json
 from riskmodel.explain import Explainer
-from riskmodel.features import DECLARATIONS, NAMES
 from riskmodel.labels import labels
 from riskmodel.law import (
     COEFFICIENTS,
@@ -27,6 +26,7 @@ from riskmodel.law import (
     ISOLATED_AND_CRAVING,
     WARM_UP_WEEKS,
     WEEK,
+    Week,
     World,
     simulate,
     weeks_until,
@@ -43,7 +43,6 @@ from riskmodel.train import (
 )
 
 ALERT = THRESHOLDS[-1]
-REASONS_SHOWN = 4
 SETTLE_PAUSE_SECONDS = 2.0
 
 
@@ -179,22 +178,10 @@ def metrics_path(version: Version, settings: Settings) -> str:
     )
 
 
-def reasons(study: Study) -> str:
-    """Why the candidate says what it says of the client whom it worries about most this week."""
-    candidate = study.versions[0]
+def most_worrying(study: Study) -> Week | None:
+    """Whom the candidate worries about most in the last week; None where nobody is there."""
     weeks = [week for week in study.world.weeks if week.at == study.settings.end]
-    if not weeks:
-        return "there is no client this week"
-    probabilities = candidate.probabilities([week.features for week in weeks])
-    at = int(probabilities.argmax())
-    explained = Explainer(candidate).explain([weeks[at].features])
-    contributions = explained.contributions[0]
-    lines = [f"{bodies.user_id(weeks[at].client)}: {probabilities[at]:.0%} within seven days"]
-    for place in np.argsort(-np.abs(contributions))[:REASONS_SHOWN]:
-        given, value = contributions[place], weeks[at].features[NAMES[place]]
-        text = DECLARATIONS[place]["texts"]["raises" if given > 0 else "lowers"]
-        lines.append(f"  {given:+.2f}  {text} ({NAMES[place]} {value})")
-    return "\n".join(lines)
+    return why.most_worrying(study.versions[0], weeks) if weeks else None
 
 
 def learned(study: Study) -> str:

@@ -10,7 +10,7 @@ import support  # noqa: F401 (puts the examples on the path)
 
 import numpy as np
 
-from riskmodel import columns, labels, run, train
+from riskmodel import columns, labels, run, train, why
 from riskmodel.explain import Explainer
 from riskmodel.features import DECLARATIONS, NAMES, Features, faults, feature_set
 from riskmodel.law import COEFFICIENTS, EPOCH, WEEK, Outcome, Week, simulate
@@ -214,7 +214,7 @@ class ExplanationTest(unittest.TestCase):
             explainer.explain(self.snapshots[:3])
 
     def test_the_reasons_are_in_plain_words_the_largest_first(self) -> None:
-        said = run.reasons(study()).splitlines()
+        said = why.here(study().versions[0], run.most_worrying(study())).splitlines()
         sizes = [abs(float(line.split()[0])) for line in said[1:]]
         self.assertEqual(sizes, sorted(sizes, reverse=True))
         self.assertIn("within seven days", said[0])

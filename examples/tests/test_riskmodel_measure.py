@@ -6,9 +6,8 @@ import copy
 import unittest
 from typing import Any
 
-import support  # noqa: F401 (puts the examples on the path)
-
 import numpy as np
+from riskfake import answer_of
 
 from riskmodel import compare
 from riskmodel.measure import Measured, ece, measure, reliability
@@ -16,29 +15,6 @@ from riskmodel.measure import Measured, ece, measure, reliability
 
 def measured(scores: list[float], labels: list[bool | None], alert: float = 0.5) -> Measured:
     return measure(np.array(scores), labels, alert)
-
-
-def answer_of(expected: Measured) -> dict[str, Any]:
-    """What a service answers that agrees."""
-    return {
-        "n": expected.n,
-        "n_labelled": expected.n_labelled,
-        "n_positive": expected.n_positive,
-        "measures": {
-            name: {"value": value} if value is not None else {"value": None, "reason": "no_labels"}
-            for name, value in expected.measures.items()
-        },
-        "reliability": [
-            {
-                "from": part.low,
-                "until": part.high,
-                "n": part.n,
-                "mean_score": part.mean_score,
-                "observed_rate": part.observed_rate,
-            }
-            for part in expected.bins
-        ],
-    }
 
 
 class MeasureTest(unittest.TestCase):
