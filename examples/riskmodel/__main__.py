@@ -148,6 +148,7 @@ def compare(study: run.Study, options: argparse.Namespace, apis: dict[str, Api])
         section(f"{version.version}: the service beside scikit-learn", text)
         measured.append((version.version, expected))
         same = same and agrees
+    section("What the service says of the two", run.judged(apis["risk"], study))
     section(
         "How close the versions come to the law that made the data",
         run.side_by_side([*measured, ("the law itself", study.true_measured())]),

@@ -12,6 +12,7 @@ MAX_DIFFERENCE = 1e-9
 REQUIRED = ("brier", "log_loss", "ece", "auroc", "auprc")  # others, where the service has them
 COUNTS = ("n", "n_labelled", "n_positive")
 PLOT_CELLS = 50
+ENDS = ("value", "low", "high")
 SAID, OBSERVED, BOTH = "○", "●", "◉"
 
 
@@ -64,6 +65,20 @@ def plot(bins: list[Bin]) -> str:
         )
     legend = f"{SAID} what the model says on average, {OBSERVED} how many relapsed, {BOTH} both"
     return "\n".join([*lines, legend])
+
+
+def differences(answer: dict[str, Any]) -> str:
+    """Two versions over the same clients and days, as the service compares them."""
+    found = [
+        (name, *("–" if part.get(end) is None else f"{part[end]:+.4f}" for end in ENDS))
+        for name, part in (answer.get("differences") or {}).items()
+        if name in REQUIRED
+    ]
+    title = (
+        f"{answer.get('with')} less {answer.get('version')}, on {answer.get('n_pairs')}"
+        " clients' days; 95 % between low and high"
+    )
+    return f"{title}\n\n{render(('measure', 'difference', 'low', 'high'), found)}"
 
 
 def service_bins(answer: dict[str, Any]) -> list[Bin]:

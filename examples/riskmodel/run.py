@@ -43,6 +43,7 @@ from riskmodel.train import (
 )
 
 ALERT = THRESHOLDS[-1]
+OTHER_ALERT = 0.3  # what would have come of it is asked of the service
 SETTLE_PAUSE_SECONDS = 2.0
 
 
@@ -154,7 +155,7 @@ def await_labels(
     expected = study.measured(study.probabilities(version))
     progress = None
     while True:
-        answer = risk.get(metrics_path(version, study.settings))
+        answer = risk.get(path_of("metrics", version, study.settings))
         there = answer.get("n_labelled", 0)
         settled = (there, answer.get("n_positive")) == (expected.n_labelled, expected.n_positive)
         if progress is None and not settled:
@@ -168,13 +169,25 @@ def await_labels(
         time.sleep(SETTLE_PAUSE_SECONDS)
 
 
-def metrics_path(version: Version, settings: Settings) -> str:
-    """The window holds the snapshots of `weeks` weeks and no others."""
+def path_of(what: str, version: Version, settings: Settings) -> str:
+    """A route of what is measured; its window holds the snapshots of `weeks` weeks alone."""
     until = settings.end.date() + timedelta(days=6)
     window = settings.weeks * 7
     return (
-        f"/v1/models/{MODEL_NAME}/{version.version}/metrics"
+        f"/v1/models/{MODEL_NAME}/{version.version}/{what}"
         f"?window={window}&until={until.isoformat()}"
+    )
+
+
+def judged(risk: Api, study: Study) -> str:
+    """What the service says of the two versions, and of another alert threshold."""
+    candidate, shadow = study.versions
+    compared = path_of("compare", candidate, study.settings) + f"&with={shadow.version}"
+    replayed = path_of("replay", candidate, study.settings) + f"&threshold={OTHER_ALERT}"
+    return (
+        f"{compare.differences(risk.get(compared))}\n\n"
+        f"If the alert threshold of {candidate.version} were {OTHER_ALERT} instead of {ALERT}:\n"
+        f"{risk.get(replayed).get('summary')}"
     )
 
 

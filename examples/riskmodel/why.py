@@ -44,7 +44,7 @@ def there(counselor: Api, version: Version, week: Week) -> str:
     told = counselor.get(f"/v1/predictions/{latest[0]['prediction_id']}")
     shap = next((e for e in told["explanations"] if e["method"] == "shap"), {"contributions": []})
     lines = [
-        (part["contribution"], part["text"], f"{part['feature']} {_shown(part['value'])}{_was(part)}")
+        (part["contribution"], part["text"], f"{part['feature']} {_value(part)}")
         for part in shap["contributions"]
     ]
     return f"{_said(user_id, told['probability'], lines)}\n  {told['risk_level']}, {told['stage']}"
@@ -56,8 +56,9 @@ def _said(user_id: str, probability: float, lines: list[tuple[float, str, str]])
     return "\n".join([first, *shown])
 
 
-def _was(part: dict[str, Any]) -> str:
-    return f", {part['change']:+g} since the week before" if part.get("change") else ""
+def _value(part: dict[str, Any]) -> str:
+    since = f", {part['change']:+.3g} since the week before" if part.get("change") else ""
+    return _shown(part["value"]) + since
 
 
 def _shown(value: Any) -> str:

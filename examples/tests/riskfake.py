@@ -15,7 +15,7 @@ from riskmodel import labels
 from riskmodel.law import Outcome, Week
 from riskmodel.measure import Measured, measure
 
-MODEL = re.compile(r"/v1/models/([\w.-]+)/([\w.-]+)(/stage|/metrics)?")
+MODEL = re.compile(r"/v1/models/([\w.-]+)/([\w.-]+)(/stage|/metrics|/compare|/replay)?")
 OF_CLIENT = re.compile(r"/v1/users/([\w-]+)/(outcomes|predictions)")
 
 
@@ -120,6 +120,13 @@ class Risk:
             self.models[version]["stage"] = request.body["stage"]
         if part == "/metrics":
             return Reply(200, self.measures(version, query))
+        if part == "/compare":
+            other = parse_qs(query)["with"][0]
+            difference = {"brier": {"value": 0.001, "low": -0.002, "high": 0.004}}
+            body = {"version": version, "with": other, "n_pairs": 9, "differences": difference}
+            return Reply(200, body)
+        if part == "/replay":
+            return Reply(200, {"summary": f"more at {parse_qs(query)['threshold'][0]}"})
         return Reply(200, self.models[version])
 
     def of_client(self, request: Request, user_id: str, part: str, query: str) -> Reply:
@@ -129,8 +136,8 @@ class Risk:
             if request.headers["authorization"] != "Bearer token-of-counselor_other":
                 return Reply(403, {"title": "not a counselor"})
             version = parse_qs(query)["version"][0]
-            ids = [n for n, (who, _, of) in enumerate(self.predictions) if (who, of) == (user_id, version)]
-            return Reply(200, {"items": [{"prediction_id": n} for n in reversed(ids)]})
+            of_it = [n for n, key in enumerate(self.predictions) if key[0::2] == (user_id, version)]
+            return Reply(200, {"items": [{"prediction_id": n} for n in reversed(of_it)]})
         key = (user_id, request.body["kind"], request.body["occurred_at"])
         return self.keep(self.outcomes, key, request.body)
 

@@ -1,4 +1,4 @@
-"""The sample model without any service: its lives, its labels, what it learns and how it explains."""
+"""The sample model without any service: lives, labels, what it learns and how it explains."""
 
 from __future__ import annotations
 

@@ -31,7 +31,8 @@ class MeasureTest(unittest.TestCase):
         found = measured([0.2, 0.8, 0.7], [False, True, None])
         self.assertEqual((found.n, found.n_labelled, found.n_positive), (3, 2, 1))
         self.assertAlmostEqual(found.measures["labelled_share"], 2 / 3)
-        self.assertEqual(found.measures["brier"], measured([0.2, 0.8], [False, True]).measures["brier"])
+        without = measured([0.2, 0.8], [False, True])
+        self.assertEqual(found.measures["brier"], without.measures["brier"])
 
     def test_what_is_not_defined_is_none(self) -> None:
         nothing = measured([], [])

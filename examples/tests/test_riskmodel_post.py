@@ -1,4 +1,4 @@
-"""The sample model against fake services: everything is posted once, and nobody is paged for the past."""
+"""The sample model against fake services: all is posted once, nobody is paged for the past."""
 
 from __future__ import annotations
 
@@ -75,6 +75,8 @@ class PostTest(unittest.TestCase):
         self.assertEqual(set(self.core.caseload.values()), {"staff-counselor_other"})
         self.assertEqual(len(self.core.users), CLIENTS)
         self.assertIn("the law itself", out)
+        self.assertRegex(out, r"brier +\+0\.0010 +-0\.0020 +\+0\.0040")
+        self.assertIn("more at 0.3", out)
         self.assertNotIn("≠", out)
         self.assertNotIn("token-of-", out + err)
 
@@ -104,9 +106,10 @@ class PostTest(unittest.TestCase):
 
     def test_a_second_run_doubles_nothing(self) -> None:
         self.run_main()
-        before = len(self.risk.predictions), len(self.risk.outcomes)
-        status, out, err = self.run_main()
-        self.assertEqual((status, (len(self.risk.predictions), len(self.risk.outcomes))), (0, before))
+        before = dict(self.risk.predictions), dict(self.risk.outcomes)
+        status, _, err = self.run_main()
+        self.assertEqual(status, 0)
+        self.assertEqual((self.risk.predictions, self.risk.outcomes), before)
         self.assertIn(f"0 clients made, {CLIENTS} were there", err)
         self.assertEqual(self.posts()["stage"], 1)
 
