@@ -166,13 +166,17 @@ class TrainingTest(unittest.TestCase):
         of_nothing = -(prevalence * np.log(prevalence) + (1 - prevalence) * np.log(1 - prevalence))
         for version in study().versions:
             found = study().measured(study().probabilities(version)).measures["log_loss"]
-            self.assertLess(found - best, 0.1 * (of_nothing - best), version.kind)
+            self.assertLess(found - best, 0.2 * (of_nothing - best), version.kind)
 
-    def test_training_again_gives_the_same_version_and_another_seed_another(self) -> None:
-        again = train.logistic(train.training_set(SEED), SEED)
-        self.assertEqual(again.version, study().versions[0].version)
-        other = train.logistic(train.training_set(SEED + 1), SEED + 1)
-        self.assertNotEqual(other.version, again.version)
+    def test_training_again_gives_the_same_version_and_other_lives_another(self) -> None:
+        data = train.training_set(SEED)
+        self.assertEqual(train.logistic(data, SEED).version, study().versions[0].version)
+        few = train.TrainingSet(data.columns[:2000], data.positive[:2000], data.background)
+        for fit in (train.logistic, train.boosted):
+            self.assertEqual(fit(few, SEED).version, fit(few, SEED).version)
+        fewer = train.TrainingSet(data.columns[:1900], data.positive[:1900], data.background)
+        for fit in (train.logistic, train.boosted):
+            self.assertNotEqual(fit(few, SEED).version, fit(fewer, SEED).version)
 
     def test_nobody_who_is_posted_was_trained_on(self) -> None:
         most = 1000 * 10_000  # seeds and clients that the command line takes

@@ -137,14 +137,16 @@ class PostTest(unittest.TestCase):
         self.assertIn(f"{len(self.risk.predictions) - 3} predictions stored", out)
 
     def test_a_client_that_is_gone_does_not_stop_the_others(self) -> None:
-        self.risk.gone = {"client-0001"}
+        told = self.study().world.outcomes
+        gone = bodies.user_id(told[0].client)
+        theirs = sum(outcome.client == told[0].client for outcome in told)
+        self.risk.gone = {gone}
         self.assertEqual(self.run_main("post")[0], 0)
         status, out, _ = self.run_main("outcomes")
         self.assertEqual(status, 0)
-        theirs = sum(outcome.client == 1 for outcome in self.study().world.outcomes)
-        if theirs:
-            self.assertIn(f"{theirs} of clients that are gone", out)
-        self.assertNotIn("client-0001", {key[0] for key in self.risk.predictions})
+        self.assertIn(f"{len(told) - theirs} outcomes stored", out)
+        self.assertIn(f"{theirs} of clients that are gone", out)
+        self.assertNotIn(gone, {key[0] for key in self.risk.predictions})
 
     def test_labels_that_are_settled_late_are_waited_for(self) -> None:
         self.run_main("post")
