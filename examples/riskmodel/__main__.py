@@ -23,7 +23,7 @@ MAX_PER_REQUEST = 1000
 MAX_CLIENTS = 9999
 MAX_WEEKS = 52  # the service keeps predictions for a year
 
-EPILOG = f"""
+EPILOG = """
 Everything is made up. A law (riskmodel/law.py) says how probable a relapse or lapse is in the week
 after a snapshot of a client: craving, sleep, mood, isolation, contact, meetings, abstinence. Two
 versions of a model learn it from lives that are not posted: logistic regression and boosted trees.
