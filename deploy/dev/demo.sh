@@ -125,9 +125,10 @@ show() {
 
 main() {
   cd -- "$REPO_DIR"
-  local began=$SECONDS core social
+  local began=$SECONDS core social risk
   core=$(url 0)
   social=$(url 1)
+  risk=$(url 2)
   trap 'stop_watcher || true' EXIT
   step "Packages of this machine" stack setup
   step "Ports of the services: $FIRST_PORT to $((FIRST_PORT + ${#SERVICES[@]} - 1))" deploy/dev/services.sh ports
@@ -141,6 +142,7 @@ main() {
   step "A watcher of its own on RabbitMQ" start_watcher
   step "A made-up cohort: 60 clients, 30 days of messages" python -m cohort load --core "$core"
   step "The pipeline scores the messages" python -m pipeline --core "$core" --social "$social"
+  step "A sample model of relapse risk, beside scikit-learn" python -m riskmodel --core "$core" --risk "$risk"
   step "Events arrive in every service" await_quiet
   step "The watcher ends" end_watcher
   show
