@@ -48,6 +48,7 @@ const NOUNS: &[&str] = &[
     "safety-event",
     "screener-answers",
     "search",
+    "shift-swaps",
     "stated-preferences",
     "stream",
     "teams",

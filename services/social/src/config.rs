@@ -27,7 +27,7 @@ pub struct Config {
     pub action_days: i32,
     /// What checks of messages found and answers to the screener, after they were made.
     pub safety_days: i32,
-    /// Escalations, after they were closed; shifts and overrides, after they were over.
+    /// Escalations, after they were closed; shifts, overrides and swaps, after they were over.
     pub escalation_days: i32,
     /// Who was told of an escalation, after it was done; while the escalation is open that stays.
     pub delivery_days: i32,
@@ -143,6 +143,7 @@ impl Config {
             // Who was on duty tells who could have answered.
             Term::since("social.oncall_shifts", "ends_at", "true", self.escalation_days),
             Term::since("social.oncall_overrides", "ends_at", "true", self.escalation_days),
+            Term::since("social.shift_swaps", "ends_at", "true", self.escalation_days),
             Term::since(
                 "social.operational_warnings",
                 "closed_at",

@@ -110,6 +110,11 @@ fn on_call(config: &mut ServiceConfig<'_>) {
         .service(oncall::overrides::list)
         .service(oncall::overrides::create)
         .service(oncall::overrides::remove)
+        .service(oncall::swaps::list)
+        .service(oncall::swaps::create)
+        .service(oncall::swaps::take)
+        .service(oncall::swaps::decline)
+        .service(oncall::swaps::withdraw)
         .service(oncall::calendar::renew_link)
         .service(oncall::calendar::end_link)
         .service(oncall::calendar::show);

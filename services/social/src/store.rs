@@ -32,6 +32,7 @@ pub(crate) mod previews;
 pub(crate) mod profiles;
 pub(crate) mod safety_events;
 pub(crate) mod screener_answers;
+pub(crate) mod shift_swaps;
 pub(crate) mod stream;
 pub(crate) mod tiers;
 pub(crate) mod windows;

@@ -60,13 +60,16 @@ const STAYING: &[(&str, &str, &str)] = &[
 ];
 
 /// Columns that take few values only, in another way than as one of a list of words.
-const FIXED: [(&str, &str, &str); 5] = [
+const FIXED: [(&str, &str, &str); 8] = [
     ("core.message_ai_metadata", "ai_core_version", "'2.1'"),
     ("core.memory_embeddings", "distance_metric", "'cosine'"),
     ("social.oncall_shifts", "ends_at", "now() + interval '1 hour'"),
     ("social.oncall_overrides", "ends_at", "now() + interval '1 hour'"),
     // Nobody stands in for themselves.
     ("social.oncall_overrides", "replaces_staff_id", "null"),
+    ("social.shift_swaps", "offered_to", "null"),
+    ("social.shift_swaps", "ends_at", "now() + interval '1 hour'"),
+    ("social.shift_swaps", "status", "'taken'"),
 ];
 
 /// Every column of every table: its type, whether it must be filled, the first word it may hold, and what it refers to.

@@ -35,5 +35,6 @@ mod rules;
 mod safety;
 mod silence;
 mod stream;
+mod swaps;
 mod tiers;
 mod watch;
