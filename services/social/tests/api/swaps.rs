@@ -25,7 +25,8 @@ impl Harness {
         (from, until): (i64, i64),
     ) -> Answer {
         let to = to.map(|name| format!("staff-{name}"));
-        let body = json!({"offered_to": to, "starts_at": self.in_hours(from), "ends_at": self.in_hours(until)});
+        let body =
+            json!({"offered_to": to, "starts_at": self.in_hours(from), "ends_at": self.in_hours(until)});
         self.call(name).post(&format!("{schedule}/swaps"), &body).await
     }
 
@@ -87,9 +88,15 @@ async fn an_offer_to_a_colleague_is_taken_or_declined_by_nobody_else() {
         assert_eq!(refused.code(), 403, "{what}");
     }
     let declined = h.swap("counselor", &offer, "decline").await;
-    assert_eq!((declined.code(), declined.at("/status")), (200, &json!("declined")));
+    assert_eq!(
+        (declined.code(), declined.at("/status")),
+        (200, &json!("declined"))
+    );
     let late = h.swap("counselor", &offer, "take").await;
-    assert_eq!((late.code(), late.at("/type")), (409, &json!("/problems/wrong-state")));
+    assert_eq!(
+        (late.code(), late.at("/type")),
+        (409, &json!("/problems/wrong-state"))
+    );
     assert_eq!(h.on_duty_in(&schedule, 1).await, json!(["staff-oncall"]));
     let another = h.offered(&schedule, Some("counselor"), (1, 9)).await;
     assert_eq!(h.swap("counselor", &another, "take").await.code(), 200);
@@ -119,6 +126,7 @@ async fn an_offer_is_withdrawn_by_who_made_it_or_a_supervisor_and_taken_no_more(
 #[tokio::test]
 async fn only_the_own_duty_is_offered_and_only_what_is_ahead() {
     let (h, schedule) = harness().await;
+    h.shift(&schedule, "oncall", -1, 1).await;
     for (who, span, code) in [
         (("counselor", None), (1, 9), 409),
         (("oncall", None), (0, 2), 422),
@@ -133,9 +141,14 @@ async fn only_the_own_duty_is_offered_and_only_what_is_ahead() {
         let made = h.offers(&schedule, who, span).await;
         assert_eq!(made.code(), code, "{who:?} {span:?} {}", made.json);
     }
-    let nowhere = h.offers("/v1/oncall-schedules/999", ("oncall", None), (1, 9)).await;
+    let nowhere = h
+        .offers("/v1/oncall-schedules/999", ("oncall", None), (1, 9))
+        .await;
     assert_eq!(nowhere.code(), 404);
-    assert_eq!(h.swap("counselor", "/v1/shift-swaps/999", "take").await.code(), 404);
+    assert_eq!(
+        h.swap("counselor", "/v1/shift-swaps/999", "take").await.code(),
+        404
+    );
 }
 
 #[tokio::test]
@@ -143,7 +156,8 @@ async fn an_offer_that_has_begun_or_is_no_longer_theirs_is_not_taken() {
     let (h, schedule) = harness().await;
     let begun = h.offered(&schedule, None, (1, 2)).await;
     let ahead = h.offered(&schedule, None, (4, 6)).await;
-    let given = json!({"staff_id": "staff-counselor_other", "starts_at": h.in_hours(5), "ends_at": h.in_hours(6)});
+    let given =
+        json!({"staff_id": "staff-counselor_other", "starts_at": h.in_hours(5), "ends_at": h.in_hours(6)});
     let made = h
         .call("oncall")
         .post(&format!("{schedule}/overrides"), &given)
@@ -229,13 +243,24 @@ async fn a_swap_that_was_taken_gives_sight_and_stands_in_the_calendar() {
 async fn an_offer_and_its_taking_are_audited_and_done_once_under_a_key() {
     let (h, schedule) = harness().await;
     let offer = h.offered(&schedule, None, (1, 9)).await;
-    let taker = h.call("counselor").with_key("a-key-of-a-taker");
+    let taker = h
+        .call("counselor")
+        .with_header("Idempotency-Key", "a-key-of-a-taker");
     for _ in 0..2 {
         let taken = taker.post(&format!("{offer}/take"), &json!({})).await;
         assert_eq!(taken.code(), 200, "{}", taken.json);
     }
     let overrides = "select count(*) from social.oncall_overrides";
     assert_eq!(h.database.count(overrides).await, 1);
+    for (action, people) in [
+        ("POST /v1/oncall-schedules/{schedule_id}/swaps", 1),
+        ("POST /v1/shift-swaps/{swap_id}/take", 2),
+    ] {
+        let recorded = format!(
+            "select count(*) from core.audit_events where action = '{action}' and cardinality(subject_refs) = {people}"
+        );
+        assert!(h.database.count(&recorded).await > 0, "{action}");
+    }
 }
 
 #[tokio::test]
@@ -256,10 +281,18 @@ async fn the_database_lets_nobody_stand_in_by_an_offer_that_is_not_theirs_to_tak
             .await
             .unwrap();
         let refused = tx.execute(sql, &[]).await;
-        assert!(matches!(refused, Err(db::Error::NotVisible)), "{sql}: {refused:?}");
+        assert!(
+            matches!(refused, Err(db::Error::NotVisible)),
+            "{sql}: {refused:?}"
+        );
     }
     assert_eq!(h.swap("counselor", &offer, "take").await.code(), 200);
     let tx = pools.begin_worker().await.unwrap();
-    let again = tx.execute("update social.shift_swaps set status = 'open', taken_by = null", &[]).await;
+    let again = tx
+        .execute(
+            "update social.shift_swaps set status = 'open', taken_by = null",
+            &[],
+        )
+        .await;
     assert_eq!(again.unwrap_err().constraint(), Some("ck_shift_swaps_move"));
 }
