@@ -46,6 +46,7 @@ const LAPSE_EVERY: Duration = Duration::from_secs(60);
 const SILENCE_EVERY: Duration = Duration::from_secs(60);
 const REMIND_EVERY: Duration = Duration::from_secs(30);
 const WATCH_EVERY: Duration = Duration::from_secs(15);
+const FORECAST_EVERY: Duration = Duration::from_secs(60);
 const DRILL_EVERY: Duration = Duration::from_secs(30);
 const STREAM_EVERY: Duration = Duration::from_millis(250);
 
@@ -127,6 +128,9 @@ fn jobs(state: &Arc<State>) -> Vec<Job> {
         }),
         job("watch", WATCH_EVERY, state, |state| {
             Box::pin(async move { jobs::watch::round(&state).await })
+        }),
+        job("forecast", FORECAST_EVERY, state, |state| {
+            Box::pin(async move { jobs::forecast::round(&state).await })
         }),
         job("drill", DRILL_EVERY, state, |state| {
             Box::pin(async move { jobs::drill::round(&state).await })

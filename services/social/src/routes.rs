@@ -84,6 +84,7 @@ fn escalations(config: &mut ServiceConfig<'_>) {
         .service(escalation_policies::replace)
         .service(escalation_policies::activate)
         .service(escalation_policies::remove)
+        .service(escalation_policies::coverage::show)
         // how staff are reached
         .service(contact_methods::create)
         .service(contact_methods::list)

@@ -7,6 +7,7 @@ pub(crate) mod circumstances;
 pub(crate) mod comments;
 pub(crate) mod contact_methods;
 pub(crate) mod contacts;
+pub(crate) mod coverage;
 pub(crate) mod crisis_resources;
 pub(crate) mod deliveries;
 pub(crate) mod drills;

@@ -29,6 +29,7 @@ const OF_NOBODY: &[&str] = &[
     "core.erasures",
     "core.scoring_models",
     "core.teams",
+    "social.coverage_gaps",
     "social.crisis_resources",
     "social.nudge_templates",
     "social.oncall_rotations",

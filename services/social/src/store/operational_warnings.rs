@@ -39,13 +39,19 @@ const FIND: &str = "
         select min(o.created_at) as since
         from (select u.created_at from social.outbox u where u.published_at is null
             order by u.next_attempt_at, u.id limit 1000) as o),
+    uncovered as (
+        select (extract(epoch from sum(upper(t.time) - lower(t.time))) / 60)::int8 as minutes
+        from (select range_agg(tstzrange(g.starts_at, g.ends_at)) as times from clock, social.coverage_gaps g
+            where g.policy_id is not null and g.ends_at > clock.now) as c
+        cross join lateral unnest(c.times) as t (time)),
     unpaged as (select min(d.next_attempt_at) as since from social.notification_deliveries d where d.status = 'pending')
     select 'pipeline_silent' as kind, (extract(epoch from clock.now - w.since) / 60)::int8 as measure from clock, waiting w
     union all select 'staff_unreachable', u.people from unreachable u where u.people > 0
     union all select 'outbox_lag', (extract(epoch from clock.now - u.since) / 60)::int8
         from clock, unsent u where u.since <= clock.now - clock.lag
     union all select 'delivery_lag', (extract(epoch from clock.now - u.since) / 60)::int8
-        from clock, unpaged u where u.since <= clock.now - clock.lag";
+        from clock, unpaged u where u.since <= clock.now - clock.lag
+    union all select 'coverage_gap', u.minutes from uncovered u where u.minutes is not null";
 
 /// What is not as it should be now.
 pub(crate) async fn find(

@@ -9,6 +9,7 @@
 
 mod access;
 mod contact_methods;
+mod coverage;
 mod deliveries;
 mod escalations;
 mod events;
