@@ -38,4 +38,5 @@ mod silence;
 mod stream;
 mod swaps;
 mod tiers;
+mod tiers_agree;
 mod watch;
