@@ -35,6 +35,7 @@ async fn a_high_risk_label_opens_an_escalation_and_tells_counselors_and_on_call(
 #[tokio::test]
 async fn what_others_are_to_act_on_is_said_and_not_left_blank() {
     let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
     let episode = crisis(&mut h, "client-a").await;
     let raised = json!({"user_id": "client-a", "urgency": "high", "reason": " "});
     let path = |verb: &str| format!("/v1/escalations/{episode}/{verb}");

@@ -133,7 +133,7 @@ async fn a_policy_by_which_nobody_is_at_moderate_risk_after_high_risk_is_not_kep
     let h = Harness::new().await;
     let refused = h
         .call("supervisor")
-        .post("/v1/risk-policies", &policy("upside-down", 0.2))
+        .post("/v1/risk-policies", &with_high("upside-down", 0.2))
         .await;
     assert_eq!(
         (refused.code(), refused.at("/errors/0/pointer")),
