@@ -517,6 +517,7 @@ async fn every_fault_of_a_rotation_is_named() {
 #[tokio::test]
 async fn every_fault_of_a_shift_and_an_override_is_named() {
     let h = Harness::new().await;
+    h.on_call_too(&["supervisor"]).await;
     let schedule = h.schedule("UTC").await;
     let supervisor = h.call("supervisor");
     for (starts, ends, staff, pointer) in [
