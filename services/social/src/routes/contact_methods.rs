@@ -34,6 +34,8 @@ const MAX_ADDRESS_BYTES: usize = 2_048;
 const MAX_POSITION: i32 = 9;
 /// Cursors of the list of everybody.
 const LIST_NAME: &str = "contact-methods";
+/// No cursor is one of this list: it fits on every page.
+const OWN_LIST_NAME: &str = "contact-methods/own";
 
 /// A way to be reached outside the app.
 #[derive(ToSchema)]
@@ -218,6 +220,7 @@ pub(crate) async fn list(
     if query.is_of_everybody {
         return list_held(&state, &query.paging, &cursors, &caller).await;
     }
+    cursors.open::<()>(OWN_LIST_NAME, &caller, &query.paging)?;
     let staff_id = caller.principal.id.as_str();
     let rows = state
         .db

@@ -136,9 +136,14 @@ impl Read for Thresholds {
                 .required(name, read::probability)
                 .and_then(Probability::new)
         });
+        let (high, mid) = (high?, mid?);
+        if mid > high {
+            // Whoever is not at high risk any more would be at low risk at once.
+            fields.fault("t_mid", "must not be above t_high");
+        }
         Some(Self {
-            high: high?,
-            mid: mid?,
+            high,
+            mid,
             relapse: relapse?,
             craving: craving?,
             toxic: toxic?,

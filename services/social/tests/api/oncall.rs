@@ -345,6 +345,23 @@ async fn staff_hand_over_their_own_duty_and_nobody_elses() {
 }
 
 #[tokio::test]
+async fn who_is_never_on_duty_has_no_duty_to_hand_over() {
+    let h = Harness::new().await;
+    let schedule = h.schedule("UTC").await;
+    h.shift(&schedule, "oncall", 0, 12).await;
+    let body = json!({"staff_id": "staff-oncall", "starts_at": h.in_hours(0), "ends_at": h.in_hours(4)});
+    for name in ["counselor", "supervisor"] {
+        let refused = h.call(name).post(&format!("{schedule}/overrides"), &body).await;
+        assert_eq!(refused.code(), 422, "{name}: {}", refused.json);
+        assert_eq!(
+            refused.at("/errors/0/pointer"),
+            &json!("/replaces_staff_id"),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn the_database_lets_nobody_write_a_schedule_who_may_not() {
     let h = Harness::new().await;
     let schedule = h.schedule("UTC").await;
@@ -500,6 +517,7 @@ async fn every_fault_of_a_rotation_is_named() {
 #[tokio::test]
 async fn every_fault_of_a_shift_and_an_override_is_named() {
     let h = Harness::new().await;
+    h.on_call_too(&["supervisor"]).await;
     let schedule = h.schedule("UTC").await;
     let supervisor = h.call("supervisor");
     for (starts, ends, staff, pointer) in [

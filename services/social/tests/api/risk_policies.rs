@@ -129,6 +129,21 @@ async fn what_a_preview_said_is_what_an_activation_does() {
 }
 
 #[tokio::test]
+async fn a_policy_by_which_nobody_is_at_moderate_risk_after_high_risk_is_not_kept() {
+    let h = Harness::new().await;
+    let refused = h
+        .call("supervisor")
+        .post("/v1/risk-policies", &with_high("upside-down", 0.2))
+        .await;
+    assert_eq!(
+        (refused.code(), refused.at("/errors/0/pointer")),
+        (422, &json!("/thresholds/t_mid")),
+        "{}",
+        refused.json
+    );
+}
+
+#[tokio::test]
 async fn of_two_who_activate_at_once_one_policy_holds() {
     let h = Harness::new().await;
     let admin = h.call("admin");

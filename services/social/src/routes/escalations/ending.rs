@@ -112,7 +112,7 @@ impl Read for Cancel {
     const MAX_BODY_BYTES: usize = 16 * 1024;
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let reason = fields.required("reason", read::text(1..=MAX_NOTES_BYTES));
+        let reason = fields.required("reason", read::words(1..=MAX_NOTES_BYTES));
         Some(Self { reason: reason? })
     }
 }

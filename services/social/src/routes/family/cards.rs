@@ -51,7 +51,7 @@ impl Read for NewCard {
         let consent_id = fields.required("consent_id", read::integer(1..=i64::MAX));
         let role = fields.optional("role", read::identifier);
         let thread_id = fields.optional("thread_id", read::identifier);
-        let title = fields.required("title", read::text(1..=MAX_TITLE_BYTES));
+        let title = fields.required("title", read::words(1..=MAX_TITLE_BYTES));
         let body = fields.required("body", read::long_text(1..=MAX_TEXT_BYTES));
         let metadata = fields.optional("metadata", read::object(MAX_METADATA_BYTES));
         Some(Self {

@@ -199,11 +199,9 @@ pub(crate) async fn create(
             return Err(Error::NotFound);
         }
         let mut named = vec![(stand_in.duty.staff_id.as_str(), "/staff_id".to_owned())];
-        let others = stand_in
-            .replaces
-            .as_deref()
-            .filter(|one| *one != caller.principal.id);
-        named.extend(others.map(|one| (one, "/replaces_staff_id".to_owned())));
+        // The caller, too: who is never on duty would be replaced by nobody, and think that somebody stands in.
+        let replaced = stand_in.replaces.as_deref();
+        named.extend(replaced.map(|one| (one, "/replaces_staff_id".to_owned())));
         must_be_on_call(tx, &named).await?;
         let now = state.clock.fixed();
         let made = oncall_overrides::insert(tx, **schedule_id, &stand_in, &caller.principal.id, now)

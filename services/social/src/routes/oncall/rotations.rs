@@ -58,7 +58,7 @@ impl Read for Said {
     const MAX_BODY_BYTES: usize = 32 * 1024;
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let name = fields.required("name", read::text(1..=MAX_NAME_BYTES));
+        let name = fields.required("name", read::words(1..=MAX_NAME_BYTES));
         let kind = fields.required("kind", read::one_of(KINDS));
         let custom_days = fields.optional("shift_days", read::integer(1..=MAX_SHIFT_DAYS));
         let handover_time = fields.required("handover_time", local_time());

@@ -38,7 +38,7 @@ impl Read for ScheduleBody {
     const MAX_BODY_BYTES: usize = 4 * 1024;
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let name = fields.required("name", read::text(1..=MAX_NAME_BYTES));
+        let name = fields.required("name", read::words(1..=MAX_NAME_BYTES));
         let timezone = fields.required("timezone", read::parsed(|word| word.parse().ok(), A_ZONE));
         Some(Self {
             name: name?,
@@ -62,7 +62,7 @@ impl Read for ScheduleChanges {
     const MAX_BODY_BYTES: usize = 4 * 1024;
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let name = fields.optional("name", read::text(1..=MAX_NAME_BYTES));
+        let name = fields.optional("name", read::words(1..=MAX_NAME_BYTES));
         let timezone = fields.optional("timezone", read::parsed(|word| word.parse().ok(), A_ZONE));
         Some(Self {
             name: name?,
