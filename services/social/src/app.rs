@@ -14,7 +14,9 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::gather::{Gather, Gatherers};
 use crate::paging::{self, Paging};
-use crate::state::{CONTACT_METHODS_PER_MINUTE, MAX_BATCHES_AT_WORK, MAX_PREVIEWS, State};
+use crate::state::{
+    CONTACT_METHODS_PER_MINUTE, MAX_BATCHES_AT_WORK, MAX_PREVIEWS, MAX_ROSTER_CHANGES, State,
+};
 use crate::streams::Streams;
 use crate::{config, events, jobs, metrics, routes};
 
@@ -71,6 +73,7 @@ pub fn start(
         clock,
         gather,
         batches: Arc::new(Semaphore::new(MAX_BATCHES_AT_WORK)),
+        rosters: Arc::new(Semaphore::new(MAX_ROSTER_CHANGES)),
         paging,
         contact_pace: Pace::per_minute(CONTACT_METHODS_PER_MINUTE),
         silence_hours: config.silence_hours,

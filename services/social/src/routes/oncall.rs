@@ -12,6 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use common::PrincipalKind;
 use db::{Row, Tx};
 use serde::{Deserialize, Serialize};
+use tokio::sync::SemaphorePermit;
 use web::{
     Allowed, Caller, Code, CursorKey, FieldError, Fields, Page, Paging, Params, Problem, ReadQuery, read,
 };
@@ -49,6 +50,12 @@ fn taken(error: db::Error) -> Error {
     Problem::conflict(Code::Taken, "Another one has this name.")
         .with_errors(vec![fault])
         .into()
+}
+
+/// One of few who change who is on call. More than a few only wait for each other's schedule, each holding a connection that
+/// somebody needs who answers an escalation; here they wait holding nothing, and the request's own time-out bounds the wait.
+async fn turn(state: &State) -> Result<SemaphorePermit<'_>, Error> {
+    state.rosters.acquire().await.map_err(|_| Error::Busy)
 }
 
 /// 404 where there is no such schedule; else nobody else changes what is on it until the transaction ends.

@@ -1,11 +1,12 @@
 //! Schedules: rotations written ahead, shifts by hand, and who stands in for whom.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::{Answer, Client};
 
-use crate::harness::{Harness, noon};
+use crate::harness::{Harness, noon, scores};
 
 impl Harness {
     /// Makes a schedule in a time zone; returns its path.
@@ -537,4 +538,32 @@ async fn every_fault_of_a_shift_and_an_override_is_named() {
         let absent = supervisor.get(&format!("/v1/oncall-schedules/999{path}")).await;
         assert_eq!(absent.code(), 404, "{path}");
     }
+}
+
+#[tokio::test]
+async fn many_who_change_one_schedule_leave_room_for_who_answers_a_crisis() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    let schedule = h.schedule("UTC").await;
+    let message = h.writes("client-a", &scores(0.9, 0.1)).await;
+    let escalation = message.at("/escalation_id").as_i64().unwrap();
+    let holder = h.database.superuser().await;
+    holder
+        .run("begin; select from social.oncall_schedules for no key update")
+        .await;
+    // More of them than there are connections for people.
+    let changes = (1..=8).map(|day| {
+        let body = json!({"staff_id": "staff-oncall", "starts_at": h.in_hours(24 * day), "ends_at": h.in_hours(24 * day + 8)});
+        let (caller, path) = (h.call("supervisor"), format!("{schedule}/shifts"));
+        async move { caller.post(&path, &body).await.code() }
+    });
+    let answer = async {
+        let path = format!("/v1/escalations/{escalation}/acknowledge");
+        let answered = h.call("counselor").post(&path, &json!({})).await;
+        holder.run("commit").await;
+        answered.code()
+    };
+    let (changed, answered) = tokio::join!(join_all(changes), answer);
+    assert_eq!(answered, 200);
+    assert_eq!(changed, [201; 8]);
 }

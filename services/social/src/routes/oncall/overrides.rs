@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use web::{Allowed, Answer, Caller, CursorKey, Fields, Granted, Id, Page, Problem, Query, Read, Write, read};
 
-use super::{OfSchedule, READ, Soonest, SpanQuery, is_over, must_be_on_call, read_span};
+use super::{OfSchedule, READ, Soonest, SpanQuery, is_over, must_be_on_call, read_span, turn};
 use crate::domain::duty::StandIn;
 use crate::domain::rotation::Duty;
 use crate::error::Error;
@@ -193,6 +193,7 @@ pub(crate) async fn create(
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, body, key } = request.allow(&WRITE)?;
     let stand_in = body.stand_in(&caller)?;
+    let _turn = turn(&state).await?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
         if !oncall_schedules::exists(tx, **schedule_id).await? {
@@ -238,6 +239,7 @@ pub(crate) async fn remove(
     request: Write<()>,
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, key, .. } = request.allow(&WRITE)?;
+    let _turn = turn(&state).await?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
         let now = state.clock.fixed();

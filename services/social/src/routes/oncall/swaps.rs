@@ -12,7 +12,7 @@ use web::{
     Allowed, Answer, Caller, Code, CursorKey, Fields, Granted, Id, Page, Problem, Query, Read, Write, read,
 };
 
-use super::{OfSchedule, READ, Soonest, SpanQuery, duties, must_be_on_call, read_span};
+use super::{OfSchedule, READ, Soonest, SpanQuery, duties, must_be_on_call, read_span, turn};
 use crate::domain::rotation::Duty;
 use crate::domain::swap::{Offer, Status};
 use crate::error::Error;
@@ -193,6 +193,7 @@ pub(crate) async fn create(
         offered_to: body.offered_to,
         status: Status::Open,
     };
+    let _turn = turn(&state).await?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
         if !oncall_schedules::exists(tx, **schedule_id).await? {
@@ -246,6 +247,7 @@ pub(crate) async fn take(
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, key, .. } = request.allow(&WRITE)?;
     let taker = caller.principal.id.as_str();
+    let _turn = turn(&state).await?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
         let (found, now) = lock(tx, &state, **swap_id).await?;
@@ -278,6 +280,7 @@ pub(crate) async fn decline(
     request: Write<()>,
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, key, .. } = request.allow(&WRITE)?;
+    let _turn = turn(&state).await?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
         let (found, _) = lock(tx, &state, **swap_id).await?;
@@ -303,6 +306,7 @@ pub(crate) async fn withdraw(
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, key, .. } = request.allow(&WRITE)?;
     let is_supervisor = caller.allow(&FOR_OTHERS).is_ok();
+    let _turn = turn(&state).await?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
         let (found, _) = lock(tx, &state, **swap_id).await?;
