@@ -46,7 +46,7 @@ pub(crate) struct State {
 pub(crate) const MAX_BATCHES_AT_WORK: usize = 2;
 
 /// How many changes of who is on call are at work at a time.
-pub(crate) const MAX_ROSTER_CHANGES: usize = 2;
+pub(crate) const MAX_ROSTER_CHANGES: usize = 1;
 
 /// How many previews run at a time.
 pub(crate) const MAX_PREVIEWS: usize = 1;

@@ -52,7 +52,7 @@ fn taken(error: db::Error) -> Error {
         .into()
 }
 
-/// One of few who change who is on call. More than a few only wait for each other's schedule, each holding a connection that
+/// One at a time changes who is on call. More would only wait for each other's schedule, each holding a connection that
 /// somebody needs who answers an escalation; here they wait holding nothing, and the request's own time-out bounds the wait.
 async fn turn(state: &State) -> Result<SemaphorePermit<'_>, Error> {
     state.rosters.acquire().await.map_err(|_| Error::Busy)
