@@ -114,8 +114,8 @@ impl Config {
     /// The same as the job takes it.
     pub(crate) fn terms(&self) -> Vec<Term> {
         // Whom nobody told would be told again.
-        let is_closed = "exists (select from social.escalations e
-            where e.escalation_id = o.escalation_id and e.resolved_at is not null)";
+        let is_closed = "(o.warning_id is not null or exists (select from social.escalations e
+            where e.escalation_id = o.escalation_id and e.resolved_at is not null))";
         vec![
             Term::of_oldest(
                 "social.message_predictions",
