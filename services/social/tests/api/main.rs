@@ -36,4 +36,5 @@ mod safety;
 mod silence;
 mod stream;
 mod tiers;
+mod warning_pages;
 mod watch;
