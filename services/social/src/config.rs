@@ -35,6 +35,8 @@ pub struct Config {
     pub family_days: i32,
     /// How long after its time an expected contact with a client is missed, and staff are told.
     pub silence_hours: i32,
+    /// Rows that the preview of a risk policy reads at most.
+    pub preview_rows: i32,
     /// How staff are reached outside the app; without it nobody is.
     pub paging: Option<PagingConfig>,
     /// What the service watches itself for.
@@ -51,6 +53,7 @@ impl Default for Config {
             delivery_days: 365,
             family_days: 1_096,
             silence_hours: 12,
+            preview_rows: 1_000_000,
             paging: None,
             watch: WatchConfig::default(),
         }
@@ -105,6 +108,12 @@ impl Config {
                 default.silence_hours,
                 1..=168,
                 "hours after which staff are told of a contact with a client that was expected and missed",
+            ),
+            preview_rows: env.within(
+                "RECOVERLY_PREVIEW_ROWS",
+                default.preview_rows,
+                10_000..=10_000_000,
+                "predictions and messages that the preview of a risk policy reads at most; some hundred bytes of memory each",
             ),
             paging: paging?,
             watch,

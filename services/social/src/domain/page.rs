@@ -71,21 +71,19 @@ impl Page {
 
     /// The body of its webhook, the same in every attempt.
     pub(crate) fn body(&self, dashboard: &Url) -> Value {
-        let mut data = json!({
-            "delivery_id": self.delivery_id,
-            "link": self.link(dashboard).as_str(),
-        });
-        let kind = match self.about {
-            About::Escalation(urgency) => {
-                data["urgency"] = urgency.as_str().into();
-                "page"
-            }
-            About::Warning(kind) => {
-                data["kind"] = kind.as_str().into();
-                "operational_warning"
-            }
+        let (kind, about, word) = match self.about {
+            About::Escalation(urgency) => ("page", "urgency", urgency.as_str()),
+            About::Warning(kind) => ("operational_warning", "kind", kind.as_str()),
         };
-        json!({"type": kind, "timestamp": self.created_at, "data": data})
+        json!({
+            "type": kind,
+            "timestamp": self.created_at,
+            "data": {
+                "delivery_id": self.delivery_id,
+                about: word,
+                "link": self.link(dashboard).as_str(),
+            },
+        })
     }
 }
 
