@@ -77,6 +77,7 @@ pub fn start(
         paging,
         contact_pace: Pace::per_minute(CONTACT_METHODS_PER_MINUTE),
         silence_hours: config.silence_hours,
+        preview_rows: config.preview_rows,
         watch: config.watch.clone(),
         metrics: metrics::Metrics::new(&metrics),
         previews: Arc::new(Semaphore::new(MAX_PREVIEWS)),

@@ -1,5 +1,6 @@
 //! Every path of the social service.
 
+mod ahead;
 mod calendar_link;
 mod contact_methods;
 mod contacts;

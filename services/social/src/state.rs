@@ -31,6 +31,8 @@ pub(crate) struct State {
     pub(crate) contact_pace: Pace,
     /// How long after its time an expected contact with a client is missed.
     pub(crate) silence_hours: i32,
+    /// Rows that a preview reads at most.
+    pub(crate) preview_rows: i32,
     /// What the service watches itself for, and how it shows what it found.
     pub(crate) watch: WatchConfig,
     pub(crate) metrics: Metrics,

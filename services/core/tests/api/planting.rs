@@ -61,11 +61,13 @@ const STAYING: &[(&str, &str, &str)] = &[
 ];
 
 /// Columns that take few values only, in another way than as one of a list of words.
-const FIXED: [(&str, &str, &str); 8] = [
+const FIXED: &[(&str, &str, &str)] = &[
     ("core.message_ai_metadata", "ai_core_version", "'2.1'"),
     ("core.memory_embeddings", "distance_metric", "'cosine'"),
     ("social.oncall_shifts", "ends_at", "now() + interval '1 hour'"),
     ("social.oncall_overrides", "ends_at", "now() + interval '1 hour'"),
+    // It is about an escalation or a warning.
+    ("social.notification_deliveries", "escalation_id", "1"),
     // Nobody stands in for themselves.
     ("social.oncall_overrides", "replaces_staff_id", "null"),
     ("social.shift_swaps", "offered_to", "null"),
@@ -193,7 +195,7 @@ impl Table {
         for column in &self.columns {
             let fixed = STAYING
                 .iter()
-                .chain(&FIXED)
+                .chain(FIXED)
                 .find(|(table, name, _)| *table == self.name && *name == column.name);
             let value = if person.is_some_and(|(name, _)| name == column.name) {
                 person.map(|(_, value)| value.to_owned())

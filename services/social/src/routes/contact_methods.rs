@@ -21,11 +21,6 @@ const OWN: Allowed = Allowed(&[
     PrincipalKind::Counselor,
     PrincipalKind::Oncall,
     PrincipalKind::Supervisor,
-]);
-const READ: Allowed = Allowed(&[
-    PrincipalKind::Counselor,
-    PrincipalKind::Oncall,
-    PrincipalKind::Supervisor,
     PrincipalKind::Admin,
 ]);
 const READ_HELD: Allowed = Allowed(&[PrincipalKind::Admin]);
@@ -207,7 +202,7 @@ struct HeldView {
         ("cursor" = Option<String>, Query),
     ),
     responses((status = 200, body = Page<MethodView>)),
-    extensions(("x-principals" = json!(READ)))
+    extensions(("x-principals" = json!(OWN)))
 )]
 #[get("/v1/contact-methods")]
 pub(crate) async fn list(
@@ -216,7 +211,7 @@ pub(crate) async fn list(
     cursors: ThinData<CursorKey>,
     caller: Caller,
 ) -> Result<HttpResponse, Error> {
-    caller.allow(&READ)?;
+    caller.allow(&OWN)?;
     if query.is_of_everybody {
         return list_held(&state, &query.paging, &cursors, &caller).await;
     }

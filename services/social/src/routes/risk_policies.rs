@@ -18,7 +18,7 @@ use crate::domain::policy::{Policy, Thresholds};
 use crate::error::Error;
 use crate::state::State;
 use crate::store::policies::{self, Stored};
-use crate::store::previews::{self, Drawn};
+use crate::store::previews::{self, Drawn, Extent};
 
 const MANAGE: Allowed = Allowed(&[PrincipalKind::Supervisor, PrincipalKind::Admin]);
 
@@ -334,8 +334,18 @@ pub(crate) async fn preview(
         .ok_or(Error::NotFound)?
         .policy;
     let active = policies::active(&tx).await?;
-    let drawn = previews::draw(&tx, state.clock.fixed(), days, MAX_CLIENTS).await?;
+    let extent = Extent {
+        days,
+        most_clients: MAX_CLIENTS,
+        most_rows: state.preview_rows,
+    };
+    let drawn = previews::draw(&tx, state.clock.fixed(), extent).await?;
     tx.rollback().await?;
+    let drawn = drawn.ok_or_else(|| {
+        let most = state.preview_rows;
+        let detail = format!("is too long: more than {most} predictions and messages. Ask for fewer days");
+        Problem::invalid_field("/days", detail)
+    })?;
     // Some seconds of arithmetic: not where requests are answered.
     let preview = spawn_blocking(move || compare(&active, &candidate, days, &drawn)).await;
     let preview = preview.map_err(Problem::internal)?;

@@ -39,4 +39,5 @@ mod stream;
 mod swaps;
 mod tiers;
 mod tiers_agree;
+mod warning_pages;
 mod watch;
