@@ -47,7 +47,7 @@ create table core.audit_events (
 comment on table core.audit_events is 'Who did what, about whom, when, and whether it was allowed. Only ever inserted.';
 comment on column core.audit_events.id is 'Order of writing; the order within a seal.';
 comment on column core.audit_events.at is 'When; rows of a month share a partition.';
-comment on column core.audit_events.event_type is 'read, write, or a word of its own for what is looked for by itself: memory_write, user_profile_update, sign_in, operator.';
+comment on column core.audit_events.event_type is 'read, write, or a word of its own for what is looked for by itself: memory_write, user_profile_update, family_mode_share, sign_in, operator.';
 comment on column core.audit_events.actor is 'Who: the reference of a person, or the id of a program.';
 comment on column core.audit_events.actor_kind is 'client, staff, app, pipeline or service; clerk, operator, or anybody who has not shown who they are.';
 comment on column core.audit_events.subject_refs is 'About whom: references of people.';

@@ -15,7 +15,7 @@ create table social.nudge_templates (
 
 comment on table social.nudge_templates is 'What a kind of nudge says, by language. The programme keeps the texts; none of them is in the code.';
 comment on column social.nudge_templates.template_id is 'Row id.';
-comment on column social.nudge_templates.nudge_type is 'The kind of nudge.';
+comment on column social.nudge_templates.nudge_type is 'The kind of nudge; family_notice_title and family_notice are what a card of the rules says to the family.';
 comment on column social.nudge_templates.locale is 'BCP 47 language tag, such as de or de-AT; en is for everybody without one of their own.';
 comment on column social.nudge_templates.message is 'The text, with placeholders: {name} of the client, {crisis_line} of the region. Up to 2,048 bytes.';
 comment on column social.nudge_templates.active is 'Whether it is used; one is for each kind and language.';
@@ -36,6 +36,9 @@ insert into social.nudge_templates (nudge_type, locale, message) values
     ('recommendation', 'en', 'There is something new for you to try. Have a look?'),
     -- Says neither when nor with whom: it may be read over somebody's shoulder.
     ('meeting_reminder', 'en', 'You have a meeting coming up. Open the app to see when it begins.'),
+    -- Goes to somebody else, who is told no more than to be in touch.
+    ('family_notice_title', 'en', 'A short note'),
+    ('family_notice', 'en', 'Please be in touch when you can.'),
     ('crisis_resources', 'de', 'Du musst da nicht allein durch. Hilfe ist nur einmal Tippen entfernt, zu jeder Stunde.'),
     ('buddy_connection', 'de', 'Dein Buddy würde sich freuen, von dir zu hören. Eine kurze Nachricht genügt.'),
     ('counselor_encouragement', 'de', 'Deine Beraterin oder dein Berater ist für dich da. Magst du ein paar Zeilen schreiben?'),
@@ -45,7 +48,9 @@ insert into social.nudge_templates (nudge_type, locale, message) values
     ('wellness_check', 'de', 'Wie geht es dir heute? Ein Wort genügt.'),
     ('positive_reinforcement', 'de', 'Du bleibst dran, Tag für Tag. Das zählt.'),
     ('recommendation', 'de', 'Es gibt etwas Neues für dich. Magst du es ansehen?'),
-    ('meeting_reminder', 'de', 'Du hast bald einen Termin. In der App steht, wann er beginnt.');
+    ('meeting_reminder', 'de', 'Du hast bald einen Termin. In der App steht, wann er beginnt.'),
+    ('family_notice_title', 'de', 'Eine kurze Nachricht'),
+    ('family_notice', 'de', 'Bitte melde dich, wenn du kannst.');
 
 -- Where help is can be told to everybody at any time: this text is always there, and needs nothing filled in.
 create function social.check_crisis_template() returns trigger

@@ -52,6 +52,7 @@ const NOUNS: &[&str] = &[
     "safety-event",
     "screener-answers",
     "search",
+    "shift-swaps",
     "stated-preferences",
     "stream",
     "teams",

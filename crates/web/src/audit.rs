@@ -27,7 +27,12 @@ const PEOPLE: [&str; 3] = ["user_id", "client_id", "staff_id"];
 const TELLING: [&str; 2] = ["key", "session_key"];
 
 /// Writes that are looked for by themselves have words of their own, by what they are about.
-const WRITES: [(&str, &str); 2] = [("memories", "memory_write"), ("profile", "user_profile_update")];
+const WRITES: [(&str, &str); 4] = [
+    ("memories", "memory_write"),
+    ("profile", "user_profile_update"),
+    ("family-cards", "family_mode_share"),
+    ("family-consents", "family_mode_share"),
+];
 
 /// No object is longer, in bytes.
 const MAX_OBJECT_BYTES: usize = 255;

@@ -5,7 +5,7 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::fault::Fault;
 use crate::value::Value;
@@ -38,6 +38,17 @@ pub fn text(bytes: RangeInclusive<usize>) -> impl Fn(&Value) -> Result<String, F
             return Err(format!("must have at most {max} bytes").into());
         }
         Ok(text.to_owned())
+    }
+}
+
+/// As [`text`], but not of white space alone: for what somebody is to read and act on.
+pub fn words(bytes: RangeInclusive<usize>) -> impl Fn(&Value) -> Result<String, Fault> {
+    move |value| {
+        let text = text(bytes.clone())(value)?;
+        if text.trim().is_empty() {
+            return Err("must not be blank".into());
+        }
+        Ok(text)
     }
 }
 
@@ -171,11 +182,11 @@ pub fn timestamp_at(now: DateTime<Utc>) -> impl Fn(&Value) -> Result<DateTime<Ut
 pub fn moment(value: &Value) -> Result<DateTime<Utc>, Fault> {
     let time = DateTime::parse_from_rfc3339(string(value)?)
         .map_err(|_| Fault::new("must be a time with a zone, such as 2026-11-21T09:30:00Z"))?;
-    if !(EARLIEST_UNIX_SECONDS..LATEST_UNIX_SECONDS).contains(&time.timestamp()) {
-        return Err("must be from 2000 to 2099".into());
-    }
-    // Postgres keeps microseconds; what is compared with a stored time later must be as coarse.
-    Ok(time.to_utc().trunc_subsecs(6))
+    // As Postgres keeps it, since it is compared with stored times later: in microseconds, and a leap second as the second
+    // after it.
+    DateTime::from_timestamp_micros(time.timestamp_micros())
+        .filter(|time| (EARLIEST_UNIX_SECONDS..LATEST_UNIX_SECONDS).contains(&time.timestamp()))
+        .ok_or_else(|| "must be from 2000 to 2099".into())
 }
 
 /// A UUID in its usual form.
@@ -252,4 +263,39 @@ fn wrong_kind(wanted: &str, found: &Value) -> Fault {
 
 fn outside<T: Display>(range: &RangeInclusive<T>) -> Fault {
     Fault::new(format!("must be from {} to {}", range.start(), range.end()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Value {
+        Value::Text(text.to_owned())
+    }
+
+    #[test]
+    fn a_time_is_read_as_postgres_keeps_it() {
+        for (sent, kept) in [
+            (
+                "2026-11-21T09:30:00.1234567Z",
+                Some("2026-11-21T09:30:00.123456Z"),
+            ),
+            ("2026-11-21T09:30:00+23:59", Some("2026-11-20T09:31:00Z")),
+            ("2026-12-31T23:59:60Z", Some("2027-01-01T00:00:00Z")),
+            ("2026-12-31T23:59:60.5Z", Some("2027-01-01T00:00:00.500Z")),
+            ("1999-12-31T23:59:60Z", Some("2000-01-01T00:00:00Z")),
+            ("2099-12-31T23:59:60Z", None),
+        ] {
+            let kept: Option<DateTime<Utc>> = kept.map(|time| time.parse().unwrap_or_default());
+            assert_eq!(moment(&text(sent)).ok(), kept, "{sent}");
+        }
+    }
+
+    #[test]
+    fn words_are_kept_as_they_are_and_white_space_alone_is_none() {
+        assert_eq!(words(1..=9)(&text(" a ")).ok().as_deref(), Some(" a "));
+        for blank in ["", " ", "\u{a0}\t\n"] {
+            assert!(words(1..=9)(&text(blank)).is_err(), "{blank:?}");
+        }
+    }
 }

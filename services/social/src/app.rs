@@ -14,7 +14,9 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::gather::{Gather, Gatherers};
 use crate::paging::{self, Paging};
-use crate::state::{CONTACT_METHODS_PER_MINUTE, MAX_BATCHES_AT_WORK, MAX_PREVIEWS, State};
+use crate::state::{
+    CONTACT_METHODS_PER_MINUTE, MAX_BATCHES_AT_WORK, MAX_PREVIEWS, MAX_ROSTER_CHANGES, State,
+};
 use crate::streams::Streams;
 use crate::{config, events, jobs, metrics, routes};
 
@@ -46,6 +48,7 @@ const LAPSE_EVERY: Duration = Duration::from_secs(60);
 const SILENCE_EVERY: Duration = Duration::from_secs(60);
 const REMIND_EVERY: Duration = Duration::from_secs(30);
 const WATCH_EVERY: Duration = Duration::from_secs(15);
+const FORECAST_EVERY: Duration = Duration::from_secs(60);
 const DRILL_EVERY: Duration = Duration::from_secs(30);
 const STREAM_EVERY: Duration = Duration::from_millis(250);
 
@@ -70,9 +73,11 @@ pub fn start(
         clock,
         gather,
         batches: Arc::new(Semaphore::new(MAX_BATCHES_AT_WORK)),
+        rosters: Arc::new(Semaphore::new(MAX_ROSTER_CHANGES)),
         paging,
         contact_pace: Pace::per_minute(CONTACT_METHODS_PER_MINUTE),
         silence_hours: config.silence_hours,
+        preview_rows: config.preview_rows,
         watch: config.watch.clone(),
         metrics: metrics::Metrics::new(&metrics),
         previews: Arc::new(Semaphore::new(MAX_PREVIEWS)),
@@ -127,6 +132,9 @@ fn jobs(state: &Arc<State>) -> Vec<Job> {
         }),
         job("watch", WATCH_EVERY, state, |state| {
             Box::pin(async move { jobs::watch::round(&state).await })
+        }),
+        job("forecast", FORECAST_EVERY, state, |state| {
+            Box::pin(async move { jobs::forecast::round(&state).await })
         }),
         job("drill", DRILL_EVERY, state, |state| {
             Box::pin(async move { jobs::drill::round(&state).await })

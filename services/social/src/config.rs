@@ -27,7 +27,7 @@ pub struct Config {
     pub action_days: i32,
     /// What checks of messages found and answers to the screener, after they were made.
     pub safety_days: i32,
-    /// Escalations, after they were closed; shifts and overrides, after they were over.
+    /// Escalations, after they were closed; shifts, overrides and swaps, after they were over.
     pub escalation_days: i32,
     /// Who was told of an escalation, after it was done; while the escalation is open that stays.
     pub delivery_days: i32,
@@ -35,6 +35,8 @@ pub struct Config {
     pub family_days: i32,
     /// How long after its time an expected contact with a client is missed, and staff are told.
     pub silence_hours: i32,
+    /// Rows that the preview of a risk policy reads at most.
+    pub preview_rows: i32,
     /// How staff are reached outside the app; without it nobody is.
     pub paging: Option<PagingConfig>,
     /// What the service watches itself for.
@@ -51,6 +53,7 @@ impl Default for Config {
             delivery_days: 365,
             family_days: 1_096,
             silence_hours: 12,
+            preview_rows: 1_000_000,
             paging: None,
             watch: WatchConfig::default(),
         }
@@ -106,6 +109,12 @@ impl Config {
                 1..=168,
                 "hours after which staff are told of a contact with a client that was expected and missed",
             ),
+            preview_rows: env.within(
+                "RECOVERLY_PREVIEW_ROWS",
+                default.preview_rows,
+                10_000..=10_000_000,
+                "predictions and messages that the preview of a risk policy reads at most; some hundred bytes of memory each",
+            ),
             paging: paging?,
             watch,
         })
@@ -114,8 +123,8 @@ impl Config {
     /// The same as the job takes it.
     pub(crate) fn terms(&self) -> Vec<Term> {
         // Whom nobody told would be told again.
-        let is_closed = "exists (select from social.escalations e
-            where e.escalation_id = o.escalation_id and e.resolved_at is not null)";
+        let is_closed = "(o.warning_id is not null or exists (select from social.escalations e
+            where e.escalation_id = o.escalation_id and e.resolved_at is not null))";
         vec![
             Term::of_oldest(
                 "social.message_predictions",
@@ -150,6 +159,7 @@ impl Config {
             // Who was on duty tells who could have answered.
             Term::since("social.oncall_shifts", "ends_at", "true", self.escalation_days),
             Term::since("social.oncall_overrides", "ends_at", "true", self.escalation_days),
+            Term::since("social.shift_swaps", "ends_at", "true", self.escalation_days),
             Term::since(
                 "social.operational_warnings",
                 "closed_at",

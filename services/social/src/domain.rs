@@ -22,6 +22,7 @@ pub(crate) mod rotation;
 pub(crate) mod safety;
 pub(crate) mod silence;
 pub(crate) mod stream;
+pub(crate) mod swap;
 pub(crate) mod template;
 pub(crate) mod warning;
 pub(crate) mod windows;

@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use web::{Code, Problem};
 
 use crate::domain::meeting::Refusal;
+use crate::domain::swap;
 
 /// A refusal or a failure of a handler.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +53,9 @@ pub(crate) enum Error {
     /// The meeting is not to be moved so.
     #[error("the meeting is not moved: {0:?}")]
     Meeting(Refusal),
+    /// The duty is not offered, or not taken over.
+    #[error("the swap is not moved: {0:?}")]
+    Swap(swap::Refusal),
     /// Another nudge stands under this key.
     #[error("another nudge stands under the key")]
     NudgeDiffers,
@@ -98,6 +102,7 @@ impl Error {
             Self::Encode(error) => Problem::internal(error),
             Self::NotFound => Problem::not_found(),
             Self::Meeting(refusal) => of_meeting(*refusal),
+            Self::Swap(refusal) => of_swap(*refusal),
             Self::PredictionDiffers => Problem::conflict(
                 Code::Differs,
                 "This message already has a prediction of this model version with other content. \
@@ -165,6 +170,35 @@ impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         Self::Meeting(refusal)
     }
+}
+
+impl From<swap::Refusal> for Error {
+    fn from(refusal: swap::Refusal) -> Self {
+        Self::Swap(refusal)
+    }
+}
+
+/// Why duty is not offered or taken over, and what can be done instead.
+fn of_swap(refusal: swap::Refusal) -> Problem {
+    use swap::Refusal;
+    let detail = match refusal {
+        Refusal::ForAnother => return Problem::forbidden("Only to whom it is offered takes or declines it."),
+        Refusal::OfAnother => return Problem::forbidden("Who made an offer withdraws it, or a supervisor."),
+        Refusal::Own => "This is your own duty. Withdraw the offer to keep it.".to_owned(),
+        Refusal::Is(status) => {
+            format!(
+                "The offer is {}. Whoever is on duty then can offer it again.",
+                status.as_str()
+            )
+        }
+        Refusal::Begun => "The time that is offered has begun. A supervisor can let somebody stand in.".to_owned(),
+        Refusal::NotTheirs => {
+            "Who offers this is not on duty for the whole of that time. Read the shifts and overrides, and offer a time within one duty."
+                .to_owned()
+        }
+        Refusal::OnDuty => "You are on duty then already: there would be one person less. Let somebody else take it.".to_owned(),
+    };
+    Problem::conflict(Code::WrongState, detail)
 }
 
 /// Why a meeting is not moved, and what can be done instead.

@@ -5,6 +5,7 @@ pub(crate) mod codes;
 pub(crate) mod deliver;
 pub(crate) mod drill;
 pub(crate) mod duty;
+pub(crate) mod forecast;
 pub(crate) mod lapse;
 pub(crate) mod release;
 pub(crate) mod remind;

@@ -1,5 +1,6 @@
 //! Every path of the social service.
 
+mod ahead;
 mod calendar_link;
 mod contact_methods;
 mod contacts;
@@ -84,6 +85,7 @@ fn escalations(config: &mut ServiceConfig<'_>) {
         .service(escalation_policies::replace)
         .service(escalation_policies::activate)
         .service(escalation_policies::remove)
+        .service(escalation_policies::coverage::show)
         // how staff are reached
         .service(contact_methods::create)
         .service(contact_methods::list)
@@ -110,6 +112,11 @@ fn on_call(config: &mut ServiceConfig<'_>) {
         .service(oncall::overrides::list)
         .service(oncall::overrides::create)
         .service(oncall::overrides::remove)
+        .service(oncall::swaps::list)
+        .service(oncall::swaps::create)
+        .service(oncall::swaps::take)
+        .service(oncall::swaps::decline)
+        .service(oncall::swaps::withdraw)
         .service(oncall::calendar::renew_link)
         .service(oncall::calendar::end_link)
         .service(oncall::calendar::show);

@@ -23,12 +23,16 @@ pub(crate) struct State {
     /// Batches at work. More than a few only wait for each other's profile locks, each holding a connection; here they
     /// wait holding nothing, and the request's own time-out bounds the wait.
     pub(crate) batches: Arc<Semaphore>,
+    /// Changes of who is on call that are at work.
+    pub(crate) rosters: Arc<Semaphore>,
     /// The ways to staff outside the app, where there are any.
     pub(crate) paging: Option<Arc<Paging>>,
     /// How often somebody may name an address, to which mail then goes.
     pub(crate) contact_pace: Pace,
     /// How long after its time an expected contact with a client is missed.
     pub(crate) silence_hours: i32,
+    /// Rows that a preview reads at most.
+    pub(crate) preview_rows: i32,
     /// What the service watches itself for, and how it shows what it found.
     pub(crate) watch: WatchConfig,
     pub(crate) metrics: Metrics,
@@ -42,6 +46,9 @@ pub(crate) struct State {
 
 /// How many batches are at work at a time.
 pub(crate) const MAX_BATCHES_AT_WORK: usize = 2;
+
+/// How many changes of who is on call are at work at a time.
+pub(crate) const MAX_ROSTER_CHANGES: usize = 1;
 
 /// How many previews run at a time.
 pub(crate) const MAX_PREVIEWS: usize = 1;

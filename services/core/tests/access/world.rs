@@ -99,6 +99,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("{rotation_id}", "1"),
     ("{shift_id}", "999999999"),
     ("{override_id}", "999999999"),
+    ("{swap_id}", "999999999"),
     ("{version}", "fusion_v2"),
     ("{model_name}", "relapse-7d"),
 ];

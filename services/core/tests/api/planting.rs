@@ -34,6 +34,7 @@ const OF_NOBODY: &[&str] = &[
     "risk.metric_days",
     "risk.model_metrics",
     "risk.model_versions",
+    "social.coverage_gaps",
     "social.crisis_resources",
     "social.nudge_templates",
     "social.oncall_rotations",
@@ -65,7 +66,7 @@ const STAYING: &[(&str, &str, &str)] = &[
 ];
 
 /// Columns that take few values only, in another way than as one of a list of words.
-const FIXED: [(&str, &str, &str); 8] = [
+const FIXED: &[(&str, &str, &str)] = &[
     ("core.message_ai_metadata", "ai_core_version", "'2.1'"),
     ("core.memory_embeddings", "distance_metric", "'cosine'"),
     // Whose days are measured anew when a prediction goes.
@@ -75,8 +76,13 @@ const FIXED: [(&str, &str, &str); 8] = [
     ("risk.xai_explanations", "method", "'lime'"),
     ("social.oncall_shifts", "ends_at", "now() + interval '1 hour'"),
     ("social.oncall_overrides", "ends_at", "now() + interval '1 hour'"),
+    // It is about an escalation or a warning.
+    ("social.notification_deliveries", "escalation_id", "1"),
     // Nobody stands in for themselves.
     ("social.oncall_overrides", "replaces_staff_id", "null"),
+    ("social.shift_swaps", "offered_to", "null"),
+    ("social.shift_swaps", "ends_at", "now() + interval '1 hour'"),
+    ("social.shift_swaps", "status", "'taken'"),
 ];
 
 /// Every column of every table: its type, whether it must be filled, the first word it may hold, and what it refers to.
@@ -199,7 +205,7 @@ impl Table {
         for column in &self.columns {
             let fixed = STAYING
                 .iter()
-                .chain(&FIXED)
+                .chain(FIXED)
                 .find(|(table, name, _)| *table == self.name && *name == column.name);
             let value = if person.is_some_and(|(name, _)| name == column.name) {
                 person.map(|(_, value)| value.to_owned())

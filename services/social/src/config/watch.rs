@@ -14,6 +14,8 @@ pub struct WatchConfig {
     pub silent_pipeline_minutes: i32,
     /// Minutes that an event or a page waits.
     pub queue_lag_minutes: i32,
+    /// Hours after which those who see to it are told once more of a warning that is still open.
+    pub repeat_hours: i32,
     /// The account that rehearsals are about; without it there are none.
     pub drill_client: Option<String>,
     /// The hour, UTC, at which they begin.
@@ -25,6 +27,7 @@ impl Default for WatchConfig {
         Self {
             silent_pipeline_minutes: 60,
             queue_lag_minutes: 5,
+            repeat_hours: 12,
             drill_client: None,
             drill_hour: 3,
         }
@@ -55,6 +58,12 @@ impl WatchConfig {
                 default.queue_lag_minutes,
                 1..=1_440,
                 "minutes that an event or a page waits, after which operators are warned",
+            ),
+            repeat_hours: env.within(
+                "RECOVERLY_WARNING_REPEAT_HOURS",
+                default.repeat_hours,
+                1..=168,
+                "hours after which staff are paged once more of an operational warning that is still open",
             ),
             drill_client,
             drill_hour: env.within(

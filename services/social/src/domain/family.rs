@@ -2,10 +2,21 @@
 
 use serde_json::Value;
 
+use super::template::{Reader, Templates};
+
 /// How much a client shares.
-pub(crate) const SCOPES: &[&str] = &["summary_card", "periodic_updates"];
+pub(crate) const SCOPES: &[&str] = &["summary_card", PERIODIC_UPDATES];
 /// What becomes of a card.
 pub(crate) const STATUSES: &[&str] = &[PENDING, SHARED, FAILED];
+/// Somebody is told from time to time, and not of one thing alone.
+pub(crate) const PERIODIC_UPDATES: &str = "periodic_updates";
+/// The longest title and text of a card.
+pub(crate) const MAX_TITLE_BYTES: usize = 200;
+pub(crate) const MAX_TEXT_BYTES: usize = 16 * 1024;
+/// The kinds of the two texts that a card of the rules is made of.
+const NOTICE_TITLE: &str = "family_notice_title";
+const NOTICE_BODY: &str = "family_notice";
+
 /// The card waits to be shared.
 pub(crate) const PENDING: &str = "pending";
 /// It may go out, and is in the ledger.
@@ -48,6 +59,56 @@ pub(crate) struct NewCard {
     pub(crate) title: String,
     pub(crate) body: String,
     pub(crate) metadata: Option<Value>,
+}
+
+/// What family is told by the rules: that somebody would be glad to hear of them, and nothing of why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Notice {
+    pub(crate) title: String,
+    pub(crate) body: String,
+}
+
+/// The notice in the client's language; `None` where there is no text of it, or one too long for a card.
+pub(crate) fn notice(templates: &Templates, reader: &Reader) -> Option<Notice> {
+    let title = templates.text(NOTICE_TITLE, reader)?.message;
+    let body = templates.text(NOTICE_BODY, reader)?.message;
+    (title.len() <= MAX_TITLE_BYTES && body.len() <= MAX_TEXT_BYTES).then_some(Notice { title, body })
+}
+
+/// What became of telling family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// These cards wait to be shared.
+    Cards(Vec<i64>),
+    Withheld(NotTold),
+}
+
+/// Why family is not told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotTold {
+    NoConsent,
+    /// There is one, and not for more than single cards.
+    NotPeriodic,
+    NoTemplate,
+}
+
+impl NotTold {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoConsent => "no_active_consent",
+            Self::NotPeriodic => "no_periodic_consent",
+            Self::NoTemplate => "no_template",
+        }
+    }
+
+    /// For the record.
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            Self::NoConsent => "there is no consent",
+            Self::NotPeriodic => "no consent is for periodic updates",
+            Self::NoTemplate => "there is no text for it",
+        }
+    }
 }
 
 #[cfg(test)]

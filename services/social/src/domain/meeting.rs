@@ -25,11 +25,6 @@ impl Slot {
     pub(crate) fn ends_at(self) -> DateTime<Utc> {
         self.starts_at + TimeDelta::minutes(i64::from(self.minutes))
     }
-
-    /// Whether it may be agreed on now.
-    pub(crate) fn is_ahead(self, now: DateTime<Utc>) -> bool {
-        self.starts_at > now && self.starts_at <= now + TimeDelta::days(MAX_AHEAD_DAYS)
-    }
 }
 
 /// What the next move of a meeting depends on.

@@ -8,6 +8,8 @@ use sha2::{Digest, Sha256};
 use url::Url;
 use uuid::Uuid;
 
+use super::warning::Kind;
+
 /// Attempts of a page by one method, the first among them.
 pub(crate) const MAX_ATTEMPTS: i32 = 5;
 /// Before the second attempt; each time twice as long.
@@ -15,12 +17,21 @@ const FIRST_PAUSE_MILLISECONDS: i64 = 4_000;
 /// A pause is longer by up to one part in this.
 const JITTER_PART: i64 = 4;
 
+/// What a page is about, as far as it says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum About {
+    /// An escalation, that has an urgency.
+    Escalation(Urgency),
+    /// An operational warning of a kind.
+    Warning(Kind),
+}
+
 /// A page on its way.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
     /// The same in every attempt: by it a receiver knows that it has seen the page.
     pub(crate) delivery_id: Uuid,
-    pub(crate) urgency: Urgency,
+    pub(crate) about: About,
     pub(crate) created_at: DateTime<Utc>,
 }
 
@@ -34,19 +45,25 @@ impl Page {
 
     /// The subject of its mail.
     pub(crate) fn subject(&self) -> &'static str {
-        match self.urgency {
-            Urgency::Low => "A page waits for you (low)",
-            Urgency::Medium => "A page waits for you (medium)",
-            Urgency::High => "A page waits for you (high)",
-            Urgency::Critical => "A page waits for you (critical)",
+        match self.about {
+            About::Escalation(Urgency::Low) => "A page waits for you (low)",
+            About::Escalation(Urgency::Medium) => "A page waits for you (medium)",
+            About::Escalation(Urgency::High) => "A page waits for you (high)",
+            About::Escalation(Urgency::Critical) => "A page waits for you (critical)",
+            About::Warning(_) => "An operational warning is open",
         }
     }
 
     /// The text of its mail.
     pub(crate) fn text(&self, dashboard: &Url) -> String {
+        let says = match self.about {
+            About::Escalation(urgency) => {
+                format!("A page of urgency {} waits for your answer", urgency.as_str())
+            }
+            About::Warning(kind) => format!("An operational warning is open, {}", kind.as_str()),
+        };
         format!(
-            "A page of urgency {} waits for your answer:\n\n{}\n\nReference: {}\n",
-            self.urgency.as_str(),
+            "{says}:\n\n{}\n\nReference: {}\n",
             self.link(dashboard),
             self.delivery_id
         )
@@ -54,12 +71,16 @@ impl Page {
 
     /// The body of its webhook, the same in every attempt.
     pub(crate) fn body(&self, dashboard: &Url) -> Value {
+        let (kind, about, word) = match self.about {
+            About::Escalation(urgency) => ("page", "urgency", urgency.as_str()),
+            About::Warning(kind) => ("operational_warning", "kind", kind.as_str()),
+        };
         json!({
-            "type": "page",
+            "type": kind,
             "timestamp": self.created_at,
             "data": {
                 "delivery_id": self.delivery_id,
-                "urgency": self.urgency.as_str(),
+                about: word,
                 "link": self.link(dashboard).as_str(),
             },
         })
@@ -110,7 +131,7 @@ mod tests {
     fn a_page_says_how_urgent_it_is_and_where_to_look_and_nothing_else() {
         let page = Page {
             delivery_id: Uuid::nil(),
-            urgency: Urgency::Critical,
+            about: About::Escalation(Urgency::Critical),
             created_at: DateTime::default(),
         };
         let dashboard = Url::parse("https://desk.example/queue");

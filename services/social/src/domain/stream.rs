@@ -22,6 +22,7 @@ const ESCALATION: &str = "escalation.";
 const NUDGE: &str = "nudge.";
 const PROFILE_CHANGED: &str = "profile.changed";
 const PAGE_SENT: &str = "page.sent";
+const WARNING_OPEN: &str = "warning.open";
 
 /// Which transactions are seen, as `pg_snapshot` writes it: `xmin:xmax:open,open,…`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -184,6 +185,8 @@ impl Watcher {
             ]
         } else if name == PAGE_SENT && !is_client {
             &["escalation_id", "urgency"]
+        } else if name == WARNING_OPEN && !is_client {
+            &["warning_id", "kind"]
         } else if name.starts_with(NUDGE) && self.sees_nudge(name, in_crisis_only) {
             &["nudge_id", "user_id", "status"]
         } else {

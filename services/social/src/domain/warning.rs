@@ -13,22 +13,26 @@ pub(crate) enum Kind {
     DeliveryLag,
     /// A rehearsal did not reach everybody whom it was to reach.
     DrillFailed,
+    /// In the next 14 days nobody but the last resort of a policy would be told for a while.
+    CoverageGap,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::PipelineSilent,
         Self::StaffUnreachable,
         Self::OutboxLag,
         Self::DeliveryLag,
         Self::DrillFailed,
+        Self::CoverageGap,
     ];
     /// Those that are looked for again and again; drills tell of themselves.
-    pub(crate) const WATCHED: [Self; 4] = [
+    pub(crate) const WATCHED: [Self; 5] = [
         Self::PipelineSilent,
         Self::StaffUnreachable,
         Self::OutboxLag,
         Self::DeliveryLag,
+        Self::CoverageGap,
     ];
 
     pub(crate) const fn as_str(self) -> &'static str {
@@ -38,6 +42,7 @@ impl Kind {
             Self::OutboxLag => "outbox_lag",
             Self::DeliveryLag => "delivery_lag",
             Self::DrillFailed => "drill_failed",
+            Self::CoverageGap => "coverage_gap",
         }
     }
 

@@ -13,12 +13,13 @@ use serde_json::json;
 use super::offer::nudge_changed;
 use super::raise::{self, Raised};
 use crate::domain::escalation::Trigger;
+use crate::domain::family::{self, NotTold, Notice, Told};
 use crate::domain::intervention::{self, escalates, plan};
 use crate::domain::nudge::{NudgeChoice, NudgeDecision, Source, Withheld, choose_nudge, reconsider_at};
 use crate::domain::profile::Profile;
 use crate::error::Error;
 use crate::store::escalations::Escalation;
-use crate::store::{actions, circumstances, meetings, nudges};
+use crate::store::{actions, circumstances, family as family_store, meetings, nudges};
 
 /// A profile on which the rules decide now.
 pub(crate) struct Due<'a> {
@@ -76,12 +77,20 @@ pub(crate) async fn decide(tx: &Tx, due: &[Due<'_>]) -> Result<Decisions, Error>
         .filter(|episode| episode.trigger_count == 1);
     let clients_of_opened: Vec<&str> = opened.filter_map(|episode| episode.user_id.as_deref()).collect();
     meetings::propose_urgent(tx, &clients_of_opened, now).await?;
+    let family = tell_family(tx, &clients_of_opened, &chosen, now).await?;
     let rows: Vec<actions::Insert> = chosen
         .iter()
         .flat_map(
             |Chosen {
                  profile, decision, ..
-             }| records(profile, decision, nudges.get(profile.user_id.as_str()), &raised),
+             }| {
+                records(
+                    profile,
+                    decision,
+                    nudges.get(profile.user_id.as_str()),
+                    (&raised, &family),
+                )
+            },
         )
         .collect();
     let ids = actions::insert(tx, &rows).await?;
@@ -118,6 +127,8 @@ struct Chosen<'a> {
     profile: &'a Profile,
     decision: NudgeDecision,
     reconsider_at: Option<DateTime<Utc>>,
+    /// What family is told, where it is.
+    notice: Option<Notice>,
 }
 
 /// A nudge that was made.
@@ -142,9 +153,29 @@ async fn choose<'a>(tx: &Tx, profiles: &[&'a Profile]) -> Result<Vec<Chosen<'a>>
             profile,
             decision,
             reconsider_at,
+            notice: family::notice(&templates, &of.reader),
         })
     });
     Ok(choices.collect())
+}
+
+/// Tells the family of those for whom an episode was opened, as far as they consented. Where none was, nothing is asked.
+async fn tell_family(
+    tx: &Tx,
+    opened: &[&str],
+    chosen: &[Chosen<'_>],
+    now: DateTime<Utc>,
+) -> Result<HashMap<String, Told>, db::Error> {
+    if opened.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let of_opened = chosen
+        .iter()
+        .filter(|chosen| opened.contains(&chosen.profile.user_id.as_str()));
+    let asked: Vec<(&str, Option<&Notice>)> = of_opened
+        .map(|chosen| (chosen.profile.user_id.as_str(), chosen.notice.as_ref()))
+        .collect();
+    family_store::notify(tx, &asked, now).await
 }
 
 fn sendable(chosen: &[Chosen<'_>]) -> Vec<nudges::Insert> {
@@ -202,7 +233,7 @@ fn records(
     profile: &Profile,
     decision: &NudgeDecision,
     sent: Option<&Sent<'_>>,
-    raised: &Raised,
+    (raised, family): (&Raised, &HashMap<String, Told>),
 ) -> Vec<actions::Insert> {
     let row = |action_type, chosen: &str, action_data, ai_reasoning: String| actions::Insert {
         action_type,
@@ -256,14 +287,22 @@ fn records(
             data,
             because("An urgent meeting is proposed"),
         )));
-        // Consents to share with family arrive with core's consent table; until there is one, there is none.
-        let notice = row(
-            "family_notice",
-            "none",
-            json!({}),
-            "Family is not told: there is no consent.".to_owned(),
-        );
-        rows.push(withheld(fixed(notice), "no_active_consent"));
+        rows.push(fixed(match family.get(&profile.user_id) {
+            Some(Told::Cards(ids)) => row(
+                "family_notice",
+                "family_card",
+                json!({"card_ids": ids}),
+                "A card asks family to be in touch, under a consent for periodic updates.".to_owned(),
+            ),
+            not_told => {
+                let reason = match not_told {
+                    Some(Told::Withheld(reason)) => *reason,
+                    _ => NotTold::NoConsent,
+                };
+                let text = format!("Family is not told: {}.", reason.words());
+                withheld(row("family_notice", "none", json!({}), text), reason.as_str())
+            }
+        }));
     }
     rows
 }

@@ -27,9 +27,13 @@ const KEEP: Allowed = Allowed(&[PrincipalKind::Supervisor, PrincipalKind::Admin]
 const MAX_NAME_BYTES: usize = 200;
 const MAX_DESCRIPTION_BYTES: usize = 1_000;
 const MAX_NUMBER_BYTES: usize = 50;
+/// Of a number: some countries have emergency numbers of two.
+const MIN_DIGITS: usize = 2;
 const MAX_URL_BYTES: usize = 500;
 const REGION: &str = "an ISO 3166-1 alpha-2 code, such as AT";
 const LINK: &str = "an address that begins with https://";
+const NUMBER: &str =
+    "a number that can be dialled: two digits or more, spaces and + - . / ( ) * #, 50 bytes at most";
 
 /// Where help is. It needs a phone, a number to write to, or an address.
 #[derive(ToSchema)]
@@ -42,7 +46,8 @@ struct ResourceBody {
     name: String,
     #[schema(max_length = 1000)]
     description: Option<String>,
-    #[schema(max_length = 50)]
+    /// As it is dialled.
+    #[schema(max_length = 50, example = "142")]
     phone: Option<String>,
     /// A number to write to.
     #[schema(max_length = 50)]
@@ -62,12 +67,12 @@ impl Read for Resource {
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let region = fields.optional("region", read::parsed(region, REGION));
-        let name = fields.required("name", read::text(1..=MAX_NAME_BYTES));
+        let name = fields.required("name", read::words(1..=MAX_NAME_BYTES));
         let description = fields.optional("description", read::text(1..=MAX_DESCRIPTION_BYTES));
-        let phone = fields.optional("phone", read::text(1..=MAX_NUMBER_BYTES));
-        let text_to = fields.optional("text_to", read::text(1..=MAX_NUMBER_BYTES));
+        let phone = fields.optional("phone", read::parsed(number, NUMBER));
+        let text_to = fields.optional("text_to", read::parsed(number, NUMBER));
         let url = fields.optional("url", read::parsed(link, LINK));
-        let hours = fields.required("hours", read::text(1..=MAX_NAME_BYTES));
+        let hours = fields.required("hours", read::words(1..=MAX_NAME_BYTES));
         let position = fields.optional("position", read::integer(0..=1_000));
         let (phone, text_to, url) = (phone?, text_to?, url?);
         if phone.is_none() && text_to.is_none() && url.is_none() {
@@ -89,6 +94,15 @@ impl Read for Resource {
 
 fn region(word: &str) -> Option<String> {
     (word.len() == 2 && word.bytes().all(|byte| byte.is_ascii_uppercase())).then(|| word.to_owned())
+}
+
+/// Nobody in danger should have to find out that it is none.
+fn number(word: &str) -> Option<String> {
+    let digits = word.bytes().filter(u8::is_ascii_digit).count();
+    let is_dialled = word
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || b" +-./()*#".contains(&byte));
+    (word.len() <= MAX_NUMBER_BYTES && is_dialled && digits >= MIN_DIGITS).then(|| word.to_owned())
 }
 
 fn link(word: &str) -> Option<String> {

@@ -23,9 +23,12 @@ const LIST_NAME: &str = "deliveries";
 #[derive(Serialize, ToSchema)]
 struct DeliveryView {
     delivery_id: Uuid,
-    escalation_id: i64,
+    /// What it is about; null where that is an operational warning.
+    escalation_id: Option<i64>,
+    /// The operational warning that it is about; null where that is an escalation.
+    warning_id: Option<i64>,
     staff_id: String,
-    /// Why this person: counselor, oncall, or staff who were told by name, by role or by a colleague.
+    /// Why this person: counselor, oncall, or staff who were told by name, by role or by a colleague; operations of a warning.
     relation: String,
     tier: i32,
     /// in_app, email or webhook.
@@ -45,6 +48,7 @@ impl From<Delivery> for DeliveryView {
         Self {
             delivery_id: found.delivery_id,
             escalation_id: found.escalation_id,
+            warning_id: found.warning_id,
             staff_id: found.staff_id,
             relation: found.relation,
             tier: found.tier,
@@ -75,7 +79,8 @@ impl ReadQuery for ListQuery {
     }
 }
 
-/// Pages, newest first: to a supervisor those about the clients of the own teams, to an admin all.
+/// Pages, newest first: to a supervisor those about the clients of the own teams, to an admin all, also of operational
+/// warnings.
 #[utoipa::path(
     tag = "deliveries",
     params(

@@ -1,6 +1,7 @@
 //! Escalation policies: whom escalations go to, tier after tier.
 
 mod body;
+pub(crate) mod coverage;
 
 use actix_web::web::{Data, Path, ThinData};
 use actix_web::{HttpResponse, delete, get, post, put};

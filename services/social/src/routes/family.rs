@@ -50,7 +50,7 @@ impl Read for NewShare {
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let consent_id = fields.required("consent_id", read::integer(1..=i64::MAX));
-        let contact_label = fields.required("contact_label", read::text(1..=MAX_LABEL_BYTES));
+        let contact_label = fields.required("contact_label", read::words(1..=MAX_LABEL_BYTES));
         let consent_scope = fields.required("consent_scope", read::one_of(SCOPES));
         Some(Self {
             consent_id: consent_id?,

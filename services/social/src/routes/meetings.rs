@@ -15,6 +15,7 @@ use web::{
     Read, ReadQuery, Write, read,
 };
 
+use super::ahead::must_be_ahead;
 use super::escalations::MAX_NOTES_BYTES;
 use super::profiles::must_care_for;
 use crate::domain::meeting::{DEFAULT_MINUTES, MAX_AHEAD_DAYS, Slot};
@@ -154,16 +155,6 @@ fn read_slot(fields: &mut Fields<'_>) -> Option<Option<Slot>> {
     }
 }
 
-/// 422 for a time in the past, or so far ahead that nobody will think of it.
-fn must_be_ahead(slot: Option<Slot>, pointer: &str, now: Option<DateTime<Utc>>) -> Result<(), Problem> {
-    let now = now.unwrap_or_else(Utc::now);
-    if slot.is_none_or(|slot| slot.is_ahead(now)) {
-        return Ok(());
-    }
-    let detail = format!("must be in the future, within {MAX_AHEAD_DAYS} days");
-    Err(Problem::invalid_field(pointer, detail))
-}
-
 /// Propose a meeting. Where a counselor names a time, that is kept for it: 409 where the counselor or the client has another
 /// meeting then. Who asks as the client has agreed to it.
 #[utoipa::path(
@@ -178,7 +169,8 @@ pub(crate) async fn create(state: Data<State>, request: Write<NewMeeting>) -> Re
     let actor = caller.actor_for(&body.user_id)?;
     must_care_for(&state, &actor, &body.user_id).await?;
     let (now, slot, by_staff) = (state.clock.fixed(), body.scheduled_time, is_staff(&caller));
-    must_be_ahead(slot, "/scheduled_time", now)?;
+    let starts_at = slot.map(|slot| slot.starts_at);
+    must_be_ahead(starts_at, MAX_AHEAD_DAYS, "/scheduled_time", now)?;
     if body.notes.is_some() && !by_staff {
         return Err(Problem::invalid_field("/notes", "are for staff").into());
     }

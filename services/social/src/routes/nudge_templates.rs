@@ -56,7 +56,7 @@ impl Read for Written {
         );
         let locale = fields.required("locale", read::parsed(locale, LOCALE));
         let message = fields.required("message", |value| {
-            let message = read::text(1..=MAX_MESSAGE_BYTES)(value)?;
+            let message = read::words(1..=MAX_MESSAGE_BYTES)(value)?;
             if is_fillable(&message) {
                 Ok(message)
             } else {

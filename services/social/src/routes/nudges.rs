@@ -126,7 +126,7 @@ impl Read for NewNudge {
             "nudge_type",
             read::parsed(|word| is_kind(word).then(|| word.to_owned()), CODE),
         );
-        let nudge_message = fields.optional("nudge_message", read::text(1..=MAX_MESSAGE_BYTES));
+        let nudge_message = fields.optional("nudge_message", read::words(1..=MAX_MESSAGE_BYTES));
         let send_after = fields.optional("send_after", read::moment);
         let dedup_key = fields.optional("dedup_key", read::text(1..=MAX_KEY_BYTES));
         Some(Self {

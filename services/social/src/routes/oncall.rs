@@ -6,19 +6,22 @@ pub(crate) mod overrides;
 pub(crate) mod rotations;
 pub(crate) mod schedules;
 pub(crate) mod shifts;
+pub(crate) mod swaps;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use common::PrincipalKind;
 use db::{Row, Tx};
 use serde::{Deserialize, Serialize};
+use tokio::sync::SemaphorePermit;
 use web::{
     Allowed, Caller, Code, CursorKey, FieldError, Fields, Page, Paging, Params, Problem, ReadQuery, read,
 };
 
-use crate::domain::rotation::MAX_SHIFT_DAYS;
+use crate::domain::duty::with_stand_ins;
+use crate::domain::rotation::{Duty, MAX_SHIFT_DAYS};
 use crate::error::Error;
 use crate::state::State;
-use crate::store::oncall_schedules;
+use crate::store::{oncall_calendar, oncall_schedules};
 
 const READ: Allowed = Allowed(&[
     PrincipalKind::Counselor,
@@ -47,6 +50,12 @@ fn taken(error: db::Error) -> Error {
     Problem::conflict(Code::Taken, "Another one has this name.")
         .with_errors(vec![fault])
         .into()
+}
+
+/// One at a time changes who is on call. More would only wait for each other's schedule, each holding a connection that
+/// somebody needs who answers an escalation; here they wait holding nothing, and the request's own time-out bounds the wait.
+async fn turn(state: &State) -> Result<SemaphorePermit<'_>, Error> {
+    state.rosters.acquire().await.map_err(|_| Error::Busy)
 }
 
 /// 404 where there is no such schedule; else nobody else changes what is on it until the transaction ends.
@@ -100,6 +109,16 @@ fn read_span(fields: &mut Fields<'_>) -> Option<(DateTime<Utc>, DateTime<Utc>)> 
         return None;
     }
     Some((starts_at, ends_at))
+}
+
+/// Who is on duty from when to when within a stretch of time, everybody who stands in among them.
+async fn duties(
+    tx: &Tx,
+    schedule_id: i64,
+    span: (DateTime<Utc>, DateTime<Utc>),
+) -> Result<Vec<Duty>, db::Error> {
+    let (shifts, stand_ins) = oncall_calendar::read(tx, schedule_id, span).await?;
+    Ok(with_stand_ins(shifts, &stand_ins))
 }
 
 /// 422 for what would be over already.

@@ -20,10 +20,11 @@ const LIST_NAME: &str = "operational-warnings";
 #[derive(Serialize, ToSchema)]
 struct WarningView {
     warning_id: i64,
-    /// pipeline_silent, staff_unreachable, outbox_lag, delivery_lag or drill_failed.
+    /// pipeline_silent, staff_unreachable, outbox_lag, delivery_lag, drill_failed or coverage_gap.
     #[schema(example = "pipeline_silent")]
     kind: String,
-    /// How bad it was when it was last seen: minutes that something waits, or people of whom it is so.
+    /// How bad it was when it was last seen: minutes that something waits or that nobody
+    /// covers, or people of whom it is so.
     measure: i64,
     opened_at: DateTime<Utc>,
     /// When it was last seen to have changed.

@@ -18,7 +18,7 @@ use crate::domain::policy::{Policy, Thresholds};
 use crate::error::Error;
 use crate::state::State;
 use crate::store::policies::{self, Stored};
-use crate::store::previews::{self, Drawn};
+use crate::store::previews::{self, Drawn, Extent};
 
 const MANAGE: Allowed = Allowed(&[PrincipalKind::Supervisor, PrincipalKind::Admin]);
 
@@ -136,9 +136,14 @@ impl Read for Thresholds {
                 .required(name, read::probability)
                 .and_then(Probability::new)
         });
+        let (high, mid) = (high?, mid?);
+        if mid > high {
+            // Whoever is not at high risk any more would be at low risk at once.
+            fields.fault("t_mid", "must not be above t_high");
+        }
         Some(Self {
-            high: high?,
-            mid: mid?,
+            high,
+            mid,
             relapse: relapse?,
             craving: craving?,
             toxic: toxic?,
@@ -329,8 +334,18 @@ pub(crate) async fn preview(
         .ok_or(Error::NotFound)?
         .policy;
     let active = policies::active(&tx).await?;
-    let drawn = previews::draw(&tx, state.clock.fixed(), days, MAX_CLIENTS).await?;
+    let extent = Extent {
+        days,
+        most_clients: MAX_CLIENTS,
+        most_rows: state.preview_rows,
+    };
+    let drawn = previews::draw(&tx, state.clock.fixed(), extent).await?;
     tx.rollback().await?;
+    let drawn = drawn.ok_or_else(|| {
+        let most = state.preview_rows;
+        let detail = format!("is too long: more than {most} predictions and messages. Ask for fewer days");
+        Problem::invalid_field("/days", detail)
+    })?;
     // Some seconds of arithmetic: not where requests are answered.
     let preview = spawn_blocking(move || compare(&active, &candidate, days, &drawn)).await;
     let preview = preview.map_err(Problem::internal)?;

@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use super::contact_methods::{Place, place};
 use super::word;
-use crate::domain::page::Page;
+use crate::domain::page::{About, Page};
+use crate::domain::warning::Kind;
 
 /// Whose page it is, and by which method.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -30,7 +31,7 @@ pub(crate) struct Claimed {
     pub(crate) page: Page,
     /// Which attempt this is, from 1.
     pub(crate) attempt: i32,
-    /// Whether its episode still waits, or may come to wait again.
+    /// Whether its episode still waits, or may come to wait again; whether its warning is open.
     pub(crate) is_wanted: bool,
     /// `None` where its method is gone, or its person suspended.
     pub(crate) place: Option<Place>,
@@ -61,11 +62,12 @@ pub(crate) async fn claim(
              next as (
                 select w.delivery_id from waiting w where w.place <= $4 order by w.next_attempt_at limit $2),
              due as (
-                select l.delivery_id, e.urgency, e.status not in ('resolved', 'cancelled') as is_wanted,
-                    c.address, c.secret_sealed
+                select l.delivery_id, e.urgency, o.kind as warning,
+                    coalesce(e.status not in ('resolved', 'cancelled'), o.closed_at is null) as is_wanted, c.address, c.secret_sealed
                 from clock cross join next n
                 join social.notification_deliveries l on l.delivery_id = n.delivery_id
-                join social.escalations e on e.escalation_id = l.escalation_id
+                left join social.escalations e on e.escalation_id = l.escalation_id
+                left join social.operational_warnings o on o.warning_id = l.warning_id
                 left join social.contact_methods c
                     on c.staff_id = l.staff_id and c.method = l.method and c.verified_at is not null
                         and exists (select from core.users u where u.user_id = l.staff_id and u.status = 'active')
@@ -75,8 +77,8 @@ pub(crate) async fn claim(
              set attempt = d.attempt + 1, next_attempt_at = clock.now + $3::int8 * interval '1 second'
              from due, clock
              where d.delivery_id = due.delivery_id
-             returning d.delivery_id, d.attempt, d.created_at, d.method, d.staff_id, due.urgency, due.is_wanted,
-                due.address, due.secret_sealed",
+             returning d.delivery_id, d.attempt, d.created_at, d.method, d.staff_id, due.urgency, due.warning,
+                due.is_wanted, due.address, due.secret_sealed",
             &[
                 &now,
                 &count(claim.limit),
@@ -97,7 +99,7 @@ pub(crate) async fn claim(
                 },
                 page: Page {
                     delivery_id: row.try_get("delivery_id")?,
-                    urgency: word(row, "urgency")?,
+                    about: about(row)?,
                     created_at: row.try_get("created_at")?,
                 },
                 attempt: row.try_get("attempt")?,
@@ -106,6 +108,13 @@ pub(crate) async fn claim(
             })
         })
         .collect()
+}
+
+fn about(row: &Row) -> Result<About, db::Error> {
+    match row.try_get("warning")? {
+        Some(kind) => Kind::named(kind).map(About::Warning),
+        None => word(row, "urgency").map(About::Escalation),
+    }
 }
 
 /// How an attempt ended.
@@ -140,16 +149,17 @@ const SETTLE: &str = "
 /// The next method of whoever was not reached by one. `$2` are the ids of the new pages, each beside one that failed.
 const NEXT_METHOD: &str = "
     insert into social.notification_deliveries
-        (delivery_id, escalation_id, staff_id, relation, round, tier, method, status, next_attempt_at)
-    select n.next_id, d.escalation_id, d.staff_id, d.relation, d.round, d.tier, m.method, 'pending', coalesce($3::timestamptz, now())
+        (delivery_id, escalation_id, warning_id, staff_id, relation, round, tier, method, status, next_attempt_at)
+    select n.next_id, d.escalation_id, d.warning_id, d.staff_id, d.relation, d.round, d.tier, m.method, 'pending',
+        coalesce($3::timestamptz, now())
     from unnest($1::uuid[], $2::uuid[]) as n (id, next_id)
     join social.notification_deliveries d on d.delivery_id = n.id
     join lateral (
         select c.method from social.contact_methods c
         where c.staff_id = d.staff_id and c.verified_at is not null
             and not exists (select from social.notification_deliveries t
-                where t.escalation_id = d.escalation_id and t.round = d.round and t.tier = d.tier and t.staff_id = d.staff_id
-                    and t.method = c.method)
+                where (t.escalation_id = d.escalation_id or t.warning_id = d.warning_id)
+                    and t.round = d.round and t.tier = d.tier and t.staff_id = d.staff_id and t.method = c.method)
         order by c.position, c.method limit 1) m on true
     on conflict do nothing";
 
@@ -217,7 +227,9 @@ pub(crate) async fn settle(
 #[derive(Clone, Debug)]
 pub(crate) struct Delivery {
     pub(crate) delivery_id: Uuid,
-    pub(crate) escalation_id: i64,
+    /// What it is about: one of the two.
+    pub(crate) escalation_id: Option<i64>,
+    pub(crate) warning_id: Option<i64>,
     pub(crate) staff_id: String,
     pub(crate) relation: String,
     pub(crate) tier: i32,
@@ -231,7 +243,7 @@ pub(crate) struct Delivery {
 
 /// Newest first. `$1` status or null; `$2` and `$3` the row to go on behind, `$4` limit.
 pub(crate) const LIST: &str = "
-    select d.delivery_id, d.escalation_id, d.staff_id, d.relation, d.tier, d.method, d.status, d.attempt,
+    select d.delivery_id, d.escalation_id, d.warning_id, d.staff_id, d.relation, d.tier, d.method, d.status, d.attempt,
         d.next_attempt_at, d.error, d.created_at
     from social.notification_deliveries d
     where ($1::varchar is null or d.status = $1) and (d.created_at, d.delivery_id) < ($2, $3)
@@ -242,6 +254,7 @@ pub(crate) fn from_row(row: &Row) -> Result<Delivery, db::Error> {
     Ok(Delivery {
         delivery_id: row.try_get("delivery_id")?,
         escalation_id: row.try_get("escalation_id")?,
+        warning_id: row.try_get("warning_id")?,
         staff_id: row.try_get("staff_id")?,
         relation: row.try_get("relation")?,
         tier: row.try_get("tier")?,

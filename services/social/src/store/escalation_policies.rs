@@ -186,7 +186,8 @@ pub(crate) async fn replace(tx: &Tx, policy_id: i64, said: &Said) -> Result<bool
     let touched = tx
         .execute(
             "update social.escalation_policies p
-             set name = $2, escalation_type = $3, ack_minutes = $4, repeats = $5, repeat_minutes = $6, last_resort = $7
+             set name = $2, escalation_type = $3, ack_minutes = $4, repeats = $5, repeat_minutes = $6, last_resort = $7,
+                forecast_at = null
              where p.policy_id = $1",
             &[
                 &policy_id,
@@ -255,7 +256,8 @@ pub(crate) async fn activate(tx: &Tx, policy_id: i64, now: Option<DateTime<Utc>>
     .await?;
     let touched = tx
         .execute(
-            "update social.escalation_policies p set active = true, activated_at = coalesce($2::timestamptz, now())
+            "update social.escalation_policies p set active = true, activated_at = coalesce($2::timestamptz, now()),
+                forecast_at = null
              where p.policy_id = $1",
             &[&policy_id, &now],
         )

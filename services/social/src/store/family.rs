@@ -1,11 +1,13 @@
 //! `social.family_share_consents` and `social.family_share_cards`.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use common::REDISCLOSURE_NOTICE;
 use db::{Row, Tx};
 use serde_json::Value;
 
-use crate::domain::family::{Held, NewCard, NewShare};
+use crate::domain::family::{Held, NewCard, NewShare, NotTold, Notice, PERIODIC_UPDATES, Told};
 
 /// What a consent to share is about.
 #[derive(Clone, Debug)]
@@ -160,6 +162,57 @@ pub(crate) async fn insert_card(
         &now,
     ];
     card_from_row(&tx.query_one(&sql, params).await?)
+}
+
+/// Cards of the rules that wait to be shared: one on each consent of these clients that is for periodic updates and holds,
+/// and is held. What became of it by client. The clients' profiles are locked.
+pub(crate) async fn notify(
+    tx: &Tx,
+    asked: &[(&str, Option<&Notice>)],
+    now: DateTime<Utc>,
+) -> Result<HashMap<String, Told>, db::Error> {
+    let texts = |part: fn(&Notice) -> &str| -> Vec<Option<&str>> {
+        asked.iter().map(|(_, notice)| notice.map(part)).collect()
+    };
+    let rows = tx
+        .query(
+            "with held as materialized (
+                select n.user_id, n.title, n.body, k.consent_id, f.consent_scope = $5 as is_periodic
+                from unnest($1::varchar[], $2::text[], $3::text[]) as n (user_id, title, body)
+                join core.consents k on k.user_id = n.user_id and k.purpose = 'family_share' and k.revoked_at is null
+                left join social.family_share_consents f on f.consent_id = k.consent_id
+                where core.hold_consent(k.user_id, k.purpose, k.recipient) = k.consent_id),
+             made as (
+                insert into social.family_share_cards (consent_id, user_id, title, body, created_at)
+                select h.consent_id, h.user_id, h.title, h.body, $4 from held h where h.is_periodic and h.title is not null
+                returning user_id, card_id)
+             select n.user_id, array(select m.card_id from made m where m.user_id = n.user_id order by m.card_id) as cards,
+                exists (select from held h where h.user_id = n.user_id) as is_held,
+                exists (select from held h where h.user_id = n.user_id and h.is_periodic) as is_periodic
+             from unnest($1::varchar[]) as n (user_id)",
+            &[
+                &asked.iter().map(|(user_id, _)| *user_id).collect::<Vec<_>>(),
+                &texts(|notice| &notice.title),
+                &texts(|notice| &notice.body),
+                &now,
+                &PERIODIC_UPDATES,
+            ],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("user_id")?, told(row)?)))
+        .collect()
+}
+
+fn told(row: &Row) -> Result<Told, db::Error> {
+    let cards: Vec<i64> = row.try_get("cards")?;
+    let (is_held, is_periodic): (bool, bool) = (row.try_get("is_held")?, row.try_get("is_periodic")?);
+    Ok(match (is_held, is_periodic) {
+        _ if !cards.is_empty() => Told::Cards(cards),
+        (_, true) => Told::Withheld(NotTold::NoTemplate),
+        (true, false) => Told::Withheld(NotTold::NotPeriodic),
+        (false, false) => Told::Withheld(NotTold::NoConsent),
+    })
 }
 
 /// A client's cards, newest first. `$1` client, `$2` and `$3` the row to go on behind, `$4` limit, `$5` status or null.

@@ -1,5 +1,5 @@
-//! What a calendar shows of a schedule. Whoever has its link reads it, as no person that Postgres could ask about: these
-//! statements are the worker's.
+//! What a calendar shows of a schedule. Whoever has its link reads it, as no person that Postgres could ask about: there these
+//! statements are the worker's. Duties are the same to staff.
 
 use std::collections::HashMap;
 

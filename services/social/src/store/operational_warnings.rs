@@ -14,6 +14,7 @@ pub(crate) struct Limits {
     pub(crate) silent_pipeline_minutes: i32,
     pub(crate) queue_lag_minutes: i32,
     pub(crate) pages_leave: bool,
+    pub(crate) repeat_hours: i32,
 }
 
 /// A day of messages is looked at and no more. Without one that waits, no prediction is owed: nobody has written. The latest
@@ -39,13 +40,22 @@ const FIND: &str = "
         select min(o.created_at) as since
         from (select u.created_at from social.outbox u where u.published_at is null
             order by u.next_attempt_at, u.id limit 1000) as o),
-    unpaged as (select min(d.next_attempt_at) as since from social.notification_deliveries d where d.status = 'pending')
+    uncovered as (
+        select (extract(epoch from sum(upper(t.time) - lower(t.time))) / 60)::int8 as minutes
+        from (select range_agg(tstzrange(g.starts_at, g.ends_at)) as times from clock, social.coverage_gaps g
+            where g.policy_id is not null and g.ends_at > clock.now) as c
+        cross join lateral unnest(c.times) as t (time)),
+    -- Not pages of warnings: that of the lag would be a lag.
+    unpaged as (
+        select min(d.next_attempt_at) as since from social.notification_deliveries d
+        where d.status = 'pending' and d.escalation_id is not null)
     select 'pipeline_silent' as kind, (extract(epoch from clock.now - w.since) / 60)::int8 as measure from clock, waiting w
     union all select 'staff_unreachable', u.people from unreachable u where u.people > 0
     union all select 'outbox_lag', (extract(epoch from clock.now - u.since) / 60)::int8
         from clock, unsent u where u.since <= clock.now - clock.lag
     union all select 'delivery_lag', (extract(epoch from clock.now - u.since) / 60)::int8
-        from clock, unpaged u where u.since <= clock.now - clock.lag";
+        from clock, unpaged u where u.since <= clock.now - clock.lag
+    union all select 'coverage_gap', u.minutes from uncovered u where u.minutes is not null";
 
 /// What is not as it should be now.
 pub(crate) async fn find(
@@ -62,11 +72,7 @@ pub(crate) async fn find(
     tx.query(FIND, params)
         .await?
         .iter()
-        .map(|row| {
-            let kind: &str = row.try_get("kind")?;
-            let kind = Kind::parse(kind).ok_or_else(|| db::Error::Row(format!("no kind: {kind}")))?;
-            Ok((kind, row.try_get("measure")?))
-        })
+        .map(|row| Ok((Kind::named(row.try_get("kind")?)?, row.try_get("measure")?)))
         .collect()
 }
 
@@ -122,15 +128,70 @@ pub(crate) async fn close(
     rows.iter().map(|row| Ok(row.try_get("kind")?)).collect()
 }
 
-/// The kinds of which one is open.
-pub(crate) async fn open(tx: &Tx) -> Result<Vec<String>, db::Error> {
+/// Whoever reads warnings is told of each that is open, again after some hours, and not while a page of it still waits: with
+/// nothing that sends them they would pile up. Who has a way to be reached only now is told then.
+const TELL: &str = "
+    with clock as (select coalesce($1::timestamptz, now()) as now)
+    insert into social.notification_deliveries
+        (delivery_id, warning_id, round, tier, staff_id, relation, method, status, next_attempt_at, created_at)
+    select gen_random_uuid(), w.warning_id, 1 + coalesce(before.rounds, 0), 0, r.staff_id, 'operations', m.method,
+        case m.method when 'in_app' then 'sent' else 'pending' end,
+        case when m.method <> 'in_app' then clock.now end, clock.now
+    from clock cross join social.operational_warnings w
+    cross join social.warning_readers() as r (staff_id)
+    cross join lateral social.methods_of(r.staff_id, null) as m (method)
+    cross join lateral (
+        select max(d.round) as rounds,
+            bool_or((d.method = 'in_app') = (m.method = 'in_app')
+                and (d.status = 'pending' or d.created_at > clock.now - make_interval(hours => $2))) as is_told
+        from social.notification_deliveries d
+        where d.warning_id = w.warning_id and d.staff_id = r.staff_id) as before
+    where w.closed_at is null and before.is_told is not true
+    on conflict (warning_id, round, staff_id, method) do nothing";
+
+/// Tells those who read warnings of what is open, where it is time; returns how many pages were made.
+pub(crate) async fn tell(tx: &Tx, limits: Limits, now: Option<DateTime<Utc>>) -> Result<u64, db::Error> {
+    tx.execute(TELL, &[&now, &limits.repeat_hours]).await
+}
+
+/// A warning that is open, and whether anybody was told of it outside the app, or is about to be.
+pub(crate) struct Open {
+    pub(crate) kind: String,
+    pub(crate) is_told: bool,
+}
+
+/// What is open. A page that is overdue tells nobody.
+pub(crate) async fn open(
+    tx: &Tx,
+    limits: Limits,
+    now: Option<DateTime<Utc>>,
+) -> Result<Vec<Open>, db::Error> {
     let rows = tx
         .query(
-            "select w.kind from social.operational_warnings w where w.closed_at is null",
-            &[],
+            "select w.kind, exists (
+                select from social.notification_deliveries d
+                where d.warning_id = w.warning_id and d.method <> 'in_app'
+                    and (d.status in ('sent', 'delivered') or (d.status = 'pending'
+                        and d.next_attempt_at > coalesce($1::timestamptz, now()) - make_interval(mins => $2)))) as is_told
+             from social.operational_warnings w where w.closed_at is null",
+            &[&now, &limits.queue_lag_minutes],
         )
         .await?;
-    rows.iter().map(|row| Ok(row.try_get("kind")?)).collect()
+    rows.iter()
+        .map(|row| {
+            Ok(Open {
+                kind: row.try_get("kind")?,
+                is_told: row.try_get("is_told")?,
+            })
+        })
+        .collect()
+}
+
+impl Kind {
+    /// The kind of this name, as a row has it.
+    pub(crate) fn named(name: &str) -> Result<Self, db::Error> {
+        Self::parse(name).ok_or_else(|| db::Error::Row(format!("no kind: {name}")))
+    }
 }
 
 /// A warning as it is read.

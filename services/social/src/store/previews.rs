@@ -37,6 +37,25 @@ fn sql() -> String {
     )
 }
 
+/// Whether the histories are longer than so many rows, of which no more are counted.
+fn is_too_much_sql() -> String {
+    format!(
+        "with clock as materialized (
+            select c.now, c.now - make_interval(days => $2) - interval '{MEDIUM_DAYS} days' as since
+            from (select coalesce($1::timestamptz, now()) as now) as c),
+         drawn as (
+            select p.user_id from social.user_risk_profiles p where not p.is_drill order by md5(p.user_id) limit $3)
+         select count(*) > $4::int8 as is_too_much
+         from (
+            select from drawn u cross join clock join social.message_predictions r on r.user_id = u.user_id
+                and not r.superseded and r.message_timestamp > clock.since and r.message_timestamp <= clock.now
+            union all
+            select from drawn u cross join clock join core.messages m on m.user_id = u.user_id and m.sender_role = 'user'
+                and m.conversation_type = 'buddy' and m.timestamp > clock.since and m.timestamp <= clock.now
+            limit $4::int8 + 1) as n"
+    )
+}
+
 /// What a preview looks at.
 pub(crate) struct Drawn {
     pub(crate) now: DateTime<Utc>,
@@ -46,22 +65,38 @@ pub(crate) struct Drawn {
     pub(crate) histories: Vec<History>,
 }
 
-/// Draws clients, at most so many, and reads so many days.
+/// How much a preview looks at.
+pub(crate) struct Extent {
+    pub(crate) days: i32,
+    pub(crate) most_clients: i64,
+    pub(crate) most_rows: i32,
+}
+
+/// Draws clients and reads their days; `None` where that is more rows than may be read.
 pub(crate) async fn draw(
     tx: &Tx,
     now: Option<DateTime<Utc>>,
-    days: i32,
-    most: i64,
-) -> Result<Drawn, db::Error> {
+    extent: Extent,
+) -> Result<Option<Drawn>, db::Error> {
+    let Extent {
+        days, most_clients, ..
+    } = extent;
+    let most_rows = i64::from(extent.most_rows);
+    let counted = tx
+        .query_one(&is_too_much_sql(), &[&now, &days, &most_clients, &most_rows])
+        .await?;
+    if counted.try_get("is_too_much")? {
+        return Ok(None);
+    }
     let count = "select count(*) as clients, coalesce($1::timestamptz, now()) as now
          from social.user_risk_profiles p where not p.is_drill";
     let row = tx.query_one(count, &[&now]).await?;
-    let rows = tx.query(&sql(), &[&now, &days, &most]).await?;
-    Ok(Drawn {
+    let rows = tx.query(&sql(), &[&now, &days, &most_clients]).await?;
+    Ok(Some(Drawn {
         now: row.try_get("now")?,
         clients: row.try_get("clients")?,
         histories: rows.iter().map(history).collect::<Result<_, _>>()?,
-    })
+    }))
 }
 
 fn history(row: &Row) -> Result<History, db::Error> {

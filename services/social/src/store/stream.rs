@@ -52,7 +52,12 @@ pub(crate) async fn happened_to(
         "select pg_current_snapshot()::text as seen, now() as now, h.actor, h.xid::text as xid, h.event_id,
             h.event_type, h.data, h.in_crisis_only
         from (select 1) as one
-        left join lateral social.happened_to($1, $2::text::pg_snapshot, $3) as h on true";
+        left join lateral (
+            select t.actor, t.xid, t.event_id, t.event_type, t.data, t.in_crisis_only
+            from social.happened_to($1, $2::text::pg_snapshot, $3) as t
+            union all
+            select w.actor, w.xid, w.delivery_id, 'social.warning.open', w.data, false
+            from social.warned_since($1, $2::text::pg_snapshot) as w) as h on true";
     let most = i32::try_from(most).unwrap_or(i32::MAX);
     let rows = db.call(sql, &[&actors, &since.to_string(), &most]).await?;
     let first = rows

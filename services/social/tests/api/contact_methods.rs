@@ -241,6 +241,11 @@ async fn nobody_sees_where_somebody_else_is_reached_and_an_admin_sees_who_is() {
     for who in ["oncall", "supervisor", "admin"] {
         assert!(h.call(who).get(PATH).await.items().is_empty(), "{who}");
     }
+    let made_up = h.call("counselor").get(&format!("{PATH}?cursor=x")).await;
+    assert_eq!(
+        (made_up.code(), made_up.at("/errors/0/pointer")),
+        (422, &json!("?cursor"))
+    );
     let everybody = format!("{PATH}?everybody=true");
     assert_eq!(h.call("supervisor").get(&everybody).await.code(), 403);
     let held = h.call("admin").get(&everybody).await;

@@ -33,6 +33,28 @@ async fn a_high_risk_label_opens_an_escalation_and_tells_counselors_and_on_call(
 }
 
 #[tokio::test]
+async fn what_others_are_to_act_on_is_said_and_not_left_blank() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    let episode = crisis(&mut h, "client-a").await;
+    let raised = json!({"user_id": "client-a", "urgency": "high", "reason": " "});
+    let path = |verb: &str| format!("/v1/escalations/{episode}/{verb}");
+    for (path, body, pointer) in [
+        ("/v1/escalations".to_owned(), raised, "/reason"),
+        (path("comments"), json!({"comment": "\t\n"}), "/comment"),
+        (path("cancel"), json!({"reason": "\u{a0}"}), "/reason"),
+    ] {
+        let refused = h.call("counselor").post(&path, &body).await;
+        assert_eq!(
+            (refused.code(), refused.at("/errors/0/pointer")),
+            (422, &json!(pointer)),
+            "{path}: {}",
+            refused.json
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_second_trigger_joins_the_open_episode_and_tells_nobody_twice() {
     let mut h = Harness::new().await;
     h.client("client-a", &["counselor"]).await;

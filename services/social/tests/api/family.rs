@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use testkit::{Answer, Client, event_of};
 use uuid::Uuid;
 
-use crate::harness::{Harness, noon};
+use crate::harness::{Harness, noon, scores};
 
 const CONSENTS: &str = "/v1/users/client-a/family-consents";
 const CARDS: &str = "/v1/users/client-a/family-cards";
@@ -532,4 +532,96 @@ async fn the_row_policies_hold_below_the_routes_and_a_person_changes_no_words_of
             "{refused}"
         );
     }
+}
+
+const NOTICES: &str = "select c.body || ' ' || c.title from social.family_share_cards c";
+
+impl Harness {
+    /// What the rules decided of telling family, each time: what was chosen, or why nothing.
+    async fn family_told(&self) -> Vec<Value> {
+        let sql = "select jsonb_build_array(action_data ->> 'chosen', withheld_reason,
+                jsonb_array_length(action_data -> 'card_ids')) as told
+            from social.actions where action_type = 'family_notice' order by action_id";
+        let rows = self.database.query(sql).await;
+        rows.iter().map(|row| row.get("told")).collect()
+    }
+
+    /// Another detail of what a consent is about.
+    async fn about(&self, consent_id: i64, scope: &str) {
+        let body = json!({"consent_id": consent_id, "contact_label": "a friend", "consent_scope": scope});
+        let stored = self.call("client-a").post(CONSENTS, &body).await;
+        assert_eq!(stored.code(), 201, "{}", stored.json);
+    }
+}
+
+#[tokio::test]
+async fn in_a_crisis_family_is_asked_to_be_in_touch_under_a_consent_for_periodic_updates_and_told_nothing_else()
+ {
+    let (mut h, _) = Harness::sharing().await;
+    let periodic = h.consented("client-a", "contact-2").await;
+    h.about(periodic, "periodic_updates").await;
+    h.writes("client-a", &scores(0.95, 0.1)).await;
+    assert_eq!(h.family_told().await, [json!(["family_card", null, 1])]);
+    // Once for an episode.
+    h.writes("client-a", &scores(0.99, 0.1)).await;
+    assert_eq!(h.family_told().await.len(), 1);
+    let said: String = h.database.query(NOTICES).await[0].get(0);
+    assert_eq!(said, "Please be in touch when you can. A short note");
+    let cards = h.call("client-a").get(CARDS).await.items();
+    let [card] = &cards[..] else { panic!("{cards:?}") };
+    assert_eq!(
+        (&card["share_status"], &card["consent_id"], &card["metadata"]),
+        (&json!("pending"), &json!(periodic), &Value::Null)
+    );
+    let shared = h.share(card["card_id"].as_i64().unwrap()).await;
+    assert_eq!(
+        (shared.code(), shared.at("/shared_with")),
+        (200, &json!("contact-2"))
+    );
+}
+
+#[tokio::test]
+async fn a_notice_of_the_rules_that_waits_is_not_shared_once_its_consent_was_taken_back() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    let periodic = h.consented("client-a", "contact-1").await;
+    h.about(periodic, "periodic_updates").await;
+    h.writes("client-a", &scores(0.95, 0.1)).await;
+    let card_id = h
+        .database
+        .count("select card_id from social.family_share_cards")
+        .await;
+    h.revoke(periodic).await;
+    needs_consent(&h.share(card_id).await);
+    assert_eq!(h.database.count(ENTERED).await, 0);
+}
+
+#[tokio::test]
+async fn why_family_is_not_told_in_a_crisis_is_said_as_it_is() {
+    let (mut h, _) = Harness::sharing().await;
+    h.writes("client-a", &scores(0.95, 0.1)).await;
+    assert_eq!(
+        h.family_told().await,
+        [json!(["none", "no_periodic_consent", null])]
+    );
+    for (user_id, reason) in [("client-b", "no_active_consent"), ("client-c", "no_template")] {
+        h.client(user_id, &["counselor"]).await;
+        if reason == "no_template" {
+            let consent = h.consented(user_id, "contact-1").await;
+            let sql = format!(
+                "insert into social.family_share_consents (consent_id, user_id, contact_label, consent_scope)
+                 values ({consent}, '{user_id}', 'a friend', 'periodic_updates');
+                 update social.nudge_templates set active = false where nudge_type = 'family_notice'"
+            );
+            h.database.superuser().await.run(&sql).await;
+        }
+        h.writes(user_id, &scores(0.95, 0.1)).await;
+        assert_eq!(h.family_told().await.last(), Some(&json!(["none", reason, null])));
+    }
+    assert_eq!(
+        h.database
+            .count("select count(*) from social.family_share_cards")
+            .await,
+        0
+    );
 }

@@ -9,6 +9,7 @@
 
 mod access;
 mod contact_methods;
+mod coverage;
 mod deliveries;
 mod escalations;
 mod events;
@@ -36,5 +37,8 @@ mod rules;
 mod safety;
 mod silence;
 mod stream;
+mod swaps;
 mod tiers;
+mod tiers_agree;
+mod warning_pages;
 mod watch;

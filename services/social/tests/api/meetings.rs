@@ -71,6 +71,18 @@ impl Harness {
 }
 
 #[tokio::test]
+async fn a_meeting_at_a_leap_second_is_at_the_second_after_it() {
+    let h = Harness::with_meetings().await;
+    let body =
+        json!({"user_id": "client-a", "meeting_type": "session", "scheduled_time": "2026-12-31T23:59:60Z"});
+    let made = h.call("counselor").post("/v1/meetings", &body).await;
+    assert_eq!(
+        (made.code(), made.at("/scheduled_time")),
+        (201, &json!("2027-01-01T00:00:00Z"))
+    );
+}
+
+#[tokio::test]
 async fn a_meeting_goes_from_the_proposal_to_what_came_of_it_and_each_step_is_told() {
     let h = Harness::with_meetings().await;
     let made = h.proposes("counselor", "client-a", Some(in_minutes(60))).await;

@@ -1,11 +1,12 @@
 //! Schedules: rotations written ahead, shifts by hand, and who stands in for whom.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::{Answer, Client};
 
-use crate::harness::{Harness, noon};
+use crate::harness::{Harness, noon, scores};
 
 impl Harness {
     /// Makes a schedule in a time zone; returns its path.
@@ -345,6 +346,23 @@ async fn staff_hand_over_their_own_duty_and_nobody_elses() {
 }
 
 #[tokio::test]
+async fn who_is_never_on_duty_has_no_duty_to_hand_over() {
+    let h = Harness::new().await;
+    let schedule = h.schedule("UTC").await;
+    h.shift(&schedule, "oncall", 0, 12).await;
+    let body = json!({"staff_id": "staff-oncall", "starts_at": h.in_hours(0), "ends_at": h.in_hours(4)});
+    for name in ["counselor", "supervisor"] {
+        let refused = h.call(name).post(&format!("{schedule}/overrides"), &body).await;
+        assert_eq!(refused.code(), 422, "{name}: {}", refused.json);
+        assert_eq!(
+            refused.at("/errors/0/pointer"),
+            &json!("/replaces_staff_id"),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn the_database_lets_nobody_write_a_schedule_who_may_not() {
     let h = Harness::new().await;
     let schedule = h.schedule("UTC").await;
@@ -500,6 +518,7 @@ async fn every_fault_of_a_rotation_is_named() {
 #[tokio::test]
 async fn every_fault_of_a_shift_and_an_override_is_named() {
     let h = Harness::new().await;
+    h.on_call_too(&["supervisor"]).await;
     let schedule = h.schedule("UTC").await;
     let supervisor = h.call("supervisor");
     for (starts, ends, staff, pointer) in [
@@ -519,4 +538,52 @@ async fn every_fault_of_a_shift_and_an_override_is_named() {
         let absent = supervisor.get(&format!("/v1/oncall-schedules/999{path}")).await;
         assert_eq!(absent.code(), 404, "{path}");
     }
+}
+
+#[tokio::test]
+async fn many_who_change_one_schedule_leave_room_for_who_answers_a_crisis() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    let schedule = h.schedule("UTC").await;
+    let message = h.writes("client-a", &scores(0.9, 0.1)).await;
+    let escalation = message.at("/escalation_id").as_i64().unwrap();
+    let holder = h.database.superuser().await;
+    holder
+        .run("begin; select from social.oncall_schedules for no key update")
+        .await;
+    // More of them than there are connections for people.
+    let changes = (1..=8).map(|number| {
+        let body = json!({"name": format!("night {number}")});
+        let (caller, path) = (h.call("supervisor"), schedule.clone());
+        async move {
+            caller
+                .send(Method::PATCH, &path, Some(body.to_string().into_bytes()))
+                .await
+                .code()
+        }
+    });
+    let waiting = "select count(*) from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'";
+    let answer = async {
+        while h.database.count(waiting).await == 0 {
+            tokio::task::yield_now().await;
+        }
+        let counselor = h.call("counselor");
+        // While these are answered, all the changes have come.
+        for _ in 0..20 {
+            assert_eq!(
+                counselor
+                    .get(&format!("/v1/escalations/{escalation}"))
+                    .await
+                    .code(),
+                200
+            );
+        }
+        let path = format!("/v1/escalations/{escalation}/acknowledge");
+        assert_eq!(counselor.post(&path, &json!({})).await.code(), 200);
+        assert_eq!(h.database.count(waiting).await, 1);
+        holder.run("commit").await;
+    };
+    let (changed, ()) = tokio::join!(join_all(changes), answer);
+    assert_eq!(changed, [200; 8]);
 }

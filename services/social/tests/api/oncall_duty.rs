@@ -126,9 +126,15 @@ async fn who_is_off_duty_does_not_acknowledge() {
     let schedule = h.schedule("UTC").await;
     h.shift(&schedule, "oncall", 0, 1).await;
     h.shift(&schedule, "counselor_other", 1, 2).await;
-    let path = format!("{}/acknowledge", crisis(&mut h).await);
+    let episode = crisis(&mut h).await;
+    let path = format!("{episode}/acknowledge");
     let empty = json!({});
     h.clock.advance(TimeDelta::hours(1));
+    assert_eq!(
+        h.call("oncall").get(&episode).await.code(),
+        200,
+        "who still sees it is told why"
+    );
     let late = h.call("oncall").post(&path, &empty).await;
     assert_eq!(
         (late.code(), late.at("/type")),
@@ -137,6 +143,7 @@ async fn who_is_off_duty_does_not_acknowledge() {
     );
     h.app.round("duty").await.unwrap();
     assert_eq!(h.call("oncall").post(&path, &empty).await.code(), 404, "after it");
+    assert_eq!(h.call("oncall").get(&episode).await.code(), 404);
     assert_eq!(h.call("counselor_other").post(&path, &empty).await.code(), 200);
 }
 

@@ -112,11 +112,13 @@ async fn who_was_on_duty_is_known_as_long_as_the_escalations_of_that_time() {
              insert into social.oncall_shifts (schedule_id, staff_id, starts_at, ends_at, source)
              select 1, 'staff-oncall', until - interval '1 day', until, 'manual' from span;
              insert into social.oncall_overrides (schedule_id, staff_id, starts_at, ends_at)
+             select 1, 'staff-oncall', until - interval '1 day', until from span;
+             insert into social.shift_swaps (schedule_id, offered_by, starts_at, ends_at)
              select 1, 'staff-oncall', until - interval '1 day', until from span",
         )
         .await;
-    assert_eq!(h.app.round("retention").await.unwrap(), 2);
-    for table in ["oncall_shifts", "oncall_overrides"] {
+    assert_eq!(h.app.round("retention").await.unwrap(), 3);
+    for table in ["oncall_shifts", "oncall_overrides", "shift_swaps"] {
         let left = h
             .database
             .count(&format!("select count(*) from social.{table}"))

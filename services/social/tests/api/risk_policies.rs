@@ -1,7 +1,9 @@
 //! Risk policies: what another version would change, and what follows when it holds.
 
 use chrono::TimeDelta;
+use secrecy::SecretString;
 use serde_json::{Value, json};
+use social_service::Config;
 
 use crate::harness::{Harness, scores};
 
@@ -129,6 +131,21 @@ async fn what_a_preview_said_is_what_an_activation_does() {
 }
 
 #[tokio::test]
+async fn a_policy_by_which_nobody_is_at_moderate_risk_after_high_risk_is_not_kept() {
+    let h = Harness::new().await;
+    let refused = h
+        .call("supervisor")
+        .post("/v1/risk-policies", &with_high("upside-down", 0.2))
+        .await;
+    assert_eq!(
+        (refused.code(), refused.at("/errors/0/pointer")),
+        (422, &json!("/thresholds/t_mid")),
+        "{}",
+        refused.json
+    );
+}
+
+#[tokio::test]
 async fn of_two_who_activate_at_once_one_policy_holds() {
     let h = Harness::new().await;
     let admin = h.call("admin");
@@ -204,4 +221,30 @@ async fn a_version_is_never_changed_and_is_written_by_those_who_may() {
             .await;
         assert_eq!(refused.code(), 422, "{days}");
     }
+}
+
+#[tokio::test]
+async fn a_preview_that_would_read_too_much_says_to_ask_for_fewer_days() {
+    let config = Config {
+        preview_rows: 3,
+        ..Config::default()
+    };
+    let nowhere = SecretString::from("amqp://127.0.0.1:1/none");
+    let mut h = Harness::with_config(nowhere, &config).await;
+    h.client("client-a", &["counselor"]).await;
+    // Each is a message to a buddy and its prediction; one is out of sight where fewer days are asked for.
+    wrote(&mut h, "client-a", 60, 0.1).await;
+    wrote(&mut h, "client-a", 1, 0.1).await;
+    let ask = async |days: i32| {
+        let path = "/v1/risk-policies/fusion_v2/preview";
+        h.call("admin").post(path, &json!({"days": days})).await
+    };
+    let refused = ask(90).await;
+    assert_eq!(
+        (refused.code(), refused.at("/errors/0/pointer")),
+        (422, &json!("/days")),
+        "{}",
+        refused.json
+    );
+    assert_eq!(ask(7).await.code(), 200);
 }

@@ -405,6 +405,8 @@ async fn help_that_cannot_be_reached_is_not_kept() {
             json!({"name": "Line", "hours": "always", "phone": "142", "region": "Austria"}),
             "/region",
         ),
+        (json!({"name": " ", "hours": "always", "phone": "142"}), "/name"),
+        (json!({"name": "Line", "hours": " ", "phone": "142"}), "/hours"),
     ] {
         let refused = h.call("supervisor").post("/v1/crisis-resources", &resource).await;
         assert_eq!(
@@ -412,6 +414,31 @@ async fn help_that_cannot_be_reached_is_not_kept() {
             (422, vec![pointer]),
             "{resource}"
         );
+    }
+    for number in [
+        " ",
+        "x",
+        "7",
+        "ask at the desk",
+        "+43 1 CALL",
+        "\u{202e}142",
+        "1\n42",
+    ] {
+        for field in ["phone", "text_to"] {
+            let resource = json!({"name": "Line", "hours": "always", field: number});
+            let refused = h.call("supervisor").post("/v1/crisis-resources", &resource).await;
+            let pointer = format!("/{field}");
+            assert_eq!(
+                (refused.code(), pointers(&refused)),
+                (422, vec![pointer.as_str()]),
+                "{number:?}"
+            );
+        }
+    }
+    for number in ["15", "0800 111 0 111", "+43 (1) 406-95.95/1", "*31#142"] {
+        let resource = json!({"name": "Line", "hours": "always", "phone": number});
+        let kept = h.call("supervisor").post("/v1/crisis-resources", &resource).await;
+        assert_eq!(kept.code(), 201, "{number}");
     }
     let resource = json!({"name": "Line", "hours": "always", "phone": "142"});
     assert_eq!(

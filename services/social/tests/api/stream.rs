@@ -508,3 +508,37 @@ async fn who_may_not_watch_is_refused() {
         "somebody else is not held up"
     );
 }
+
+#[tokio::test]
+async fn who_can_see_to_an_operational_warning_is_told_of_it_in_the_stream_and_nobody_else() {
+    let mut h = two_caseloads().await;
+    let (mut supervisor, mut other) = (
+        Watch::of(&h, "supervisor").await,
+        Watch::of(&h, "counselor").await,
+    );
+    let before = supervisor.place.clone();
+    h.message("client-a", TimeDelta::minutes(61)).await;
+    assert_eq!(h.app.round("watch").await.unwrap(), 1);
+    assert_eq!(round(&h).await, 1);
+    let told = supervisor.events().await;
+    let [(name, data)] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!(
+        (name.as_str(), &data["kind"]),
+        ("warning.open", &json!("pipeline_silent"))
+    );
+    assert_eq!(other.events().await, []);
+    // Also who was away, unless they may read warnings no more.
+    let mut again = Watch::from(&h, "supervisor", Some(&before)).await;
+    round(&h).await;
+    assert_eq!(again.events().await, told);
+    plant(
+        &h,
+        "update core.staff_roles set role = 'counselor' where user_id = 'staff-supervisor'",
+    )
+    .await;
+    let mut demoted = Watch::from(&h, "supervisor", Some(&before)).await;
+    round(&h).await;
+    assert_eq!(demoted.events().await, []);
+}

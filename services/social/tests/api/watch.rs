@@ -15,7 +15,7 @@ async fn harness(config: Config) -> Harness {
 
 impl Harness {
     /// What is open, as an admin sees it: kind and measure.
-    async fn warnings(&self) -> Vec<(String, i64)> {
+    pub(crate) async fn warnings(&self) -> Vec<(String, i64)> {
         let page = self.call("admin").get("/v1/operational-warnings?open=true").await;
         assert_eq!(page.code(), 200, "{}", page.json);
         let items = page.at("/items").as_array().unwrap();
@@ -28,15 +28,21 @@ impl Harness {
             .collect()
     }
 
-    async fn watches(&self, expected: u64) {
+    pub(crate) async fn watches(&self, expected: u64) {
         assert_eq!(self.app.round("watch").await.unwrap(), expected);
     }
 
-    async fn shows(&self, line: &str) -> bool {
+    pub(crate) async fn shows(&self, line: &str) -> bool {
+        self.value(line).await.is_some()
+    }
+
+    /// The value of an instrument of warnings, in whose line this stands.
+    pub(crate) async fn value(&self, line: &str) -> Option<String> {
         let answer = self.call("admin").get("/metrics").await;
         String::from_utf8_lossy(&answer.bytes)
             .lines()
-            .any(|found| found.starts_with("recoverly_operational_warnings") && found.contains(line))
+            .find(|found| found.starts_with("recoverly_operational_warnings") && found.contains(line))
+            .and_then(|found| Some(found.rsplit_once(' ')?.1.to_owned()))
     }
 }
 

@@ -68,7 +68,7 @@ impl Read for Said {
     const MAX_BODY_BYTES: usize = 64 * 1024;
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let name = fields.required("name", read::text(1..=MAX_NAME_BYTES));
+        let name = fields.required("name", read::words(1..=MAX_NAME_BYTES));
         let escalation_type = fields.optional(
             "escalation_type",
             read::parsed(

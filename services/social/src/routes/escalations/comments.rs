@@ -30,7 +30,7 @@ impl Read for NewComment {
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let kind = fields.optional("kind", read::one_of(KINDS));
-        let comment = fields.required("comment", read::text(1..=MAX_NOTES_BYTES));
+        let comment = fields.required("comment", read::words(1..=MAX_NOTES_BYTES));
         Some(Self {
             kind: kind?.unwrap_or("comment"),
             comment: comment?,

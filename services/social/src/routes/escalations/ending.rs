@@ -2,12 +2,13 @@
 
 use actix_web::web::{Data, Path};
 use actix_web::{HttpResponse, post};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use common::PrincipalKind;
 use common::contracts::escalation;
 use utoipa::ToSchema;
-use web::{Allowed, Fields, Granted, Id, Problem, Read, Write, read};
+use web::{Allowed, Fields, Granted, Id, Read, Write, read};
 
+use super::super::ahead::must_be_ahead;
 use super::{ANSWER, EscalationView, MAX_NOTES_BYTES, answer, lock_open};
 use crate::domain::escalation::is_final;
 use crate::error::Error;
@@ -72,7 +73,12 @@ pub(crate) async fn resolve(
     request: Write<Resolution>,
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, body, key } = request.allow(&ANSWER)?;
-    must_be_ahead(body.next_contact_at, state.clock.fixed())?;
+    must_be_ahead(
+        body.next_contact_at,
+        NEXT_CONTACT_MAX_DAYS,
+        "/next_contact_at",
+        state.clock.fixed(),
+    )?;
     let staff_id = caller.principal.id.as_str();
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
@@ -87,20 +93,6 @@ pub(crate) async fn resolve(
     .await
 }
 
-/// 422 for a next contact in the past, or so far ahead that nobody will think of it.
-fn must_be_ahead(at: Option<DateTime<Utc>>, now: Option<DateTime<Utc>>) -> Result<(), Problem> {
-    let now = now.unwrap_or_else(Utc::now);
-    match at {
-        Some(at) if at <= now || at > now + TimeDelta::days(NEXT_CONTACT_MAX_DAYS) => {
-            Err(Problem::invalid_field(
-                "/next_contact_at",
-                format!("must be in the future, within {NEXT_CONTACT_MAX_DAYS} days"),
-            ))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Why an escalation needs no answer.
 #[derive(ToSchema)]
 struct Cancel {
@@ -112,7 +104,7 @@ impl Read for Cancel {
     const MAX_BODY_BYTES: usize = 16 * 1024;
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let reason = fields.required("reason", read::text(1..=MAX_NOTES_BYTES));
+        let reason = fields.required("reason", read::words(1..=MAX_NOTES_BYTES));
         Some(Self { reason: reason? })
     }
 }

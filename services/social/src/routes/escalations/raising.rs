@@ -37,7 +37,7 @@ impl Read for Manual {
             "urgency",
             read::parsed(|word| word.parse().ok(), "one of low, medium, high, critical"),
         );
-        let reason = fields.required("reason", read::text(1..=MAX_NOTES_BYTES));
+        let reason = fields.required("reason", read::words(1..=MAX_NOTES_BYTES));
         Some(Self {
             user_id: user_id?,
             urgency: urgency?,

@@ -15,14 +15,12 @@ use web::{
 use super::super::of_client::OfClient;
 use super::super::profiles::must_care_for;
 use super::{READ, SHARE};
-use crate::domain::family::{NewCard, STATUSES};
+use crate::domain::family::{MAX_TEXT_BYTES, MAX_TITLE_BYTES, NewCard, STATUSES};
 use crate::error::Error;
 use crate::ops;
 use crate::state::State;
 use crate::store::family::{self, Card};
 
-const MAX_TITLE_BYTES: usize = 200;
-const MAX_TEXT_BYTES: usize = 16 * 1024;
 const MAX_METADATA_BYTES: usize = 8 * 1024;
 
 /// Something to be shared.
@@ -51,7 +49,7 @@ impl Read for NewCard {
         let consent_id = fields.required("consent_id", read::integer(1..=i64::MAX));
         let role = fields.optional("role", read::identifier);
         let thread_id = fields.optional("thread_id", read::identifier);
-        let title = fields.required("title", read::text(1..=MAX_TITLE_BYTES));
+        let title = fields.required("title", read::words(1..=MAX_TITLE_BYTES));
         let body = fields.required("body", read::long_text(1..=MAX_TEXT_BYTES));
         let metadata = fields.optional("metadata", read::object(MAX_METADATA_BYTES));
         Some(Self {

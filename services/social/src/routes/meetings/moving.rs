@@ -9,8 +9,9 @@ use db::Tx;
 use utoipa::ToSchema;
 use web::{Allowed, Answer, Caller, Code, Fields, Granted, Id, Problem, Read, Write, read};
 
-use super::{AGREE, HOLD, MAX_NOTES_BYTES, MeetingView, changed, must_be_ahead, read_slot};
-use crate::domain::meeting::Slot;
+use super::super::ahead::must_be_ahead;
+use super::{AGREE, HOLD, MAX_NOTES_BYTES, MeetingView, changed, read_slot};
+use crate::domain::meeting::{MAX_AHEAD_DAYS, Slot};
 use crate::error::Error;
 use crate::ops::end_meeting::{Ending, end};
 use crate::state::State;
@@ -110,7 +111,8 @@ pub(crate) async fn confirm(
     request: Write<Confirm>,
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, body, key } = request.allow(&HOLD)?;
-    must_be_ahead(body.scheduled_time, "/scheduled_time", state.clock.fixed())?;
+    let starts_at = body.scheduled_time.map(|slot| slot.starts_at);
+    must_be_ahead(starts_at, MAX_AHEAD_DAYS, "/scheduled_time", state.clock.fixed())?;
     let counselor = caller.principal.id.as_str();
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
@@ -181,11 +183,8 @@ pub(crate) async fn complete(
     request: Write<Ending>,
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, body, key } = request.allow(&HOLD)?;
-    let next = body.next_contact_at.map(|starts_at| Slot {
-        starts_at,
-        minutes: crate::domain::meeting::DEFAULT_MINUTES,
-    });
-    must_be_ahead(next, "/next_contact_at", state.clock.fixed())?;
+    let next = body.next_contact_at;
+    must_be_ahead(next, MAX_AHEAD_DAYS, "/next_contact_at", state.clock.fixed())?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
         let (found, now) = lock(tx, **meeting_id, &state).await?;

@@ -4,9 +4,8 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse, delete, get, post};
 use web::{Answer, Granted, Guess, Id, Query, Stranger, Write};
 
-use super::MANAGE;
+use super::{MANAGE, duties};
 use crate::domain::calendar::{Entry, feed};
-use crate::domain::duty::with_stand_ins;
 use crate::error::Error;
 use crate::routes::calendar_link::{self, CalendarLink, EVERYBODY, HOLDER, Secret};
 use crate::state::State;
@@ -92,9 +91,7 @@ pub(crate) async fn show(
         guess.was_wrong();
         return Err(Error::NotFound);
     };
-    let (shifts, stand_ins) =
-        oncall_calendar::read(&tx, **schedule_id, calendar_link::span(shown.now)).await?;
-    let duties = with_stand_ins(shifts, &stand_ins);
+    let duties = duties(&tx, **schedule_id, calendar_link::span(shown.now)).await?;
     let mut staff: Vec<&str> = duties.iter().map(|duty| duty.staff_id.as_str()).collect();
     staff.sort_unstable();
     staff.dedup();

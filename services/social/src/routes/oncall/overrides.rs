@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use web::{Allowed, Answer, Caller, CursorKey, Fields, Granted, Id, Page, Problem, Query, Read, Write, read};
 
-use super::{OfSchedule, READ, Soonest, SpanQuery, is_over, must_be_on_call, read_span};
+use super::{OfSchedule, READ, Soonest, SpanQuery, is_over, must_be_on_call, read_span, turn};
 use crate::domain::duty::StandIn;
 use crate::domain::rotation::Duty;
 use crate::error::Error;
@@ -193,17 +193,16 @@ pub(crate) async fn create(
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, body, key } = request.allow(&WRITE)?;
     let stand_in = body.stand_in(&caller)?;
+    let _turn = turn(&state).await?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
         if !oncall_schedules::exists(tx, **schedule_id).await? {
             return Err(Error::NotFound);
         }
         let mut named = vec![(stand_in.duty.staff_id.as_str(), "/staff_id".to_owned())];
-        let others = stand_in
-            .replaces
-            .as_deref()
-            .filter(|one| *one != caller.principal.id);
-        named.extend(others.map(|one| (one, "/replaces_staff_id".to_owned())));
+        // The caller, too: who is never on duty would be replaced by nobody, and think that somebody stands in.
+        let replaced = stand_in.replaces.as_deref();
+        named.extend(replaced.map(|one| (one, "/replaces_staff_id".to_owned())));
         must_be_on_call(tx, &named).await?;
         let now = state.clock.fixed();
         let made = oncall_overrides::insert(tx, **schedule_id, &stand_in, &caller.principal.id, now)
@@ -240,6 +239,7 @@ pub(crate) async fn remove(
     request: Write<()>,
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, key, .. } = request.allow(&WRITE)?;
+    let _turn = turn(&state).await?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
         let now = state.clock.fixed();

@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use web::{Answer, Code, Fault, Fields, Granted, Id, Problem, Read, Value, Write, read};
 
 use super::schedules::{ScheduleView, answer_changed};
-use super::{MANAGE, MAX_NAME_BYTES, MAX_ROTATIONS, must_be_on_call, must_hold, taken};
+use super::{MANAGE, MAX_NAME_BYTES, MAX_ROTATIONS, must_be_on_call, must_hold, taken, turn};
 use crate::domain::rotation::MAX_SHIFT_DAYS;
 use crate::error::Error;
 use crate::state::State;
@@ -58,7 +58,7 @@ impl Read for Said {
     const MAX_BODY_BYTES: usize = 32 * 1024;
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let name = fields.required("name", read::text(1..=MAX_NAME_BYTES));
+        let name = fields.required("name", read::words(1..=MAX_NAME_BYTES));
         let kind = fields.required("kind", read::one_of(KINDS));
         let custom_days = fields.optional("shift_days", read::integer(1..=MAX_SHIFT_DAYS));
         let handover_time = fields.required("handover_time", local_time());
@@ -186,6 +186,7 @@ pub(crate) async fn create(
     request: Write<Said>,
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, body, key } = request.allow(&MANAGE)?;
+    let _turn = turn(&state).await?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
         must_hold(tx, **schedule_id).await?;
@@ -220,6 +221,7 @@ pub(crate) async fn replace(
     request: Write<Said>,
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, body, key } = request.allow(&MANAGE)?;
+    let _turn = turn(&state).await?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
         must_hold(tx, *path.schedule_id).await?;
@@ -249,6 +251,7 @@ pub(crate) async fn remove(
     request: Write<()>,
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, key, .. } = request.allow(&MANAGE)?;
+    let _turn = turn(&state).await?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
         must_hold(tx, *path.schedule_id).await?;

@@ -12,7 +12,7 @@ use web::{
     Answer, Caller, Code, CursorKey, Fields, Granted, Id, Page, Paging, Problem, Query, Read, Write, read,
 };
 
-use super::{MANAGE, MAX_NAME_BYTES, MAX_ROTATIONS, READ, must_hold, taken};
+use super::{MANAGE, MAX_NAME_BYTES, MAX_ROTATIONS, READ, must_hold, taken, turn};
 use crate::error::Error;
 use crate::ops::fill_rotations::fill_rotations;
 use crate::state::State;
@@ -38,7 +38,7 @@ impl Read for ScheduleBody {
     const MAX_BODY_BYTES: usize = 4 * 1024;
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let name = fields.required("name", read::text(1..=MAX_NAME_BYTES));
+        let name = fields.required("name", read::words(1..=MAX_NAME_BYTES));
         let timezone = fields.required("timezone", read::parsed(|word| word.parse().ok(), A_ZONE));
         Some(Self {
             name: name?,
@@ -62,7 +62,7 @@ impl Read for ScheduleChanges {
     const MAX_BODY_BYTES: usize = 4 * 1024;
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let name = fields.optional("name", read::text(1..=MAX_NAME_BYTES));
+        let name = fields.optional("name", read::words(1..=MAX_NAME_BYTES));
         let timezone = fields.optional("timezone", read::parsed(|word| word.parse().ok(), A_ZONE));
         Some(Self {
             name: name?,
@@ -141,6 +141,7 @@ impl ScheduleView {
 #[post("/v1/oncall-schedules")]
 pub(crate) async fn create(state: Data<State>, request: Write<ScheduleBody>) -> Result<HttpResponse, Error> {
     let Granted { caller, body, key } = request.allow(&MANAGE)?;
+    let _turn = turn(&state).await?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
         let schedule_id = oncall_schedules::insert(tx, &body.name, body.timezone.name())
@@ -226,6 +227,7 @@ pub(crate) async fn change(
     request: Write<ScheduleChanges>,
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, body, key } = request.allow(&MANAGE)?;
+    let _turn = turn(&state).await?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
         must_hold(tx, **schedule_id).await?;
@@ -261,6 +263,7 @@ pub(crate) async fn remove(
     request: Write<()>,
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, key, .. } = request.allow(&MANAGE)?;
+    let _turn = turn(&state).await?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
         let is_there = oncall_schedules::delete(tx, **schedule_id)

@@ -12,7 +12,7 @@ use web::{
     Allowed, Answer, Caller, Code, CursorKey, Fields, Granted, Id, Page, Problem, Query, Read, Write, read,
 };
 
-use super::{OfSchedule, READ, Soonest, SpanQuery, is_over, must_be_on_call, read_span};
+use super::{OfSchedule, READ, Soonest, SpanQuery, is_over, must_be_on_call, read_span, turn};
 use crate::domain::rotation::Duty;
 use crate::error::Error;
 use crate::state::State;
@@ -129,6 +129,7 @@ pub(crate) async fn create(
     request: Write<Duty>,
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, body, key } = request.allow(&WRITE)?;
+    let _turn = turn(&state).await?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
         if !oncall_schedules::exists(tx, **schedule_id).await? {
@@ -173,6 +174,7 @@ pub(crate) async fn remove(
     request: Write<()>,
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, key, .. } = request.allow(&WRITE)?;
+    let _turn = turn(&state).await?;
     let tx = state.db.begin(&caller.actor()?).await?;
     web::write(tx, &caller, key, async |tx| {
         let now = state.clock.fixed();
