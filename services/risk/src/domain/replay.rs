@@ -20,6 +20,7 @@ pub(crate) struct Window {
 
 impl Window {
     /// `None` of no time at all.
+    #[cfg(test)]
     pub(crate) fn new(from: DateTime<Utc>, until: DateTime<Utc>) -> Option<Self> {
         (from < until).then_some(Self { from, until })
     }
@@ -120,7 +121,10 @@ impl Comparison {
         count(self.no_longer_caught, "relapses missed that were caught");
         let mut moved = |moved: Option<Moved>, word: &str| {
             if let Some(moved) = moved {
-                parts.push(format!("{} caught {:.1} days {word}", moved.relapses, moved.median_days));
+                parts.push(format!(
+                    "{} caught {:.1} days {word}",
+                    moved.relapses, moved.median_days
+                ));
             }
         };
         moved(self.earlier, "earlier");

@@ -11,14 +11,25 @@ use crate::store::drift_alerts::{self, Alert};
 /// Opens, keeps and closes alerts; returns how many were told of.
 pub(crate) async fn round(state: &State) -> Result<u64, Error> {
     let tx = state.db.begin_worker().await?;
-    let told = drift_alerts::settle(&tx, &state.drift.limits, state.drift.told_again_hours, state.clock.fixed()).await?;
+    let told = drift_alerts::settle(
+        &tx,
+        &state.drift.limits,
+        state.drift.told_again_hours,
+        state.clock.fixed(),
+    )
+    .await?;
     let events = told.iter().map(event).collect::<Result<Vec<_>, _>>()?;
     state.outbox.enqueue(&tx, events);
     tx.commit().await?;
     for alert in &told {
         tracing::warn!(
-            alert_id = alert.alert_id, model_name = alert.model_name, model_version = alert.model_version,
-            kind = alert.kind, feature_name = alert.feature_name, measure = alert.measure, "a model has drifted"
+            alert_id = alert.alert_id,
+            model_name = alert.model_name,
+            model_version = alert.model_version,
+            kind = alert.kind,
+            feature_name = alert.feature_name,
+            measure = alert.measure,
+            "a model has drifted"
         );
     }
     Ok(told.len() as u64)

@@ -94,12 +94,16 @@ pub(crate) async fn measure(
         let metrics = Metrics::of(&histogram, alert);
         let drift = drift.map(|drift| drift.indices(&histogram));
         let measured = of_metrics(window, &metrics);
-        let measured = past.into_iter().fold(measured, |row, past| past.measure(alert, row));
-        let measured = drift.into_iter().fold(measured, |row, (score, features)| Measured {
-            psi_score: score,
-            psi_features: features,
-            ..row
-        });
+        let measured = past
+            .into_iter()
+            .fold(measured, |row, past| past.measure(alert, row));
+        let measured = drift
+            .into_iter()
+            .fold(measured, |row, (score, features)| Measured {
+                psi_score: score,
+                psi_features: features,
+                ..row
+            });
         Measured {
             subgroups: of_groups(&groups, alert),
             ..with_intervals(measured, sample, alert, last)
@@ -232,7 +236,10 @@ fn of_groups(groups: &[Group], alert: Probability) -> Value {
         feature.insert(group.value.clone(), (group.clients, metrics));
     }
     let feature = |(name, groups): (&str, BTreeMap<String, (i64, Metrics)>)| {
-        let metrics = groups.iter().map(|(value, (_, metrics))| (value.clone(), *metrics)).collect();
+        let metrics = groups
+            .iter()
+            .map(|(value, (_, metrics))| (value.clone(), *metrics))
+            .collect();
         let gaps: serde_json::Map<String, Value> = Metric::ALL
             .into_iter()
             .filter_map(|metric| {

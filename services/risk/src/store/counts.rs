@@ -35,11 +35,7 @@ pub(crate) struct Day {
 }
 
 /// The days of the window that have, or had, predictions, in order.
-pub(crate) async fn revisions(
-    tx: &Tx,
-    of: &VersionId,
-    window: Window,
-) -> Result<Vec<Revision>, db::Error> {
+pub(crate) async fn revisions(tx: &Tx, of: &VersionId, window: Window) -> Result<Vec<Revision>, db::Error> {
     let rows = tx
         .query(
             "select d.day, d.revision from risk.metric_days d

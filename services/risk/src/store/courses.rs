@@ -67,7 +67,12 @@ fn readings(row: &Row) -> Result<Vec<Reading>, db::Error> {
     let micros: Vec<i32> = row.try_get("micros")?;
     at.into_iter()
         .zip(micros)
-        .map(|(at, micros)| Ok(Reading { at, score: score(micros)? }))
+        .map(|(at, micros)| {
+            Ok(Reading {
+                at,
+                score: score(micros)?,
+            })
+        })
         .collect()
 }
 

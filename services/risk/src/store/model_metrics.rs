@@ -52,7 +52,8 @@ pub(crate) async fn due(
             &[&windows, &last],
         )
         .await?;
-    let found = row.map(|row| Ok::<_, db::Error>((model_versions::from_row(&row)?.version, row.try_get("days")?)));
+    let found =
+        row.map(|row| Ok::<_, db::Error>((model_versions::from_row(&row)?.version, row.try_get("days")?)));
     found.transpose()
 }
 

@@ -99,3 +99,90 @@ pub(crate) async fn binned(
     }
     Ok(features)
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use testkit::TestDb;
+
+    use super::*;
+    use crate::domain::metrics::stability::{Numbers, of_categories, of_numbers};
+
+    /// A feature's values in turn, with ties, gaps and a value that is several tenths by itself.
+    const VALUES: [&str; 4] = [
+        "(g * 7) % 13",
+        "g % 3 * 2.5",
+        "5",
+        "case when g % 4 = 0 then null else g / 7.0 end",
+    ];
+
+    #[tokio::test]
+    async fn what_the_database_bins_has_the_index_of_the_definition() {
+        let database = TestDb::new().await;
+        for (number, reference) in VALUES.iter().enumerate() {
+            for (other, current) in VALUES.iter().enumerate() {
+                let name = format!("{number}-{other}");
+                database
+                    .superuser()
+                    .await
+                    .run(&planted(&name, reference, current))
+                    .await;
+                let of = VersionId {
+                    model_name: "m".to_owned(),
+                    version: name.clone(),
+                };
+                let tx = database.pools("risk").begin_worker().await.unwrap();
+                let span = |from: &str, until: &str| Span {
+                    from: from.parse().unwrap(),
+                    until: until.parse().unwrap(),
+                };
+                let reference = span("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z");
+                let current = span("2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z");
+                let found = binned(&tx, &of, reference, current).await.unwrap();
+                let [before, after] = [
+                    values(&database, &name, "<").await,
+                    values(&database, &name, ">=").await,
+                ];
+                let bins = &found["x"];
+                let index = of_categories(&bins.reference, &bins.current).unwrap();
+                let expected = of_numbers(&before, &after).unwrap();
+                assert!(
+                    (index - expected).abs() < 1e-12,
+                    "{name}: {index}, not {expected}"
+                );
+            }
+        }
+    }
+
+    fn planted(version: &str, reference: &str, current: &str) -> String {
+        format!(
+            "insert into core.users (user_id, kind, username, display_name) values ('c', 'client', 'c', 'c')
+             on conflict do nothing;
+             insert into risk.feature_sets (version, features, created_by)
+             values ('x', '[{{\"name\": \"x\", \"type\": \"number\"}}]', 'a test') on conflict do nothing;
+             insert into risk.model_versions (model_name, version, feature_set_version, stage_by, threshold_moderate,
+                threshold_high, threshold_very_high, registered_by)
+             values ('m', '{version}', 'x', 'a test', 0.3, 0.5, 0.8, 'a test');
+             with given as (
+                select timestamptz '2026-01-01 00:00Z' + g * interval '12 hours' as at,
+                    case when g < 62 then {reference} else {current} end as x
+                from generate_series(0, 117) g),
+             snapshots as (
+                insert into risk.feature_snapshots (user_id, captured_at, feature_set_version, features, source, features_hash)
+                select 'c', g.at, 'x', jsonb_build_object('x', g.x), '{version}', decode(repeat('00', 32), 'hex') from given g
+                returning snapshot_id, captured_at)
+             insert into risk.model_predictions (user_id, snapshot_id, model_name, model_version, predicted_at, horizon_days,
+                probability, risk_level, threshold, stage)
+             select 'c', s.snapshot_id, 'm', '{version}', s.captured_at, 7, 0.1, 'LOW', 0.8, 'shadow' from snapshots s"
+        )
+    }
+
+    async fn values(database: &TestDb, version: &str, side: &str) -> Numbers {
+        let sql = format!(
+            "select (s.features ->> 'x')::float8 as x from risk.feature_snapshots s
+             where s.source = '{version}' and s.captured_at {side} '2026-02-01 00:00Z'"
+        );
+        let rows = database.query(&sql).await;
+        Numbers::new(rows.iter().map(|row| row.get("x"))).unwrap()
+    }
+}

@@ -116,7 +116,11 @@ async fn measures_are_those_of_the_predictions_of_the_window() {
     assert_eq!(bins.len(), 10);
     let labelled: i64 = bins.iter().map(|bin| bin["n"].as_i64().unwrap()).sum();
     assert_eq!(labelled, 360);
-    assert_eq!(h.metrics("?window=5").await["n"], 160, "four days are over of the last five");
+    assert_eq!(
+        h.metrics("?window=5").await["n"],
+        160,
+        "four days are over of the last five"
+    );
     assert_eq!(h.metrics("?window=1&until=2026-06-13").await["n"], 40);
 }
 
@@ -144,9 +148,17 @@ async fn a_label_that_comes_and_a_client_who_goes_change_the_measures_at_once() 
 async fn what_cannot_be_measured_is_null_with_a_reason() {
     let h = measured().await;
     let found = h.metrics("").await;
-    assert_eq!(found["measures"]["brier"], json!({"value": null, "reason": "no_predictions"}));
+    assert_eq!(
+        found["measures"]["brier"],
+        json!({"value": null, "reason": "no_predictions"})
+    );
     assert_eq!(found["nightly"], Value::Null);
-    h.plant_past(Past { label: "null::boolean", days: 1, ..PAST }).await;
+    h.plant_past(Past {
+        label: "null::boolean",
+        days: 1,
+        ..PAST
+    })
+    .await;
     assert_eq!(h.metrics("").await["measures"]["brier"]["reason"], "no_labels");
     let relabel = async |sql: &str| {
         let sql = format!("update risk.model_predictions set label = {sql}, labelled_at = now()");
@@ -194,12 +206,21 @@ async fn a_window_that_is_none_is_refused_by_name() {
         let answer = h.call("admin").get(&format!("{METRICS}{query}")).await;
         assert_eq!(answer.code(), 422, "{query}: {}", answer.json);
     }
-    for query in ["", "?threshold=0", "?threshold=1.01", "?threshold=NaN", "?threshold=1e999"] {
+    for query in [
+        "",
+        "?threshold=0",
+        "?threshold=1.01",
+        "?threshold=NaN",
+        "?threshold=1e999",
+    ] {
         let path = format!("/v1/models/{MODEL}/1/replay{query}");
         let answer = h.call("admin").get(&path).await;
         assert_eq!(answer.code(), 422, "{query}: {}", answer.json);
     }
-    let none = h.call("admin").get(&format!("/v1/models/{MODEL}/2/metrics")).await;
+    let none = h
+        .call("admin")
+        .get(&format!("/v1/models/{MODEL}/2/metrics"))
+        .await;
     assert_eq!(none.code(), 404);
 }
 
@@ -209,9 +230,17 @@ async fn a_better_version_is_better_over_the_same_clients_and_days_and_the_seed_
     h.register("2", "shadow").await;
     h.plant_past(PAST).await;
     // Surer of the same, in the direction of what came.
-    let surer = "case when (g * 104729 % 1000) / 1000.0 < round((g * 7919 % 1000) / 1000.0, 6) then 0.9 else 0.1 end";
-    let label = "case when g % 10 = 0 then null else (g * 104729 % 1000) / 1000.0 < (g * 7919 % 1000) / 1000.0 end";
-    h.plant_past(Past { version: "2", probability: surer, label, ..PAST }).await;
+    let surer =
+        "case when (g * 104729 % 1000) / 1000.0 < round((g * 7919 % 1000) / 1000.0, 6) then 0.9 else 0.1 end";
+    let label =
+        "case when g % 10 = 0 then null else (g * 104729 % 1000) / 1000.0 < (g * 7919 % 1000) / 1000.0 end";
+    h.plant_past(Past {
+        version: "2",
+        probability: surer,
+        label,
+        ..PAST
+    })
+    .await;
     let path = format!("/v1/models/{MODEL}/1/compare?with=2&seed=7");
     let compared = h.call("supervisor").get(&path).await;
     assert_eq!(compared.code(), 200, "{}", compared.json);
@@ -222,9 +251,15 @@ async fn a_better_version_is_better_over_the_same_clients_and_days_and_the_seed_
     assert!(auroc["low"].as_f64().unwrap() > 0.0, "{auroc}");
     let [first, second] = [h.directly("1").await, h.directly("2").await];
     assert!((brier["value"].as_f64().unwrap() - (second[0] - first[0])).abs() < 0.05);
-    let itself = h.call("supervisor").get(&format!("/v1/models/{MODEL}/1/compare?with=1")).await;
+    let itself = h
+        .call("supervisor")
+        .get(&format!("/v1/models/{MODEL}/1/compare?with=1"))
+        .await;
     assert_eq!(itself.at("/differences/brier/value"), 0.0);
-    let unknown = h.call("supervisor").get(&format!("/v1/models/{MODEL}/1/compare?with=9")).await;
+    let unknown = h
+        .call("supervisor")
+        .get(&format!("/v1/models/{MODEL}/1/compare?with=9"))
+        .await;
     assert_eq!(unknown.code(), 422);
     assert_eq!(unknown.at("/errors/0/pointer"), "?with");
 }
@@ -237,7 +272,10 @@ async fn a_lower_threshold_pages_more_and_catches_a_relapse_earlier() {
         h.says("client-a", probability, TimeDelta::days(days)).await;
     }
     let relapse = json!({"kind": "relapse", "occurred_at": h.ago(TimeDelta::days(2))});
-    let told = h.call("counselor").post("/v1/users/client-a/outcomes", &relapse).await;
+    let told = h
+        .call("counselor")
+        .post("/v1/users/client-a/outcomes", &relapse)
+        .await;
     assert_eq!(told.code(), 201, "{}", told.json);
     let path = format!("/v1/models/{MODEL}/1/replay?threshold=0.6");
     let found = h.call("supervisor").get(&path).await;
@@ -247,8 +285,14 @@ async fn a_lower_threshold_pages_more_and_catches_a_relapse_earlier() {
     assert_eq!(found.at("/candidate/lead_days_median"), 4.0);
     assert_eq!(found.at("/candidate/caught"), 1);
     assert_eq!(found.at("/earlier/days"), 2.0);
-    assert_eq!(found.at("/summary"), "0.0 more pages a week, 1 caught 2.0 days earlier");
-    let never = h.call("supervisor").get(&format!("/v1/models/{MODEL}/1/replay?threshold=0.95")).await;
+    assert_eq!(
+        found.at("/summary"),
+        "0.0 more pages a week, 1 caught 2.0 days earlier"
+    );
+    let never = h
+        .call("supervisor")
+        .get(&format!("/v1/models/{MODEL}/1/replay?threshold=0.95"))
+        .await;
     assert_eq!(never.at("/no_longer_caught"), 1);
 }
 
@@ -258,7 +302,10 @@ async fn every_version_is_measured_once_for_a_day_that_is_over_with_intervals_an
     h.plant_past(PAST).await;
     h.night().await;
     assert_eq!(h.app.round("measure").await.unwrap(), 0);
-    assert_eq!(h.database.count("select count(*) from risk.model_metrics").await, 3);
+    assert_eq!(
+        h.database.count("select count(*) from risk.model_metrics").await,
+        3
+    );
     let found = h.metrics("").await;
     let nightly = &found["nightly"];
     assert_eq!(nightly["window_end"], "2026-06-14");
@@ -270,7 +317,10 @@ async fn every_version_is_measured_once_for_a_day_that_is_over_with_intervals_an
     assert_eq!(groups.len(), 2);
     h.clock.advance(TimeDelta::days(1));
     h.night().await;
-    assert_eq!(h.database.count("select count(*) from risk.model_metrics").await, 6);
+    assert_eq!(
+        h.database.count("select count(*) from risk.model_metrics").await,
+        6
+    );
 }
 
 #[tokio::test]
@@ -287,9 +337,15 @@ async fn a_group_of_fewer_than_ten_people_is_told_of_by_nothing() {
         .await;
     h.night().await;
     let found = h.metrics("").await;
-    let groups = found["nightly"]["subgroups"][0]["groups"].as_array().unwrap().clone();
+    let groups = found["nightly"]["subgroups"][0]["groups"]
+        .as_array()
+        .unwrap()
+        .clone();
     assert_eq!(groups.len(), 1, "{groups:?}");
-    assert_eq!((&groups[0]["value"], &groups[0]["clients"]), (&json!("false"), &json!(41)));
+    assert_eq!(
+        (&groups[0]["value"], &groups[0]["clients"]),
+        (&json!("false"), &json!(41))
+    );
 }
 
 #[tokio::test]
@@ -302,7 +358,12 @@ async fn a_feature_that_drifts_is_told_of_once_a_day_until_it_does_so_no_more() 
         .await;
     // In the reference window everybody slept well; the clients of the last month do not.
     let drifting = "case when day > 44 then 8.0 + g % 10 / 10.0 else 3.0 + g % 10 / 10.0 end";
-    h.plant_past(Past { days: 75, sleep_hours: drifting, ..PAST }).await;
+    h.plant_past(Past {
+        days: 75,
+        sleep_hours: drifting,
+        ..PAST
+    })
+    .await;
     h.night().await;
     assert_eq!(h.app.round("drift").await.unwrap(), 1);
     let told = h.events("risk.drift.detected").await;
@@ -323,7 +384,13 @@ async fn a_feature_that_drifts_is_told_of_once_a_day_until_it_does_so_no_more() 
         .run("update risk.model_metrics set psi_features = '{}'")
         .await;
     assert_eq!(h.app.round("drift").await.unwrap(), 0);
-    assert!(h.call("supervisor").get("/v1/drift-alerts?open=true").await.items().is_empty());
+    assert!(
+        h.call("supervisor")
+            .get("/v1/drift-alerts?open=true")
+            .await
+            .items()
+            .is_empty()
+    );
     assert!(h.call("supervisor").get("/v1/drift-alerts").await.items()[0]["closed_at"].is_string());
 }
 
@@ -332,7 +399,12 @@ async fn a_model_that_is_no_longer_calibrated_or_labelled_or_heard_is_told_of() 
     let h = measured().await;
     // Sure of everybody, and wrong; and of the last month nobody says what came.
     let label = "case when day < 30 and g % 2 = 0 then null else false end";
-    h.plant_past(Past { days: 60, label, ..PAST }).await;
+    h.plant_past(Past {
+        days: 60,
+        label,
+        ..PAST
+    })
+    .await;
     h.night().await;
     h.database
         .superuser()
@@ -345,7 +417,10 @@ async fn a_model_that_is_no_longer_calibrated_or_labelled_or_heard_is_told_of() 
     h.app.round("drift").await.unwrap();
     let kinds = async || {
         let told = h.events("risk.drift.detected").await;
-        let mut kinds: Vec<String> = told.iter().map(|event| event["kind"].as_str().unwrap().to_owned()).collect();
+        let mut kinds: Vec<String> = told
+            .iter()
+            .map(|event| event["kind"].as_str().unwrap().to_owned())
+            .collect();
         kinds.sort();
         kinds
     };
@@ -369,7 +444,12 @@ async fn a_model_that_is_no_longer_calibrated_or_labelled_or_heard_is_told_of() 
 #[tokio::test]
 async fn few_predictions_are_no_drift() {
     let h = measured().await;
-    h.plant_past(Past { days: 5, label: "false", ..PAST }).await;
+    h.plant_past(Past {
+        days: 5,
+        label: "false",
+        ..PAST
+    })
+    .await;
     h.database
         .superuser()
         .await

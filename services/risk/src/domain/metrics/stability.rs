@@ -20,7 +20,9 @@ pub(crate) struct Numbers {
 }
 
 impl Numbers {
-    /// `None` in place of a value is a missing one. Refuses NaN and the infinities.
+    /// `None` in place of a value is a missing one. Refuses NaN and the infinities. What the bins of features, which the
+    /// database counts, are held to.
+    #[cfg(test)]
     pub(crate) fn new(values: impl IntoIterator<Item = Option<f64>>) -> Option<Self> {
         let mut missing = 0;
         let mut sorted = Vec::new();

@@ -65,7 +65,8 @@ pub(crate) async fn find(
     tx.rollback().await?;
     let past = past.ok_or_else(too_many)?;
     let thresholds = (subject.alert, candidate.threshold);
-    let found = spawn_blocking(move || replay::compare(&past.courses, thresholds.0, thresholds.1, past.rules));
+    let found =
+        spawn_blocking(move || replay::compare(&past.courses, thresholds.0, thresholds.1, past.rules));
     let found = found.await.map_err(|_| Error::Busy)?;
     let view = ReplayView::new(of, window, thresholds, &found);
     Ok(caller.disclose(NOBODY_ELSE, &view).await?)
