@@ -65,9 +65,12 @@ const STAYING: &[(&str, &str, &str)] = &[
 ];
 
 /// Columns that take few values only, in another way than as one of a list of words.
-const FIXED: [(&str, &str, &str); 6] = [
+const FIXED: [(&str, &str, &str); 8] = [
     ("core.message_ai_metadata", "ai_core_version", "'2.1'"),
     ("core.memory_embeddings", "distance_metric", "'cosine'"),
+    // Whose days are measured anew when a prediction goes.
+    ("risk.model_predictions", "model_name", "'a-model'"),
+    ("risk.model_predictions", "model_version", "'1'"),
     // Values of shap need a base and a link.
     ("risk.xai_explanations", "method", "'lime'"),
     ("social.oncall_shifts", "ends_at", "now() + interval '1 hour'"),

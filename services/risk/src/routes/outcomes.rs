@@ -8,7 +8,7 @@ use db::Tx;
 use serde::Serialize;
 use utoipa::ToSchema;
 use web::{
-    Allowed, Answer, Caller, Code, CursorKey, Fields, Granted, Holder, Identifier, NOBODY_ELSE, Newest, Page,
+    Allowed, Answer, Caller, CursorKey, Fields, Granted, Holder, Identifier, NOBODY_ELSE, Newest, Page,
     Paging, Problem, Query, Read, Write, read,
 };
 

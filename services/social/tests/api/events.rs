@@ -2,7 +2,6 @@
 
 use bus::{Broker, NewEvent, Outbox, Relay};
 use chrono::TimeDelta;
-use common::Event;
 use common::contracts::MessageDeleted;
 use serde_json::json;
 use testkit::{TestBus, event, event_of};
