@@ -17,7 +17,7 @@ from jsonschema.exceptions import SchemaError
 
 HERE = Path(__file__).resolve().parent
 DOCUMENT = HERE / "asyncapi.yaml"
-CONTRACTS = HERE.parents[1] / "crates/common/src/contracts.rs"
+COMMON = HERE.parents[1] / "crates/common/src"
 MAX_LINE_CHARACTERS = 300_000  # An envelope is at most 256 KiB.
 
 EPILOG = """
@@ -40,6 +40,12 @@ exit status: 0 all is well, 1 something is wrong, 2 wrong usage
 """
 
 Json = dict[str, Any]
+
+
+def contracts() -> str:
+    """The contracts of the code, of every file that holds some."""
+    files = [COMMON / "contracts.rs", *sorted((COMMON / "contracts").glob("*.rs"))]
+    return "\n".join(file.read_text(encoding="utf-8") for file in files)
 
 
 class Contract:
@@ -253,7 +259,7 @@ def main(arguments: list[str], out: TextIO = sys.stdout) -> int:
     options = parser.parse_args(arguments)
     document = load()
     faults = list(structure_faults(document))
-    faults += code_faults(document, CONTRACTS.read_text(encoding="utf-8"))
+    faults += code_faults(document, contracts())
     if not faults:
         contract = Contract(document)
         for name in options.files:

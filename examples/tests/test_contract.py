@@ -21,7 +21,7 @@ sys.modules["event_check"] = check
 spec.loader.exec_module(check)
 
 DOCUMENT = check.load()
-RUST = check.CONTRACTS.read_text(encoding="utf-8")
+RUST = check.contracts()
 KEY = "social.profile.changed"
 
 

@@ -190,79 +190,82 @@ impl World {
     }
 
     async fn remember(&mut self) {
-        for (name, sql) in [
-            (
-                "{user_id}",
-                "select user_id, user_id::text as thing from core.users where kind = 'client'",
-            ),
-            (
-                "{client_id}",
-                "select user_id, user_id::text as thing from core.users where kind = 'client'",
-            ),
-            (
-                "{message_id}",
-                "select user_id, min(message_id)::text as thing from core.messages group by user_id",
-            ),
-            (
-                "{reply_id}",
-                "select user_id, min(message_id)::text as thing from core.messages
-                 where sender_role = 'assistant' group by user_id",
-            ),
-            (
-                "{nudge_id}",
-                "select user_id, min(nudge_id)::text as thing from social.nudges group by user_id",
-            ),
-            (
-                "{meeting_id}",
-                "select user_id, min(meeting_id)::text as thing from social.meetings group by user_id",
-            ),
-            (
-                "{prediction_id}",
-                "select user_id, min(prediction_id)::text as thing from risk.model_predictions group by user_id",
-            ),
-            (
-                "{escalation_id}",
-                "select user_id, min(escalation_id)::text as thing from social.escalations group by user_id",
-            ),
-            (
-                "{consent_id}",
-                "select user_id, min(consent_id)::text as thing from core.consents group by user_id",
-            ),
-            (
-                "{card_id}",
-                "select user_id, min(card_id)::text as thing from social.family_share_cards group by user_id",
-            ),
-            (
-                "{grant_id}",
-                "select client_id as user_id, min(grant_id)::text as thing from core.break_glass_grants group by client_id",
-            ),
-            (
-                "{preference_id}",
-                "select user_id, min(id)::text as thing from core.stated_preferences group by user_id",
-            ),
-            (
-                "{face_id}",
-                "select user_id, min(id)::text as thing from core.face_embeddings group by user_id",
-            ),
-            (
-                "{session_key}",
-                "select client_id as user_id, min(session_key) as thing from core.interaction_sessions group by client_id",
-            ),
-            (
-                "{memory_id}",
-                "select user_id, id::text as thing from core.memories",
-            ),
-            (
-                "{collection_id}",
-                "select user_id, id::text as thing from core.memory_collections",
-            ),
-        ] {
+        for (name, sql) in THINGS {
             for row in self.database.query(sql).await {
                 self.things.insert((row.get("user_id"), name), row.get("thing"));
             }
         }
     }
 }
+
+/// What a path may name, and whose each is.
+const THINGS: &[(&str, &str)] = &[
+    (
+        "{user_id}",
+        "select user_id, user_id::text as thing from core.users where kind = 'client'",
+    ),
+    (
+        "{client_id}",
+        "select user_id, user_id::text as thing from core.users where kind = 'client'",
+    ),
+    (
+        "{message_id}",
+        "select user_id, min(message_id)::text as thing from core.messages group by user_id",
+    ),
+    (
+        "{reply_id}",
+        "select user_id, min(message_id)::text as thing from core.messages
+         where sender_role = 'assistant' group by user_id",
+    ),
+    (
+        "{nudge_id}",
+        "select user_id, min(nudge_id)::text as thing from social.nudges group by user_id",
+    ),
+    (
+        "{meeting_id}",
+        "select user_id, min(meeting_id)::text as thing from social.meetings group by user_id",
+    ),
+    (
+        "{prediction_id}",
+        "select user_id, min(prediction_id)::text as thing from risk.model_predictions group by user_id",
+    ),
+    (
+        "{escalation_id}",
+        "select user_id, min(escalation_id)::text as thing from social.escalations group by user_id",
+    ),
+    (
+        "{consent_id}",
+        "select user_id, min(consent_id)::text as thing from core.consents group by user_id",
+    ),
+    (
+        "{card_id}",
+        "select user_id, min(card_id)::text as thing from social.family_share_cards group by user_id",
+    ),
+    (
+        "{grant_id}",
+        "select client_id as user_id, min(grant_id)::text as thing from core.break_glass_grants group by client_id",
+    ),
+    (
+        "{preference_id}",
+        "select user_id, min(id)::text as thing from core.stated_preferences group by user_id",
+    ),
+    (
+        "{face_id}",
+        "select user_id, min(id)::text as thing from core.face_embeddings group by user_id",
+    ),
+    (
+        "{session_key}",
+        "select client_id as user_id, min(session_key) as thing from core.interaction_sessions group by client_id",
+    ),
+    (
+        "{memory_id}",
+        "select user_id, id::text as thing from core.memories",
+    ),
+    (
+        "{collection_id}",
+        "select user_id, id::text as thing from core.memory_collections",
+    ),
+];
 
 impl Drop for World {
     fn drop(&mut self) {
@@ -374,7 +377,11 @@ fn people(clients: &[String]) -> String {
 /// One of everything for every client: a message, a prediction, a nudge that was sent, an escalation that on-call was told
 /// of. Each holds a marker that names its owner.
 fn belongings() -> String {
-    "create temp table planted_clients as
+    [OF_SOCIAL, OF_RISK, OF_CORE].concat()
+}
+
+const OF_SOCIAL: &str = "
+    create temp table planted_clients as
          select user_id from core.users where kind = 'client' and user_id not like 'person-%';
      insert into core.messages (user_id, message_text, timestamp, conversation_type)
      select user_id, 'text-of-' || user_id, now() - interval '1 hour', 'buddy' from planted_clients;
@@ -407,12 +414,14 @@ fn belongings() -> String {
      insert into social.family_share_consents (consent_id, user_id, contact_label, consent_scope)
      select consent_id, user_id, 'my sister', 'summary_card' from core.consents;
      insert into social.family_share_cards (consent_id, user_id, title, body)
-     select consent_id, user_id, 'card-of-' || user_id, 'text' from core.consents;
+     select consent_id, user_id, 'card-of-' || user_id, 'text' from core.consents;";
+
+const OF_RISK: &str = "
      insert into risk.feature_sets (version, features, created_by)
      values ('fusion_v2', '[{\"name\": \"sleeps\", \"type\": \"boolean\", \"nullable\": false, \"subgroup\": false, \"texts\": {}}]', 'x');
      insert into risk.model_versions (model_name, version, feature_set_version, stage_by, threshold_moderate, threshold_high,
         threshold_very_high, registered_by)
-     values ('relapse-7d', 'fusion_v2', 'fusion_v2', 'x', 0.3, 0.5, 0.8, 'x');
+     values ('relapse-7d', 'fusion_v2', 'fusion_v2', 'x', 0.3, 0.5, 0.8, 'pipeline:program-pipeline');
      insert into risk.feature_snapshots (user_id, captured_at, feature_set_version, features, source, features_hash)
      select user_id, now() - interval '1 hour', 'fusion_v2', '{\"sleeps\": true}', 'features-of-' || user_id, sha256('')
      from planted_clients;
@@ -425,7 +434,9 @@ fn belongings() -> String {
      select p.user_id, 'abstinent', '2026-01-15T12:00:00Z', s.source
      from planted_clients p, (values ('counselor'), ('pipeline')) as s (source);
      insert into risk.prediction_reviews (prediction_id, user_id, staff_id, decision, reason)
-     select prediction_id, user_id, 'staff-counselor', 'accept', 'reason-of-' || user_id from risk.model_predictions;
+     select prediction_id, user_id, 'staff-counselor', 'accept', 'reason-of-' || user_id from risk.model_predictions;";
+
+const OF_CORE: &str = "
      insert into core.user_preferences (user_id, theme) select user_id, 'dark' from planted_clients;
      insert into core.user_profiles (user_id, profile_key, profile_value)
      select user_id, 'color', 'color-of-' || user_id from planted_clients;
@@ -459,9 +470,7 @@ fn belongings() -> String {
      insert into core.consents (user_id, purpose) select user_id, 'meeting' from planted_clients;
      insert into social.meetings (user_id, meeting_type, scheduled_time, ends_at, user_consent, status, notes)
      select user_id, 'session', at, at + interval '30 minutes', true, 'proposed', 'met-with-' || user_id
-     from planted_clients, (select now() + interval '90 days' as at) as later;"
-        .to_owned()
-}
+     from planted_clients, (select now() + interval '90 days' as at) as later;";
 
 /// What a stranger's client would be known by in an answer.
 pub(crate) fn shows_the_other(answer: &str) -> bool {

@@ -143,7 +143,7 @@ mod tests {
                     values(&database, &name, "<").await,
                     values(&database, &name, ">=").await,
                 ];
-                let bins = &found["x"];
+                let bins = found.get("x").unwrap();
                 let index = of_categories(&bins.reference, &bins.current).unwrap();
                 let expected = of_numbers(&before, &after).unwrap();
                 assert!(
