@@ -310,6 +310,8 @@ async fn every_version_is_measured_once_for_a_day_that_is_over_with_intervals_an
     let nightly = &found["nightly"];
     assert_eq!(nightly["window_end"], "2026-06-14");
     assert_eq!(nightly["psi_score"], 0.0, "its first month is its reference");
+    let pages = |unit: &str| nightly[unit].as_f64().unwrap();
+    near(pages("pages_per_shift") * 21.0, pages("pages_per_week"));
     let brier = &nightly["intervals"]["brier"];
     assert!(brier["low"].as_f64() < brier["estimate"].as_f64(), "{brier}");
     let groups = nightly["subgroups"][0]["groups"].as_array().unwrap();

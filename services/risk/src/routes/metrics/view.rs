@@ -15,6 +15,9 @@ use crate::domain::replay::{Comparison, Moved, Replay};
 use crate::store::counts::{VersionId, Window};
 use crate::store::model_metrics;
 
+/// Of eight hours each.
+const SHIFTS_PER_WEEK: f64 = 21.0;
+
 /// A measure.
 #[derive(Serialize, ToSchema)]
 struct MeasureView {
@@ -76,6 +79,8 @@ struct NightlyView {
     lead_time_days: Option<f64>,
     /// Clients a week whose score came to reach the alert threshold: whom it paged, or would have.
     pages_per_week: Option<f64>,
+    /// The same for a shift of eight hours.
+    pages_per_shift: Option<f64>,
     /// By feature that is declared a subgroup: its groups of ten people and more with their measures, and the gaps between them.
     #[schema(value_type = Vec<Object>)]
     subgroups: Value,
@@ -141,6 +146,7 @@ impl MetricsView {
                 psi_features: found.psi_features,
                 lead_time_days: found.lead_time_days,
                 pages_per_week: found.pages_per_week,
+                pages_per_shift: found.pages_per_week.map(|pages| pages / SHIFTS_PER_WEEK),
                 subgroups: found.subgroups,
                 intervals: found.intervals,
                 bootstrap_seed: found.bootstrap_seed,
