@@ -3,7 +3,7 @@
 create table risk.model_predictions (
     prediction_id bigint generated always as identity,
     user_id varchar(255) not null references core.users (user_id) on delete cascade,
-    snapshot_id bigint not null references risk.feature_snapshots (snapshot_id) on delete cascade,
+    snapshot_id bigint not null references risk.feature_snapshots (snapshot_id) on delete no action,
     model_name varchar(100) not null,
     model_version varchar(100) not null,
     predicted_at timestamptz not null,
@@ -109,6 +109,7 @@ comment on column risk.outcomes.reported_by is 'Who of staff said so; null for a
 comment on column risk.outcomes.source is 'How it became known: self_report, counselor, clinical_test or pipeline.';
 comment on column risk.outcomes.reported_at is 'When it was stored; a late one settles labels anew.';
 
+create index idx_outcomes_reported on risk.outcomes (reported_at);
 create index idx_outcomes_reporter on risk.outcomes (reported_by) where reported_by is not null;
 create index idx_outcomes_user_time on risk.outcomes (user_id, occurred_at desc, outcome_id desc);
 
@@ -183,7 +184,7 @@ create table risk.prediction_reviews (
     constraint ck_prediction_reviews_reason check (octet_length(reason) between 1 and 8192 and (decision <> 'override' or reason is not null))
 );
 
-comment on table risk.prediction_reviews is 'What counselors think of a prediction. It changes neither the prediction nor the level; measures of a model count it.';
+comment on table risk.prediction_reviews is 'What counselors think of a prediction. It changes neither the prediction nor the level.';
 comment on column risk.prediction_reviews.review_id is 'Row id.';
 comment on column risk.prediction_reviews.prediction_id is 'Which prediction.';
 comment on column risk.prediction_reviews.user_id is 'Of which client.';

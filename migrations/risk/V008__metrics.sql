@@ -47,6 +47,8 @@ create table risk.model_metrics (
     n bigint not null,
     n_labelled bigint not null,
     n_positive bigint not null,
+    n_reference bigint not null default 0,
+    horizon_days smallint not null default 1,
     brier double precision,
     log_loss double precision,
     ece double precision,
@@ -75,6 +77,8 @@ comment on column risk.model_metrics.computed_at is 'When it was measured.';
 comment on column risk.model_metrics.n is 'Predictions.';
 comment on column risk.model_metrics.n_labelled is 'Of these, those whose outcome is settled.';
 comment on column risk.model_metrics.n_positive is 'Of these, those followed by a relapse or lapse within the horizon.';
+comment on column risk.model_metrics.n_reference is 'Predictions of the window that drift is measured against.';
+comment on column risk.model_metrics.horizon_days is 'The farthest that a prediction looked ahead: so many days later all labels are settled, and the window is measured again.';
 comment on column risk.model_metrics.brier is 'Mean squared difference of probability and outcome.';
 comment on column risk.model_metrics.log_loss is 'Mean negative log likelihood, natural logarithm.';
 comment on column risk.model_metrics.ece is 'Expected calibration error, ten bins of equal width.';
@@ -103,16 +107,16 @@ create table risk.drift_alerts (
     constraint pk_drift_alerts primary key (alert_id),
     constraint fk_drift_alerts_model foreign key (model_name, model_version)
         references risk.model_versions (model_name, version) on delete cascade,
-    constraint ck_drift_alerts_kind check (kind in ('feature_drift', 'score_drift', 'calibration', 'labels_missing', 'silent'))
+    constraint ck_drift_alerts_kind check (kind in ('feature_drift', 'score_drift', 'calibration', 'labels_missing', 'outcomes_missing', 'silent'))
 );
 
 comment on table risk.drift_alerts is 'What is not as it was with a model version; one is open of a kind and feature, and told again after a while.';
 comment on column risk.drift_alerts.alert_id is 'Row id.';
 comment on column risk.drift_alerts.model_name is 'Which model.';
 comment on column risk.drift_alerts.model_version is 'Which version of it.';
-comment on column risk.drift_alerts.kind is 'feature_drift, score_drift, calibration, labels_missing or silent.';
+comment on column risk.drift_alerts.kind is 'feature_drift, score_drift, calibration, labels_missing, outcomes_missing or silent.';
 comment on column risk.drift_alerts.feature_name is 'Which feature drifts.';
-comment on column risk.drift_alerts.measure is 'PSI, ECE, the labelled share, or minutes of silence, when it was last told.';
+comment on column risk.drift_alerts.measure is 'PSI, ECE, the labelled share, outcomes told in a month, or minutes of silence, when it was last told.';
 comment on column risk.drift_alerts.limit_value is 'What it went past.';
 comment on column risk.drift_alerts.opened_at is 'When it was first so.';
 comment on column risk.drift_alerts.told_at is 'When risk.drift.detected was last written of it.';

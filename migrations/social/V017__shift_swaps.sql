@@ -42,13 +42,20 @@ create index idx_shift_swaps_taken_by on social.shift_swaps (taken_by) where tak
 
 create function social.check_swap_move() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-    raise exception 'a swap that is % becomes no other', old.status
-        using errcode = 'check_violation', constraint = 'ck_shift_swaps_move';
+    if (new.schedule_id, new.offered_by, new.offered_to, new.starts_at, new.ends_at)
+            is distinct from (old.schedule_id, old.offered_by, old.offered_to, old.starts_at, old.ends_at)
+        or old.status <> 'open' and (new.status <> old.status
+            -- Whose account is erased has taken nothing any more.
+            or new.taken_by is distinct from old.taken_by and new.taken_by is not null) then
+        raise exception 'a swap that is % becomes no other', old.status
+            using errcode = 'check_violation', constraint = 'ck_shift_swaps_move';
+    end if;
+    return new;
 end $$;
-comment on function social.check_swap_move() is 'Refuses to move a swap that is not open, as constraint ck_shift_swaps_move.';
+comment on function social.check_swap_move() is 'Refuses to make an offer another one, or to move one that is not open, as constraint ck_shift_swaps_move.';
 
-create trigger check_move before update of status on social.shift_swaps
-    for each row when (old.status <> 'open' and new.status <> old.status) execute function social.check_swap_move();
+create trigger check_move before update on social.shift_swaps
+    for each row execute function social.check_swap_move();
 
 -- All staff see offers, as they see shifts. Each makes the own, takes what is offered, and takes back the own.
 alter table social.shift_swaps enable row level security;

@@ -13,6 +13,9 @@ comment on column social.notification_deliveries.relation is 'counselor, oncall,
 comment on column social.notification_deliveries.tier is 'For which tier; 0 of a warning.';
 comment on column social.notification_deliveries.round is 'In which round of that tier; of a warning, which telling it is, from 1.';
 
+create index idx_notification_deliveries_warned on social.notification_deliveries (warning_id, staff_id, created_at)
+    where warning_id is not null;
+
 -- Roles stand in core, where the job of a service reads none.
 create function social.warning_readers() returns setof varchar
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$

@@ -34,10 +34,10 @@ pub const PROGRAM: Program<NoCommand, Config> = Program {
 /// How often each job looks for work when it found none.
 const LABEL_EVERY: Duration = Duration::from_secs(30);
 const LEVELS_EVERY: Duration = Duration::from_secs(5);
-// Whom a version that has just become live calls very high is paged by it.
 /// Once a day is over; it is looked for more often.
 const MEASURE_EVERY: Duration = Duration::from_secs(300);
 const DRIFT_EVERY: Duration = Duration::from_secs(60);
+// Whom a version that has just become live calls very high is paged by it.
 const STAGES_EVERY: Duration = Duration::from_secs(1);
 
 /// Starts the service.

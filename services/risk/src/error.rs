@@ -35,6 +35,9 @@ pub(crate) enum Error {
     /// The outcome stands with another precision.
     #[error("the outcome stands with another precision")]
     OutcomeDiffers,
+    /// Computing has failed.
+    #[error("computing: {0}")]
+    Work(#[from] tokio::task::JoinError),
     /// The service is about to stop.
     #[error("the service is about to stop")]
     Busy,
@@ -50,6 +53,7 @@ impl Error {
             Self::Problem(problem) => problem.clone(),
             Self::Db(error) => Problem::from(error),
             Self::Encode(error) => Problem::internal(error),
+            Self::Work(error) => Problem::internal(error),
             Self::NotFound | Self::NoClient => Problem::not_found(),
             Self::Retired => Problem::conflict(
                 Code::WrongState,

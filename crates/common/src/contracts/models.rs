@@ -73,11 +73,11 @@ pub struct DriftDetected {
     pub model_name: String,
     /// Which version of it.
     pub model_version: String,
-    /// `feature_drift`, `score_drift`, `calibration`, `labels_missing` or `silent`.
+    /// `feature_drift`, `score_drift`, `calibration`, `labels_missing`, `outcomes_missing` or `silent`.
     pub kind: String,
     /// Which feature drifts.
     pub feature_name: Option<String>,
-    /// Stability index, calibration error, labelled share, or minutes of silence.
+    /// Stability index, calibration error, labelled share, outcomes told in a month, or minutes of silence.
     pub measure: f64,
     /// What it went past.
     pub limit: f64,

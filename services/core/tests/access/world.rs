@@ -450,7 +450,9 @@ const OF_CORE: &str = "
      select message_id, user_id, '2.1', 1 from core.messages where sender_role = 'assistant';
      insert into core.consents (user_id, purpose) select user_id, 'biometrics' from planted_clients;
      insert into core.face_embeddings (user_id, embedding, model_name, idempotency_hash)
-     select user_id, array_fill(1, array[512])::vector, 'face-512', 'face-of-' || user_id from planted_clients;
+     select user_id, (array[row_number() over ()]::real[] || array_fill(1::real, array[511]))::vector, 'face-512',
+        'face-of-' || user_id
+     from planted_clients;
      insert into core.interaction_sessions (id, session_key, employee_id, client_id)
      select gen_random_uuid(), 'session-' || md5(user_id), 'staff-counselor', user_id from planted_clients;
      insert into core.transcript_chunks (session_id, chunk_index, content)

@@ -99,7 +99,8 @@ pub(crate) async fn measure(
             .fold(measured, |row, past| past.measure(alert, row));
         let measured = drift
             .into_iter()
-            .fold(measured, |row, (score, features)| Measured {
+            .fold(measured, |row, (n_reference, score, features)| Measured {
+                n_reference,
                 psi_score: score,
                 psi_features: features,
                 ..row
@@ -109,7 +110,7 @@ pub(crate) async fn measure(
             ..with_intervals(measured, sample, alert, last)
         }
     });
-    computed.await.map_err(|_| Error::Busy)
+    Ok(computed.await?)
 }
 
 /// The longest list that is read, in the database's words: one more, so that too many show.
@@ -117,8 +118,12 @@ pub(crate) fn most(limit: usize) -> i64 {
     i64::try_from(limit + 1).unwrap_or(i64::MAX)
 }
 
+/// A count as the database has it.
+fn count(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
 fn of_metrics(window: Window, metrics: &Metrics) -> Measured {
-    let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let measures = &metrics.measures;
     Measured {
         window_days: i16::try_from((window.last - window.first).num_days() + 1).unwrap_or(i16::MAX),
@@ -132,6 +137,10 @@ fn of_metrics(window: Window, metrics: &Metrics) -> Measured {
         auroc: measures.auroc.ok(),
         auprc: measures.average_precision.ok(),
         precision_at_alert: measures.precision.ok(),
+        horizon_days: 1,
+        psi_features: json!({}),
+        subgroups: json!([]),
+        intervals: json!({}),
         ..Measured::default()
     }
 }
@@ -171,14 +180,15 @@ impl Drift {
         }))
     }
 
-    /// The index of the score, and of each feature or why there is none.
-    fn indices(&self, now: &Histogram) -> (Option<f64>, Value) {
+    /// How many predictions it is held against, the index of the score, and that of each feature or why there is none.
+    fn indices(&self, now: &Histogram) -> (i64, Option<f64>, Value) {
+        let before = self.before.buckets().iter().map(|bucket| bucket.counts.total());
         let score = stability::of_numbers(&Numbers::of_scores(&self.before), &Numbers::of_scores(now));
         let features = self.features.iter().map(|(name, bins)| {
             let index = stability::of_categories(&bins.reference, &bins.current);
             (name.clone(), shown(index))
         });
-        (score.ok(), features.collect())
+        (count(before.sum()), score.ok(), features.collect())
     }
 }
 
@@ -222,6 +232,7 @@ impl Past {
         Measured {
             lead_time_days: replay.lead_days.map(|lead| lead.median),
             pages_per_week: Some(replay.pages_per_week),
+            horizon_days: self.rules.horizon.days(),
             ..row
         }
     }

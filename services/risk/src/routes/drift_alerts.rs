@@ -22,11 +22,11 @@ struct DriftAlertView {
     alert_id: i64,
     model_name: String,
     version: String,
-    /// feature_drift, score_drift, calibration, labels_missing or silent.
+    /// feature_drift, score_drift, calibration, labels_missing, outcomes_missing or silent.
     #[schema(example = "feature_drift")]
     kind: String,
     feature_name: Option<String>,
-    /// Stability index, calibration error, labelled share or minutes of silence, when it was last told.
+    /// Stability index, calibration error, labelled share, outcomes told in a month or minutes of silence, when it was last told.
     measure: f64,
     /// What it went past.
     limit: f64,

@@ -130,7 +130,7 @@ pub(crate) async fn find(
     let latest = model_metrics::latest(&tx, &of, (length, window.last)).await?;
     tx.rollback().await?;
     let metrics = spawn_blocking(move || Metrics::of(&histogram, subject.alert));
-    let metrics = metrics.await.map_err(|_| Error::Busy)?;
+    let metrics = metrics.await?;
     let view = MetricsView::new(of, window, &metrics, latest);
     Ok(caller.disclose(NOBODY_ELSE, &view).await?)
 }

@@ -137,6 +137,7 @@ pub(crate) async fn create(
     request: Write<OutcomeBody>,
 ) -> Result<HttpResponse, Error> {
     let Granted { caller, body, key } = request.allow(&REPORT)?;
+    let _at_work = state.singles.acquire().await.map_err(|_| Error::Busy)?;
     let tx = if caller.principal.holder == Holder::Pipeline {
         state.db.begin_worker().await?
     } else {

@@ -45,7 +45,7 @@ impl Read for Decision {
                 "one of LOW, MODERATE, HIGH, VERY_HIGH",
             ),
         );
-        let reason = fields.optional("reason", read::text(1..=MAX_REASON_BYTES));
+        let reason = fields.optional("reason", read::words(1..=MAX_REASON_BYTES));
         let (decision, level, reason) = (decision?, level?, reason?);
         if decision == "accept" {
             if level.is_some() {

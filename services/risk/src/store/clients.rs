@@ -24,7 +24,7 @@ pub(crate) async fn are_cared_for(tx: &Tx, user_id: &str) -> Result<bool, db::Er
 }
 
 /// The time that this transaction goes by.
-pub(crate) const CLOCK: &str = "select coalesce($1::timestamptz, now()) as now";
+pub(crate) const CLOCK: &str = "select coalesce($1::timestamptz, clock_timestamp()) as now";
 
 /// As [`CLOCK`].
 pub(crate) async fn clock(tx: &Tx, now: Option<DateTime<Utc>>) -> Result<DateTime<Utc>, db::Error> {

@@ -18,13 +18,16 @@ pub(crate) struct Limits {
     pub(crate) predictions_min: i64,
 }
 
+/// Outcomes of a month, after which a month without any is told of.
+const OUTCOMES_MIN: i64 = 10;
+
 /// Something about a version that is not as it was.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Alert {
     pub(crate) alert_id: i64,
     pub(crate) model_name: String,
     pub(crate) model_version: String,
-    /// `feature_drift`, `score_drift`, `calibration`, `labels_missing` or `silent`.
+    /// `feature_drift`, `score_drift`, `calibration`, `labels_missing`, `outcomes_missing` or `silent`.
     pub(crate) kind: String,
     pub(crate) feature_name: Option<String>,
     pub(crate) measure: f64,
@@ -39,29 +42,48 @@ pub(crate) struct Alert {
 const SETTLE: &str = "
     with clock as (select coalesce($1::timestamptz, now()) as now),
     latest as (
-        select distinct on (m.model_name, m.model_version) m.*
+        select distinct on (m.model_name, m.model_version) m.model_name, m.model_version, m.n, m.n_reference, m.psi_score,
+            m.psi_features
         from risk.model_metrics m
         join risk.model_versions v on v.model_name = m.model_name and v.version = m.model_version and v.stage <> 'retired'
         where m.window_days = 30
         order by m.model_name, m.model_version, m.window_end desc),
+    -- Those of which all labels are settled: before that, who relapsed is known and who did not is not.
+    settled as (
+        select distinct on (m.model_name, m.model_version) m.model_name, m.model_version, m.window_days, m.window_end, m.n,
+            m.n_labelled, m.ece
+        from risk.model_metrics m
+        join risk.model_versions v on v.model_name = m.model_name and v.version = m.model_version and v.stage <> 'retired'
+        where m.window_days = 30
+          and m.computed_at >= (m.window_end + 1 + m.horizon_days)::timestamp at time zone 'UTC'
+        order by m.model_name, m.model_version, m.window_end desc),
+    outcomes as (
+        select count(*) filter (where o.reported_at > clock.now - interval '30 days') as latest,
+            count(*) filter (where o.reported_at <= clock.now - interval '30 days') as before
+        from clock join risk.outcomes o on o.reported_at > clock.now - interval '60 days'),
     found as (
         select l.model_name, l.model_version, 'score_drift' as kind, null as feature_name, l.psi_score as measure, $2 as at
-        from latest l where l.n >= $6 and l.psi_score > $2
+        from latest l where least(l.n, l.n_reference) >= $6 and l.psi_score > $2
         union all
         select l.model_name, l.model_version, 'feature_drift', f.name, (f.found ->> 'value')::float8, $2
         from latest l cross join lateral jsonb_each(l.psi_features) f (name, found)
-        where l.n >= $6 and (f.found ->> 'value')::float8 > $2
+        where least(l.n, l.n_reference) >= $6 and (f.found ->> 'value')::float8 > $2
         union all
         select l.model_name, l.model_version, 'calibration', null, l.ece, $3
-        from latest l where l.n_labelled >= $6 and l.ece > $3
+        from settled l where l.n_labelled >= $6 and l.ece > $3
         union all
         select l.model_name, l.model_version, 'labels_missing', null, s.share, s.before - $4
-        from latest l
+        from settled l
         join risk.model_metrics b on b.model_name = l.model_name and b.model_version = l.model_version
             and b.window_days = l.window_days and b.window_end = l.window_end - l.window_days
         cross join lateral (select l.n_labelled::float8 / nullif(l.n, 0) as share,
             b.n_labelled::float8 / nullif(b.n, 0) as before) s
         where l.n >= $6 and b.n >= $6 and s.share < s.before - $4
+        union all
+        -- Without outcomes every label becomes a negative, and no measure of labels shows it.
+        select v.model_name, v.version, 'outcomes_missing', null, o.latest::float8, 1
+        from outcomes o cross join risk.model_versions v
+        where v.stage = 'live' and o.latest = 0 and o.before >= $8
         union all
         select v.model_name, v.version, 'silent', null, s.minutes, $5
         from clock cross join risk.model_versions v
@@ -101,6 +123,7 @@ pub(crate) async fn settle(
         &f64::from(limits.silent_minutes),
         &limits.predictions_min,
         &f64::from(told_again_hours),
+        &OUTCOMES_MIN,
     ];
     tx.query(SETTLE, params).await?.iter().map(from_row).collect()
 }

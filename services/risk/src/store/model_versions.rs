@@ -131,9 +131,12 @@ pub(crate) async fn insert(
     Ok(stored == 1)
 }
 
-/// Locks all versions of a model, so that those who move some do so one after the other; tells which is live.
+/// Locks all versions of a model, so that those who move some do so one after the other; tells which is live. Predictions that
+/// are being stored refer to a version and are not waited for: they come all the time.
 pub(crate) async fn lock(tx: &Tx, model_name: &str) -> Result<Option<String>, db::Error> {
-    let sql = "select v.version, v.stage from risk.model_versions v where v.model_name = $1 order by v.version for update";
+    let sql =
+        "select v.version, v.stage from risk.model_versions v where v.model_name = $1 order by v.version
+        for no key update";
     for row in tx.query(sql, &[&model_name]).await? {
         if word::<ModelStage>(&row, "stage")? == ModelStage::Live {
             return Ok(Some(row.try_get("version")?));

@@ -399,21 +399,29 @@ async fn a_feature_that_drifts_is_told_of_once_a_day_until_it_does_so_no_more() 
 #[tokio::test]
 async fn a_model_that_is_no_longer_calibrated_or_labelled_or_heard_is_told_of() {
     let h = measured().await;
-    // Sure of everybody, and wrong; and of the last month nobody says what came.
-    let label = "case when day < 30 and g % 2 = 0 then null else false end";
+    // Sure of everybody, and wrong; and of the month that was settled last it was said of every other what came.
+    let label = "case when day < 37 and g % 2 = 0 then null else false end";
     h.plant_past(Past {
-        days: 60,
+        days: 68,
         label,
         ..PAST
     })
     .await;
+    h.clock.advance(TimeDelta::days(-8));
+    h.night().await;
+    assert_eq!(
+        h.app.round("drift").await.unwrap(),
+        0,
+        "labels of the last week may still come"
+    );
+    h.clock.advance(TimeDelta::days(8));
     h.night().await;
     h.database
         .superuser()
         .await
         .run(
             "insert into risk.model_metrics (model_name, model_version, window_days, window_end, n, n_labelled, n_positive)
-             values ('relapse-7d', '1', 30, '2026-05-15', 1200, 1200, 0)",
+             values ('relapse-7d', '1', 30, '2026-05-07', 1200, 1200, 0)",
         )
         .await;
     h.app.round("drift").await.unwrap();

@@ -427,7 +427,7 @@ async fn labels_are_those_of_the_rule_in_whatever_order_predictions_and_outcomes
         h.database
             .superuser()
             .await
-            .run("delete from risk.feature_snapshots; delete from risk.outcomes")
+            .run("delete from risk.model_predictions; delete from risk.feature_snapshots; delete from risk.outcomes")
             .await;
         let steps = prop::collection::vec(step(), 30)
             .new_tree(&mut runner)

@@ -69,9 +69,10 @@ pub(super) async fn level_changed(state: &Arc<State>, tx: &Tx, events: &[Event])
     let pages: Vec<Page<'_>> = changes
         .iter()
         .filter(|change| change.cause == LevelCause::Stage && change.to == Some(ModelRiskLevel::VeryHigh))
-        .filter_map(|change| {
-            Some(Page {
-                prediction_id: change.prediction_id?,
+        .map(|change| {
+            let unnamed = || HandleError::other("a level by a stage names no prediction");
+            Ok(Page {
+                prediction_id: change.prediction_id.ok_or_else(unnamed)?,
                 user_id: &change.user_id,
                 model_name: change.model_name.as_deref().unwrap_or_default(),
                 model_version: change.model_version.as_deref().unwrap_or_default(),
@@ -79,7 +80,7 @@ pub(super) async fn level_changed(state: &Arc<State>, tx: &Tx, events: &[Event])
                 predicted_at: change.predicted_at,
             })
         })
-        .collect();
+        .collect::<Result<_, HandleError>>()?;
     page(state, tx, &pages).await
 }
 

@@ -292,7 +292,7 @@ fn records(
                 "family_notice",
                 "family_card",
                 json!({"card_ids": ids}),
-                "A card asks family to be in touch, under a consent for periodic updates.".to_owned(),
+                "A card that asks family to be in touch waits to be shared, under a consent for periodic updates.".to_owned(),
             ),
             not_told => {
                 let reason = match not_told {

@@ -81,18 +81,21 @@ const FIND: &str = "
 
 /// Replaces what is known of gaps by what the next 14 days hold; returns how many policies were looked at.
 pub(crate) async fn look_ahead(tx: &Tx, now: Option<DateTime<Utc>>) -> Result<u64, db::Error> {
-    tx.pipeline(&[("delete from social.coverage_gaps", &[]), (FIND, &[&now])])
-        .await?;
+    // The policies first: a change of one that is under way is waited for and seen, and a later one asks for another look.
     tx.execute(
         "update social.escalation_policies p set forecast_at = null where not p.active and p.forecast_at is not null",
         &[],
     )
     .await?;
-    tx.execute(
-        "update social.escalation_policies p set forecast_at = coalesce($1::timestamptz, now()) where p.active",
-        &[&now],
-    )
-    .await
+    let looked_at = tx
+        .execute(
+            "update social.escalation_policies p set forecast_at = coalesce($1::timestamptz, now()) where p.active",
+            &[&now],
+        )
+        .await?;
+    tx.pipeline(&[("delete from social.coverage_gaps", &[]), (FIND, &[&now])])
+        .await?;
+    Ok(looked_at)
 }
 
 /// A time at which somebody is missed.
@@ -108,7 +111,7 @@ pub(crate) struct Gap {
 pub(crate) const OF_POLICY: &str = "
     select p.forecast_at, p.forecast_at + interval '336 hours' as until, g.schedule_id, g.starts_at, g.ends_at
     from social.escalation_policies p
-    left join social.coverage_gaps g on p.active and g.ends_at > coalesce($2::timestamptz, now())
+    left join social.coverage_gaps g on p.active and p.forecast_at is not null and g.ends_at > coalesce($2::timestamptz, now())
         and (g.policy_id = p.policy_id or g.schedule_id is not null and exists (
             select from social.escalation_policy_steps s
             where s.policy_id = p.policy_id and s.target = 'schedule'

@@ -37,7 +37,8 @@ pub(crate) struct Claimed {
     pub(crate) place: Option<Place>,
 }
 
-/// Takes pages that are due, for as long as a lease: until it is over nobody else takes them.
+/// Takes pages that are due, for as long as a lease: until it is over nobody else takes them. Those of people go before those
+/// of operational warnings.
 pub(crate) async fn claim(
     tx: &Tx,
     now: Option<DateTime<Utc>>,
@@ -53,14 +54,15 @@ pub(crate) async fn claim(
     let rows = tx
         .query(
             "with clock as (select coalesce($1::timestamptz, now()) as now), waiting as (
-                select w.delivery_id, w.next_attempt_at, coalesce(o.pages, 0)
-                    + row_number() over (partition by w.staff_id, w.method order by w.next_attempt_at) as place
+                select w.delivery_id, w.next_attempt_at, w.warning_id is not null as can_wait, coalesce(o.pages, 0)
+                    + row_number() over (partition by w.staff_id, w.method
+                        order by w.warning_id is not null, w.next_attempt_at) as place
                 from clock cross join social.notification_deliveries w
                 left join unnest($5::varchar[], $6::varchar[], $7::int8[]) as o (staff_id, method, pages)
                     on o.staff_id = w.staff_id and o.method = w.method
                 where w.status = 'pending' and w.next_attempt_at <= clock.now),
              next as (
-                select w.delivery_id from waiting w where w.place <= $4 order by w.next_attempt_at limit $2),
+                select w.delivery_id from waiting w where w.place <= $4 order by w.can_wait, w.next_attempt_at limit $2),
              due as (
                 select l.delivery_id, e.urgency, o.kind as warning,
                     coalesce(e.status not in ('resolved', 'cancelled'), o.closed_at is null) as is_wanted, c.address, c.secret_sealed

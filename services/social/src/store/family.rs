@@ -165,7 +165,7 @@ pub(crate) async fn insert_card(
 }
 
 /// Cards of the rules that wait to be shared: one on each consent of these clients that is for periodic updates and holds,
-/// and is held. What became of it by client. The clients' profiles are locked.
+/// and is held; a card of the same words that waits already is enough. What became of it by client. The clients' profiles are locked.
 pub(crate) async fn notify(
     tx: &Tx,
     asked: &[(&str, Option<&Notice>)],
@@ -182,11 +182,19 @@ pub(crate) async fn notify(
                 join core.consents k on k.user_id = n.user_id and k.purpose = 'family_share' and k.revoked_at is null
                 left join social.family_share_consents f on f.consent_id = k.consent_id
                 where core.hold_consent(k.user_id, k.purpose, k.recipient) = k.consent_id),
+             wanted as (
+                select h.*, c.card_id from held h
+                left join social.family_share_cards c on c.consent_id = h.consent_id and c.share_status = 'pending'
+                    and c.title = h.title and c.body = h.body
+                where h.is_periodic and h.title is not null),
              made as (
                 insert into social.family_share_cards (consent_id, user_id, title, body, created_at)
-                select h.consent_id, h.user_id, h.title, h.body, $4 from held h where h.is_periodic and h.title is not null
+                select w.consent_id, w.user_id, w.title, w.body, $4 from wanted w where w.card_id is null
                 returning user_id, card_id)
-             select n.user_id, array(select m.card_id from made m where m.user_id = n.user_id order by m.card_id) as cards,
+             select n.user_id, array(
+                    select m.card_id from made m where m.user_id = n.user_id
+                    union select w.card_id from wanted w where w.user_id = n.user_id and w.card_id is not null
+                    order by card_id) as cards,
                 exists (select from held h where h.user_id = n.user_id) as is_held,
                 exists (select from held h where h.user_id = n.user_id and h.is_periodic) as is_periodic
              from unnest($1::varchar[]) as n (user_id)",

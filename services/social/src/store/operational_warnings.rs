@@ -42,8 +42,15 @@ const FIND: &str = "
             order by u.next_attempt_at, u.id limit 1000) as o),
     uncovered as (
         select (extract(epoch from sum(upper(t.time) - lower(t.time))) / 60)::int8 as minutes
-        from (select range_agg(tstzrange(g.starts_at, g.ends_at)) as times from clock, social.coverage_gaps g
-            where g.policy_id is not null and g.ends_at > clock.now) as c
+        from (select range_agg(g.time) as times from clock cross join lateral (
+                select tstzrange(o.starts_at, o.ends_at) as time from social.coverage_gaps o
+                join social.escalation_policies p on p.policy_id = o.policy_id
+                where p.escalation_type is distinct from 'drill' and o.ends_at > clock.now
+                union all
+                -- Of what nobody has looked at for hours nothing is known.
+                select tstzrange(greatest(p.forecast_at + interval '14 days', clock.now), clock.now + interval '14 days')
+                from social.escalation_policies p
+                where p.active and coalesce(p.forecast_at, p.activated_at) < clock.now - interval '3 hours') as g) as c
         cross join lateral unnest(c.times) as t (time)),
     -- Not pages of warnings: that of the lag would be a lag.
     unpaged as (
@@ -129,7 +136,7 @@ pub(crate) async fn close(
 }
 
 /// Whoever reads warnings is told of each that is open, again after some hours, and not while a page of it still waits: with
-/// nothing that sends them they would pile up. Who has a way to be reached only now is told then.
+/// nothing that sends them they would pile up; nor anew of what comes and goes within the hour. Who has a way to be reached only now is told then.
 const TELL: &str = "
     with clock as (select coalesce($1::timestamptz, now()) as now)
     insert into social.notification_deliveries
@@ -141,11 +148,12 @@ const TELL: &str = "
     cross join social.warning_readers() as r (staff_id)
     cross join lateral social.methods_of(r.staff_id, null) as m (method)
     cross join lateral (
-        select max(d.round) as rounds,
+        select max(d.round) filter (where d.warning_id = w.warning_id) as rounds,
             bool_or((d.method = 'in_app') = (m.method = 'in_app')
                 and (d.status = 'pending' or d.created_at > clock.now - make_interval(hours => $2))) as is_told
         from social.notification_deliveries d
-        where d.warning_id = w.warning_id and d.staff_id = r.staff_id) as before
+        where d.staff_id = r.staff_id and d.warning_id in (select k.warning_id from social.operational_warnings k
+            where k.kind = w.kind and (k.closed_at is null or k.closed_at > clock.now - interval '1 hour'))) as before
     where w.closed_at is null and before.is_told is not true
     on conflict (warning_id, round, staff_id, method) do nothing";
 
@@ -160,7 +168,7 @@ pub(crate) struct Open {
     pub(crate) is_told: bool,
 }
 
-/// What is open. A page that is overdue tells nobody.
+/// What is open. A page that is overdue tells nobody, nor does one of long ago, or to somebody who has left.
 pub(crate) async fn open(
     tx: &Tx,
     limits: Limits,
@@ -171,10 +179,12 @@ pub(crate) async fn open(
             "select w.kind, exists (
                 select from social.notification_deliveries d
                 where d.warning_id = w.warning_id and d.method <> 'in_app'
-                    and (d.status in ('sent', 'delivered') or (d.status = 'pending'
+                    and d.staff_id in (select social.warning_readers())
+                    and ((d.status in ('sent', 'delivered')
+                        and d.created_at > coalesce($1::timestamptz, now()) - make_interval(hours => 2 * $3)) or (d.status = 'pending'
                         and d.next_attempt_at > coalesce($1::timestamptz, now()) - make_interval(mins => $2)))) as is_told
              from social.operational_warnings w where w.closed_at is null",
-            &[&now, &limits.queue_lag_minutes],
+            &[&now, &limits.queue_lag_minutes, &limits.repeat_hours],
         )
         .await?;
     rows.iter()

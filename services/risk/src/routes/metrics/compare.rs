@@ -21,14 +21,15 @@ const SEED: u64 = 1;
 
 /// Which version to compare with, and how.
 struct Against {
-    with: String,
+    /// Asked for in the handler, so that who may not compare is told so first.
+    with: Option<String>,
     seed: u64,
     days: Days,
 }
 
 impl ReadQuery for Against {
     fn read(params: &mut Params) -> Option<Self> {
-        let with = params.required("with", a_name);
+        let with = params.optional("with", a_name);
         let seed = params.integer("seed", 0..=i64::from(u32::MAX));
         let days = Days::read(params);
         Some(Self {
@@ -63,7 +64,9 @@ pub(crate) async fn find(
     caller.allow(&READ)?;
     let of = id(path.into_inner());
     let other = VersionId {
-        version: against.with,
+        version: against
+            .with
+            .ok_or_else(|| Problem::invalid_field("?with", "is required"))?,
         ..of.clone()
     };
     let first = subject(&state, &caller, &of).await?;
@@ -87,7 +90,7 @@ pub(crate) async fn find(
         let found = bootstrap::differences(&pairs, alerts, plan).ok()?;
         Some((pairs.len(), plan, found))
     });
-    let compared = compared.await.map_err(|_| Error::Busy)?;
+    let compared = compared.await?;
     let compared = compared.ok_or_else(too_many)?;
     let view = ComparisonView::new((of, other), window, &compared);
     Ok(caller.disclose(NOBODY_ELSE, &view).await?)

@@ -4,7 +4,7 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpResponse, get};
 use common::Probability;
 use tokio::task::spawn_blocking;
-use web::{Caller, NOBODY_ELSE, Params, Query, ReadQuery};
+use web::{Caller, NOBODY_ELSE, Params, Problem, Query, ReadQuery};
 
 use super::super::names::Name;
 use super::view::ReplayView;
@@ -16,13 +16,14 @@ use crate::state::State;
 
 /// A threshold to be tried.
 struct Candidate {
-    threshold: Probability,
+    /// Asked for in the handler, so that who may not replay is told so first.
+    threshold: Option<Probability>,
     days: Days,
 }
 
 impl ReadQuery for Candidate {
     fn read(params: &mut Params) -> Option<Self> {
-        let threshold = params.required("threshold", |value| {
+        let threshold = params.optional("threshold", |value| {
             let number = value.as_text().and_then(|text| text.parse::<f64>().ok());
             let threshold = number.and_then(Probability::new).filter(|p| p.micros() > 0);
             threshold.ok_or("must be a number over 0 and up to 1")
@@ -56,6 +57,8 @@ pub(crate) async fn find(
     caller: Caller,
 ) -> Result<HttpResponse, Error> {
     caller.allow(&READ)?;
+    let required = || Problem::invalid_field("?threshold", "is required");
+    let threshold = candidate.threshold.ok_or_else(required)?;
     let of = id(path.into_inner());
     let subject = subject(&state, &caller, &of).await?;
     let window = candidate.days.window(&state);
@@ -64,10 +67,10 @@ pub(crate) async fn find(
     let past = Past::read(&tx, &of, window, MAX_PREDICTIONS).await?;
     tx.rollback().await?;
     let past = past.ok_or_else(too_many)?;
-    let thresholds = (subject.alert, candidate.threshold);
+    let thresholds = (subject.alert, threshold);
     let found =
         spawn_blocking(move || replay::compare(&past.courses, thresholds.0, thresholds.1, past.rules));
-    let found = found.await.map_err(|_| Error::Busy)?;
+    let found = found.await?;
     let view = ReplayView::new(of, window, thresholds, &found);
     Ok(caller.disclose(NOBODY_ELSE, &view).await?)
 }

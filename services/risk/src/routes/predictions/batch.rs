@@ -145,6 +145,7 @@ fn faults(index: usize, error: &Error) -> Vec<FieldError> {
             Error::Problem(_)
             | Error::Db(_)
             | Error::Encode(_)
+            | Error::Work(_)
             | Error::NotFound
             | Error::SnapshotDiffers
             | Error::PredictionDiffers

@@ -14,7 +14,7 @@ use web::{
 
 use super::{OfSchedule, READ, Soonest, SpanQuery, duties, must_be_on_call, read_span, turn};
 use crate::domain::rotation::Duty;
-use crate::domain::swap::{Offer, Status};
+use crate::domain::swap::{Offer, Refusal, Status};
 use crate::error::Error;
 use crate::state::State;
 use crate::store::shift_swaps::{self, Swap};
@@ -259,7 +259,9 @@ pub(crate) async fn take(
         let now = state.clock.fixed();
         // Before the override, which Postgres lets a taker write for an offer that was taken and for no other.
         let taken = shift_swaps::close(tx, **swap_id, Status::Taken, Some(taker), now).await?;
-        oncall_overrides::insert(tx, found.schedule_id, &stand_in, taker, now).await?;
+        oncall_overrides::insert(tx, found.schedule_id, &stand_in, taker, now)
+            .await?
+            .ok_or(Refusal::Begun)?;
         oncall_schedules::settle(tx, now).await?;
         SwapView::from(taken).answer(StatusCode::OK)
     })
