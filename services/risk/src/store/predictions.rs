@@ -5,7 +5,7 @@ use common::{ModelRiskLevel, ModelStage, Probability};
 use db::{Json, Row, ToSql, Tx};
 use serde_json::Value;
 
-use super::word;
+use super::{probability, word};
 
 /// What stands under one natural key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -241,8 +241,4 @@ pub(crate) fn from_row(row: &Row) -> Result<Prediction, db::Error> {
         label: row.try_get("label")?,
         labelled_at: row.try_get("labelled_at")?,
     })
-}
-
-fn probability(row: &Row, column: &str) -> Result<Probability, db::Error> {
-    Probability::new(row.try_get(column)?).ok_or_else(|| db::Error::Row(format!("{column} is not in 0..=1")))
 }

@@ -581,6 +581,30 @@ async fn in_a_crisis_family_is_asked_to_be_in_touch_under_a_consent_for_periodic
 }
 
 #[tokio::test]
+async fn a_second_crisis_makes_no_second_notice_while_the_first_waits_to_be_shared() {
+    let mut h = Harness::new().await;
+    h.client("client-a", &["counselor"]).await;
+    let periodic = h.consented("client-a", "contact-1").await;
+    h.about(periodic, "periodic_updates").await;
+    let cards = "select count(*) from social.family_share_cards";
+    for crisis in 1..=2 {
+        let written = h.writes("client-a", &scores(0.95, 0.1)).await;
+        assert_eq!(h.family_told().await.len(), crisis);
+        assert_eq!(
+            h.family_told().await.last(),
+            Some(&json!(["family_card", null, 1]))
+        );
+        assert_eq!(h.database.count(cards).await, 1);
+        let path = format!("/v1/escalations/{}/resolve", written.at("/escalation_id"));
+        let resolved = h
+            .call("counselor")
+            .post(&path, &json!({"outcome": "spoke"}))
+            .await;
+        assert_eq!(resolved.code(), 200, "{}", resolved.json);
+    }
+}
+
+#[tokio::test]
 async fn a_notice_of_the_rules_that_waits_is_not_shared_once_its_consent_was_taken_back() {
     let mut h = Harness::new().await;
     h.client("client-a", &["counselor"]).await;

@@ -296,3 +296,35 @@ async fn the_database_lets_nobody_stand_in_by_an_offer_that_is_not_theirs_to_tak
         .await;
     assert_eq!(again.unwrap_err().constraint(), Some("ck_shift_swaps_move"));
 }
+
+#[tokio::test]
+async fn the_database_makes_no_offer_another_one() {
+    let (h, schedule) = harness().await;
+    let offer = h.offered(&schedule, None, (1, 9)).await;
+    let pools = h.database.pools("social");
+    let refused = async |name: &str, set: &str| {
+        let tx = pools
+            .begin(&db::Actor::Staff(format!("staff-{name}")))
+            .await
+            .unwrap();
+        let refused = tx
+            .execute(&format!("update social.shift_swaps set {set}"), &[])
+            .await;
+        assert_eq!(
+            refused.unwrap_err().constraint(),
+            Some("ck_shift_swaps_move"),
+            "{name}: {set}"
+        );
+    };
+    let taken = |name: &str| format!("status = 'taken', taken_by = 'staff-{name}'");
+    let of_another = format!("{}, offered_by = 'staff-supervisor'", taken("counselor"));
+    refused("counselor", &of_another).await;
+    refused(
+        "counselor",
+        &format!("{}, ends_at = ends_at + interval '1 day'", taken("counselor")),
+    )
+    .await;
+    assert_eq!(h.swap("counselor", &offer, "take").await.code(), 200);
+    refused("counselor_other", &taken("counselor_other")).await;
+    refused("counselor", "starts_at = starts_at - interval '1 hour'").await;
+}
